@@ -1,0 +1,166 @@
+"""What a backend is: a name, devices, memory and a way to compile a graph; its kernels stand in a `KernelTable`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kcore.backend.kernel import KernelTable, kernels_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: Major version of the contract between kcore and its backends and plugins. A backend class or plugin module
+#: declares the one it was written for as ``kcore_contract = 1``; another one is refused with a message.
+CONTRACT = 1
+
+
+@dataclass(frozen=True)
+class Device:
+    """One thing that computes.
+
+    Attributes:
+        backend: name of the backend that drives it.
+        index: its number among the backend's devices.
+        name: what its maker calls it.
+        kind: ``"cpu"``, ``"gpu"`` or ``"accelerator"``.
+        memory: bytes of memory it can address, 0 where that is not known.
+        details: more facts for `kcore devices` (driver, platform, cores).
+        default: ranks as the choice where nobody chose: a device that has not earned it (an OpenCL CPU whose
+            self-test found it slower than NumPy) says False.
+
+    Example:
+        >>> str(Device("opencl", 1, "gfx1100", "gpu"))
+        'opencl:1'
+    """
+
+    backend: str
+    index: int
+    name: str
+    kind: str = "cpu"
+    memory: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+    default: bool = field(default=True, hash=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.backend}:{self.index}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something `kcore doctor` reports: what is not usable, why, and what to type next.
+
+    Example:
+        >>> print(Problem("opencl: no device", "the ICD loader found no platform", "apt install pocl-opencl-icd"))
+        opencl: no device
+          why:  the ICD loader found no platform
+          next: apt install pocl-opencl-icd
+    """
+
+    what: str
+    why: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  why:  {self.why}\n  next: {self.hint}"
+
+
+class Backend(ABC):
+    """How one family of devices computes.
+
+    A backend package subclasses this, names the class in the entry-point group ``kcore.backends``, and registers
+    kernels for at least the primitives with `kcore.backend.kernel.kernel`. It is constructed once, without
+    arguments, when it is first selected or asked about; its kernels must be registered when the constructor
+    returns. A constructor that cannot work (no driver) raises; one that works but finds no device returns an empty
+    list from `devices` and says why in `problems`.
+
+    Storage and arrays are the backend's own types. A *storage* is a piece of raw device memory; an *array* is a
+    shaped, typed, contiguous piece of a storage and keeps that storage alive. Both are opaque to the core, which
+    passes arrays to kernels.
+
+    Class attributes:
+        name: the name it is selected by and that its kernels give.
+        aliases: other names it is selected by.
+        rank: the installed backend of the highest rank whose device answers is the choice where nobody chose.
+        kcore_contract: major version of the contract it was written for.
+        strided_views: whether arrays may be strided (transpose and slice as views); if False kernels see only
+            contiguous arrays.
+        alignment: every buffer in an arena starts at a multiple of this many bytes.
+    """
+
+    name: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    rank: ClassVar[int] = 0
+    kcore_contract: ClassVar[int]
+    strided_views: ClassVar[bool] = False
+    alignment: ClassVar[int] = 64
+
+    @property
+    def kernels(self) -> KernelTable:
+        """Every kernel registered for this backend, by whichever package."""
+        return kernels_of(self.name)
+
+    # -- devices -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def devices(self) -> list[Device]:
+        """The devices that answer, best first, with indices 0, 1, ...; the list does not change in a process."""
+
+    def problems(self) -> list[Problem]:
+        """What `kcore doctor` should say about this backend; empty if all is well."""
+        return []
+
+    def synchronize(self, device: Device) -> None:  # noqa: B027 (a device that computes at once has nothing to wait for)
+        """Wait until everything submitted to the device has finished."""
+
+    # -- memory --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def allocate(self, nbytes: int, device: Device) -> Any:
+        """Raw storage of at least `nbytes` bytes (0 is allowed), aligned to `alignment`; its contents are undefined.
+
+        Raises:
+            MemoryError: the device has not so much left.
+        """
+
+    @abstractmethod
+    def view(self, storage: Any, offset: int, shape: tuple[int, ...], dtype: str) -> Any:
+        """A contiguous array over part of a storage, without a copy; `offset` in bytes, a multiple of the item size."""
+
+    def empty(self, shape: tuple[int, ...], dtype: str, device: Device) -> Any:
+        """A new array with undefined contents."""
+        from kcore.dtypes import itemsize
+
+        nbytes = itemsize(dtype)
+        for dim in shape:
+            nbytes *= dim
+        return self.view(self.allocate(nbytes, device), 0, shape, dtype)
+
+    @abstractmethod
+    def upload(self, array: Any, values: np.ndarray) -> None:
+        """Copy host values of the array's shape and dtype into a device array; `values` may change when it returns."""
+
+    @abstractmethod
+    def download(self, array: Any) -> np.ndarray:
+        """Wait for the array and copy it to the host; the result never aliases device memory."""
+
+    @abstractmethod
+    def copy(self, dst: Any, src: Any) -> None:
+        """Copy between two arrays of one device with the same shape and dtype."""
+
+    # -- computing -----------------------------------------------------------------------------------------------
+
+    def compile(self, graph: Any, device: Device) -> Any:
+        """Turn a graph into an `Executable` for a device.
+
+        The default lowers to the kernels there are, removes duplicates and dead nodes, plans one arena and binds the
+        kernels to it. A backend overrides it to turn fused groups into source of its own.
+        """
+        from kcore.backend.compile import compile_graph
+
+        return compile_graph(self, graph, device)
+
+    def __repr__(self) -> str:
+        return f"<backend {self.name}>"
