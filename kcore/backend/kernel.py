@@ -23,6 +23,7 @@ class Site:
         outputs: one planned array per output, to be written; None where nobody reads that output.
         scratch: a flat byte array of the size the kernel asked for, or None.
         device: the device the node runs on.
+        memory: (backend, storage, byte offset of the scratch), for kernels that bind other programs there.
     """
 
     node: Node
@@ -30,6 +31,7 @@ class Site:
     outputs: tuple[Any, ...]
     scratch: Any
     device: Any
+    memory: Any = None
 
     @property
     def attrs(self) -> dict[str, Any]:

@@ -1,0 +1,215 @@
+"""Fusion: elementwise chains become one `fused` node, equal updates of many variables one node with many segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kcore.graph.core import Graph, Node, Value
+from kcore.graph.op import Op
+
+
+def _run_body(*inputs: Any, body: Graph, segments: int, shared: int) -> Any:
+    raise TypeError("a fused node is run by its backend, never decomposed")
+
+
+#: An elementwise chain. Attrs: `body`, the chain as a graph; `segments`, how many copies of it run on other arrays;
+#: `shared`, how many leading inputs all segments share. Inputs are the shared ones, then those of each segment;
+#: outputs those of each segment. Inputs broadcast against a segment's output shape.
+FUSED = Op("fused", _run_body, primitive=True, family="fused", inputs=("*inputs",))
+
+
+class _Unit:
+    """A node, or a group of nodes, while groups are being formed."""
+
+    __slots__ = ("ancestors", "bit", "nodes", "shape")
+
+    def __init__(self, bit: int, nodes: list[Node], ancestors: int, shape: tuple | None):
+        self.bit = bit
+        self.nodes = nodes
+        self.ancestors = ancestors
+        self.shape = shape
+
+
+def mark_groups(graph: Graph, fusible: Callable[[Node], bool]) -> list[list[Node]]:
+    """The graph's nodes in an order in which every fusion group stands together.
+
+    A node joins the group of one of its inputs when both have one output shape and no other path leads from the
+    group to the node, so that the group can run as one.
+    """
+    unit_of: dict[Value, _Unit] = {}
+    units: list[_Unit] = []
+    for node in graph.nodes:
+        sources = {id(u): u for v in node.sources if (u := unit_of.get(v)) is not None}.values()
+        can = fusible(node)
+        home = None
+        if can:
+            shape = node.outputs[0].shape
+            for unit in sources:
+                if unit.shape == shape and not any(other is not unit and other.ancestors & unit.bit for other in sources):
+                    home = unit
+                    break
+        ancestors = 0
+        for unit in sources:
+            if unit is not home:
+                ancestors |= unit.ancestors | unit.bit
+        if home is None:
+            home = _Unit(1 << len(units), [node], ancestors, node.outputs[0].shape if can else None)
+            units.append(home)
+        else:
+            home.nodes.append(node)
+            added = ancestors & ~home.ancestors
+            if added:
+                home.ancestors |= added
+                for unit in units:
+                    if unit.ancestors & home.bit:
+                        unit.ancestors |= added
+        for value in node.outputs:
+            unit_of[value] = home
+    return [u.nodes for u in _ordered(units, unit_of)]
+
+
+def _ordered(units: list[_Unit], unit_of: dict[Value, _Unit]) -> list[_Unit]:
+    """Topological order of the units, keeping program order of their first nodes where possible."""
+    done: set[int] = set()
+    order: list[_Unit] = []
+    for root in units:
+        stack = [(root, False)]
+        while stack:
+            unit, ready = stack.pop()
+            if ready:
+                order.append(unit)
+                continue
+            if id(unit) in done:
+                continue
+            done.add(id(unit))
+            stack.append((unit, True))
+            for node in reversed(unit.nodes):
+                for value in node.sources:
+                    source = unit_of.get(value)
+                    if source is not None and id(source) not in done:
+                        stack.append((source, False))
+    return order
+
+
+def fuse_elementwise(graph: Graph, fusible: Callable[[Node], bool], minimum: int = 2) -> None:
+    """Replace, in place, each group of at least `minimum` elementwise nodes by one fused node."""
+    groups = mark_groups(graph, fusible)
+    readers: dict[Value, set[int]] = {}
+    for i, group in enumerate(groups):
+        for node in group:
+            for value in node.sources:
+                readers.setdefault(value, set()).add(i)
+    for value in graph.results:
+        readers.setdefault(value, set()).add(-1)
+    renamed: dict[Value, Value] = {}
+    nodes: list[Node] = []
+    for i, group in enumerate(groups):
+        if len(group) < minimum:
+            nodes += group
+            continue
+        fused, outs = _make_group(group, lambda v, i=i: bool(readers.get(v, set()) - {i}))
+        renamed.update(zip(outs, fused.outputs, strict=True))
+        nodes.append(fused)
+    _rename(graph, nodes, renamed)
+
+
+def _rename(graph: Graph, nodes: list[Node], renamed: dict[Value, Value]) -> None:
+    for node in nodes:
+        if any(v in renamed for v in node.inputs):
+            node.inputs = tuple(None if v is None else renamed.get(v, v) for v in node.inputs)
+    graph.nodes = nodes
+    graph.outputs = [renamed.get(v, v) for v in graph.outputs]
+    graph.updates = {k: renamed.get(v, v) for k, v in graph.updates.items()}
+
+
+def _make_group(group: list[Node], escapes: Callable[[Value], bool]) -> tuple[Node, list[Value]]:
+    """A fused node for the group, and the group's values its outputs stand for."""
+    body = Graph("+".join(dict.fromkeys(n.op.name for n in group)))
+    inner: dict[Value, Value] = {}
+    inputs: list[Value] = []
+    for node in group:
+        for value in node.sources:
+            if value in inner:
+                continue
+            array = value.constant
+            if array is not None and array.size == 1:
+                inner[value] = body.constant(array, value.dtype)
+            else:
+                inner[value] = body.placeholder(value.shape, value.dtype)
+                inputs.append(value)
+        copy = Node(node.op, [None if v is None else inner[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.path, node.where)
+        body.add(copy)
+        inner.update(zip(node.outputs, copy.outputs, strict=True))
+    outs = [v for node in group for v in node.outputs if escapes(v)]
+    body.outputs = [inner[v] for v in outs]
+    last = group[-1]
+    attrs = {"body": body, "segments": 1, "shared": 0}
+    return Node(FUSED, inputs, attrs, [v.spec for v in outs], last.path, last.where, last.device), outs
+
+
+def fuse_segments(graph: Graph, least: int = 2) -> None:
+    """Join, in place, fused nodes that run the same body and produce only updates into one node with segments.
+
+    This turns an optimizer written for one variable into one update of all of them.
+    """
+    updates = set(graph.updates.values())
+    read = {v for node in graph.nodes for v in node.sources}
+    families: dict[Any, list[Node]] = {}
+    for node in graph.nodes:
+        if node.op is FUSED and all(v in updates and v not in read for v in node.outputs):
+            key = _signature(node)
+            if key is not None:
+                families.setdefault(key, []).append(node)
+    renamed: dict[Value, Value] = {}
+    joined: set[Node] = set()
+    tail: list[Node] = []
+    for members in families.values():
+        if len(members) < least:
+            continue
+        columns = list(zip(*(m.inputs for m in members), strict=True))
+        shared = [i for i, column in enumerate(columns) if all(v is column[0] for v in column) and column[0].size == 1]
+        own = [i for i in range(len(columns)) if i not in shared]
+        first = members[0]
+        body = first.attrs["body"]
+        placeholders = list(body.inputs)
+        body.inputs = [placeholders[i] for i in shared + own]
+        inputs = [first.inputs[i] for i in shared] + [m.inputs[i] for m in members for i in own]
+        attrs = {"body": body, "segments": len(members), "shared": len(shared)}
+        fused = Node(FUSED, inputs, attrs, [v.spec for m in members for v in m.outputs], "", first.where, first.device)
+        renamed.update(zip((v for m in members for v in m.outputs), fused.outputs, strict=True))
+        joined.update(members)
+        tail.append(fused)
+    if joined:
+        _rename(graph, [n for n in graph.nodes if n not in joined] + tail, renamed)
+
+
+def _signature(node: Node) -> Any:
+    """A key equal for fused nodes whose bodies differ in shapes only: ops, attributes, dtypes, which operands are full."""
+    body: Graph = node.attrs["body"]
+    shape = node.outputs[0].shape
+    number: dict[Value, int] = {v: i for i, v in enumerate(body.inputs)}
+    parts: list[Any] = []
+    for value in body.inputs:
+        if value.shape != shape and value.size != 1:
+            return None
+        parts.append((value.dtype, value.shape == shape))
+    for inner in body.nodes:
+        operands = []
+        for value in inner.inputs:
+            if value is None:
+                operands.append(None)
+            elif value.constant is not None:
+                operands.append((value.dtype, value.constant.tobytes()))
+            else:
+                operands.append(number[value])
+        parts.append((inner.op.name, tuple(operands), tuple(inner.attrs.items()), tuple(v.dtype for v in inner.outputs)))
+        for value in inner.outputs:
+            number[value] = len(number)
+    parts.append(tuple(number[v] for v in body.outputs))
+    key = tuple(parts)
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key

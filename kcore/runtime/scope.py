@@ -1,0 +1,35 @@
+"""Where in a model the code is: the layer path that graph nodes and variables carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_path: ContextVar[str] = ContextVar("kcore_path", default="")
+
+
+def current_path() -> str:
+    """The current layer path, e.g. ``"sequential/dense"``; empty outside of layers."""
+    return _path.get()
+
+
+@contextmanager
+def name_scope(name: str) -> Iterator[str]:
+    """Within this context graph nodes and variables get `name` appended to their path."""
+    outer = _path.get()
+    token = _path.set(f"{outer}/{name}" if outer else name)
+    try:
+        yield _path.get()
+    finally:
+        _path.reset(token)
+
+
+@contextmanager
+def at_path(path: str) -> Iterator[None]:
+    """Within this context the path is exactly `path`."""
+    token = _path.set(path)
+    try:
+        yield
+    finally:
+        _path.reset(token)
