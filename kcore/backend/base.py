@@ -12,6 +12,8 @@ from kcore.backend.kernel import KernelTable, kernels_of
 if TYPE_CHECKING:
     import numpy as np
 
+    from kcore.backend.batch import Rows
+
 #: Major version of the contract between kcore and its backends and plugins. A backend class or plugin module
 #: declares the one it was written for as ``kcore_contract = 1``; another one is refused with a message.
 CONTRACT = 1
@@ -141,6 +143,10 @@ class Backend(ABC):
     @abstractmethod
     def upload(self, array: Any, values: np.ndarray) -> None:
         """Copy host values of the array's shape and dtype into a device array; `values` may change when it returns."""
+
+    def gather(self, array: Any, rows: Rows) -> None:
+        """Copy the rows of a batch that has not been gathered yet into a device array."""
+        self.upload(array, rows.gather())
 
     @abstractmethod
     def download(self, array: Any) -> np.ndarray:

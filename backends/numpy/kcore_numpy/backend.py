@@ -1,0 +1,90 @@
+"""The CPU as NumPy sees it: one device, host memory, arrays that are `numpy.ndarray`s."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import platform
+from pathlib import Path
+
+import numpy as np
+
+import kcore_numpy.kernels
+from kcore.backend.base import Backend, Device
+from kcore.backend.batch import Rows
+from kcore.dtypes import numpy_dtype
+
+
+class NumpyBackend(Backend):
+    """Every op on the host, computed by NumPy and its BLAS.
+
+    Example:
+        >>> backend = NumpyBackend()
+        >>> array = backend.empty((2, 3), "float32", backend.devices()[0])
+        >>> array.shape, array.ctypes.data % backend.alignment
+        ((2, 3), 0)
+    """
+
+    name = "numpy"
+    aliases = ("cpu",)
+    rank = 10
+    kcore_contract = 1
+    strided_views = True
+
+    def __init__(self) -> None:
+        for module in pkgutil.iter_modules(kcore_numpy.kernels.__path__, "kcore_numpy.kernels."):
+            importlib.import_module(module.name)
+        self._device = Device("numpy", 0, _cpu_name(), "cpu", _memory(), {"cores": _cores(), "numpy": np.__version__})
+
+    def devices(self) -> list[Device]:
+        """The host, always."""
+        return [self._device]
+
+    def allocate(self, nbytes: int, device: Device) -> np.ndarray:
+        """Bytes that start at a multiple of `alignment`, which numpy by itself does not promise."""
+        raw = np.empty(nbytes + self.alignment, np.uint8)
+        start = -raw.ctypes.data % self.alignment
+        return raw[start : start + nbytes]
+
+    def view(self, storage: np.ndarray, offset: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """A contiguous array over part of a storage."""
+        return np.ndarray(shape, numpy_dtype(dtype), storage, offset)
+
+    def upload(self, array: np.ndarray, values: np.ndarray) -> None:
+        """Copy the values in."""
+        np.copyto(array, values)
+
+    def gather(self, array: np.ndarray, rows: Rows) -> None:
+        """Gather straight into the array."""
+        rows.into(array)
+
+    def download(self, array: np.ndarray) -> np.ndarray:
+        """Copy the values out."""
+        return np.array(array, order="C")
+
+    def copy(self, dst: np.ndarray, src: np.ndarray) -> None:
+        """Copy one array to another."""
+        np.copyto(dst, src)
+
+
+def _cores() -> int:
+    """Cores this process may use, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_name() -> str:
+    facts = Path("/proc/cpuinfo")  # only Linux has it
+    for line in facts.read_text(encoding="utf-8").splitlines() if facts.exists() else ():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not POSIX: unknown
+        return 0

@@ -1,0 +1,241 @@
+"""Settings every room reads: `keras.json`, environment variables, and the functions of `keras.config`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kcore.errors import ConfigError
+
+FLOATX = ("bfloat16", "float16", "float32", "float64")
+IMAGE_DATA_FORMATS = ("channels_last", "channels_first")
+
+# Read from keras.json when first asked for; None until then.
+_floatx: str | None = None
+_epsilon: float | None = None
+_image_data_format: str | None = None
+_file: ConfigFile | None = None
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """What a keras.json says.
+
+    Attributes:
+        path: the file, whether it exists or not.
+        values: the settings in it that were checked: `backend`, `floatx`, `epsilon`, `image_data_format`.
+    """
+
+    path: Path
+    values: dict[str, Any]
+
+
+def keras_home() -> Path:
+    """The folder of keras.json, data sets and pretrained weights.
+
+    ``$KERAS_HOME`` if that is set, else ``~/.keras``, else, where home cannot be written, ``.keras`` in the temporary
+    folder. The folder need not exist.
+    """
+    chosen = os.environ.get("KERAS_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    home = Path(os.path.expanduser("~"))
+    folder = home / ".keras"
+    writable = folder if folder.exists() else home
+    if os.access(writable, os.W_OK):
+        return folder
+    return Path(tempfile.gettempdir()) / ".keras"
+
+
+def read_config(path: Path) -> ConfigFile:
+    """Read and check one keras.json; a missing file is an empty one.
+
+    Raises:
+        ConfigError: it cannot be read, is not JSON, or holds a value of the wrong kind; the message names the file,
+            the line and what was expected.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return ConfigFile(path, {})
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}; expected a JSON text file") from error
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        line = text.splitlines()[error.lineno - 1] if text.strip() else ""
+        raise ConfigError(
+            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}\n"
+            f"  {line}\n  {' ' * (error.colno - 1)}^\n"
+            'expected an object like {"backend": "numpy", "floatx": "float32"}'
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}, line 1: expected an object like {{...}}, found {_kind(content)}")
+    for key, value in content.items():
+        expected = _expectation(key, value)
+        if expected:
+            raise ConfigError(
+                f"{path}, line {_line_of(text, key)}: {key!r} should be {expected}, not {json.dumps(value)}"
+            )
+    return ConfigFile(path, {k: content[k] for k in _KEYS if k in content})
+
+
+_KEYS = ("backend", "floatx", "epsilon", "image_data_format")
+
+
+def _expectation(key: str, value: Any) -> str | None:
+    """What a setting should have been, or None if it is right; keys of other programs are none of our business."""
+    if key == "backend" and not (isinstance(value, str) and value.strip()):
+        return 'the name of a backend, like "numpy"'
+    if key == "floatx" and value not in FLOATX:
+        return "one of " + ", ".join(map(json.dumps, FLOATX))
+    if key == "epsilon" and not _is_epsilon(value):
+        return "a positive number, like 1e-07"
+    if key == "image_data_format" and value not in IMAGE_DATA_FORMATS:
+        return "one of " + ", ".join(map(json.dumps, IMAGE_DATA_FORMATS))
+    return None
+
+
+def _is_epsilon(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+def _line_of(text: str, key: str) -> int:
+    found = re.search(rf"{re.escape(json.dumps(key))}\s*:", text)
+    return text.count("\n", 0, found.start()) + 1 if found else 1
+
+
+def _kind(value: Any) -> str:
+    kinds = {list: "a list", str: "a string", int: "a number", float: "a number", bool: "true or false"}
+    return kinds.get(type(value), "null")
+
+
+def config_file() -> ConfigFile:
+    """The keras.json in force, read once."""
+    global _file
+    if _file is None:
+        _file = read_config(keras_home() / "keras.json")
+    return _file
+
+
+def reload() -> None:
+    """Forget every setting, so that keras.json is read anew when one is next asked for."""
+    global _file, _floatx, _epsilon, _image_data_format
+    _file = _floatx = _epsilon = _image_data_format = None
+
+
+def floatx() -> str:
+    """The default float dtype, as a name.
+
+    Example:
+        >>> floatx()
+        'float32'
+    """
+    global _floatx
+    if _floatx is None:
+        _floatx = config_file().values.get("floatx", "float32")
+    return _floatx
+
+
+def set_floatx(value: str) -> None:
+    """Set the default float dtype: ``"bfloat16"``, ``"float16"``, ``"float32"`` or ``"float64"``.
+
+    Raises:
+        ValueError: another value.
+
+    Example:
+        >>> set_floatx("float64"); floatx(); set_floatx("float32")
+        'float64'
+    """
+    global _floatx
+    if value not in FLOATX:
+        raise ValueError(f"floatx should be one of {', '.join(map(repr, FLOATX))}, not {value!r}")
+    _floatx = str(value)
+
+
+def epsilon() -> float:
+    """The small number that keeps divisions and logarithms finite.
+
+    Example:
+        >>> epsilon()
+        1e-07
+    """
+    global _epsilon
+    if _epsilon is None:
+        _epsilon = float(config_file().values.get("epsilon", 1e-7))
+    return _epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Set the small number that keeps divisions and logarithms finite.
+
+    Raises:
+        ValueError: it is not a positive number.
+    """
+    global _epsilon
+    if not _is_epsilon(value):
+        raise ValueError(f"epsilon should be a positive number, not {value!r}")
+    _epsilon = float(value)
+
+
+def image_data_format() -> str:
+    """Where the channels of images are: ``"channels_last"`` or ``"channels_first"``.
+
+    Example:
+        >>> image_data_format()
+        'channels_last'
+    """
+    global _image_data_format
+    if _image_data_format is None:
+        _image_data_format = config_file().values.get("image_data_format", "channels_last")
+    return _image_data_format
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Set where the channels of images are.
+
+    Raises:
+        ValueError: neither ``"channels_last"`` nor ``"channels_first"``.
+    """
+    global _image_data_format
+    value = str(data_format).lower()
+    if value not in IMAGE_DATA_FORMATS:
+        raise ValueError(f"image_data_format should be one of {IMAGE_DATA_FORMATS}, not {data_format!r}")
+    _image_data_format = value
+
+
+def standardize_data_format(data_format: str | None) -> str:
+    """A layer's or op's `data_format` argument: None means the setting in force.
+
+    Raises:
+        ValueError: neither ``"channels_last"`` nor ``"channels_first"``.
+    """
+    if data_format is None:
+        return image_data_format()
+    value = str(data_format).lower()
+    if value not in IMAGE_DATA_FORMATS:
+        raise ValueError(f"data_format should be one of {IMAGE_DATA_FORMATS}, not {data_format!r}")
+    return value
+
+
+def backend() -> str:
+    """The name of the backend in use; chooses one if none was chosen yet.
+
+    Raises:
+        BackendNotFoundError: the one that the environment or keras.json asks for is not installed.
+    """
+    from kcore.backend import current
+
+    return current().name
+
+
+def set_backend(name: str) -> None:
+    """Choose a backend by name, as `kcore.use_backend` does; models that exist move to it on next use."""
+    from kcore.backend import use_backend
+
+    use_backend(name)
