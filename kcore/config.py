@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +48,8 @@ def keras_home() -> Path:
     writable = folder if folder.exists() else home
     if os.access(writable, os.W_OK):
         return folder
+    import tempfile  # not cheap, and seldom needed
+
     return Path(tempfile.gettempdir()) / ".keras"
 
 

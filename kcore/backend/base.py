@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
     from kcore.backend.batch import Rows
 
-#: Major version of the contract between kcore and its backends and plugins. A backend class or plugin module
-#: declares the one it was written for as ``kcore_contract = 1``; another one is refused with a message.
-CONTRACT = 1
-
 
 @dataclass(frozen=True)
 class Device:

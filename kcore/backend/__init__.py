@@ -1,0 +1,29 @@
+"""Backends: what one is, which are installed, and the one in use."""
+
+from __future__ import annotations
+
+from kcore.backend.base import Backend, Device, Problem
+from kcore.backend.selection import (
+    Current,
+    backend_of,
+    current,
+    current_device,
+    devices,
+    generation,
+    is_backend_available,
+    use_backend,
+)
+
+__all__ = [
+    "Backend",
+    "Current",
+    "Device",
+    "Problem",
+    "backend_of",
+    "current",
+    "current_device",
+    "devices",
+    "generation",
+    "is_backend_available",
+    "use_backend",
+]
