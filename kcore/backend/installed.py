@@ -1,4 +1,4 @@
-"""The installed backends: found by entry point, started when first asked for, with readable errors when they cannot be."""
+"""The installed backends: found by entry point, started when first asked for, readable errors when that fails."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kcore import config
@@ -36,7 +37,7 @@ _current: Current | None = None
 _reason = ""
 _generation = 0
 #: KERAS_BACKEND as it was when the choice was made, or when its change was last spoken of.
-_environment: str | None = None
+_environment: object = None
 _noted: set[tuple[str, str]] = set()
 
 
@@ -63,8 +64,8 @@ def current() -> Current:
     return place
 
 
-def _make_environ_get():
-    """A quick look at the variable: this runs before every eager op, and `os.environ.get` costs most of a microsecond."""
+def _make_environ_get() -> Callable[[], object]:
+    """A quick look at the variable: it runs before every eager op, and `os.environ.get` costs most of a microsecond."""
     data = getattr(os.environ, "_data", None)
     encode = getattr(os.environ, "encodekey", None)
     if not isinstance(data, dict) or encode is None:
@@ -206,11 +207,8 @@ def _skip(name: str, where: str) -> bool:
         return False
     if (plain, where) not in _noted:
         _noted.add((plain, where))
-        warnings.warn(
-            f"{where} names {plain!r}, which is another engine and no backend of kcore: skipped",
-            UserWarning,
-            stacklevel=4,
-        )
+        said = f"{where} names {plain!r}, which is another engine and no backend of kcore: skipped"
+        warnings.warn(said, UserWarning, stacklevel=4)
     return True
 
 
@@ -229,8 +227,8 @@ def _say_environment_changed() -> None:
     if not wanted or wanted in (place.name, str(place.device)) or installed.is_foreign(name):
         return
     warnings.warn(
-        f"{VARIABLE} was set to {wanted!r} after kcore had chosen {place.device} ({_reason}); that comes too late and changes "
-        f"nothing. Call kcore.use_backend({wanted!r}) instead: it works at any time, and models move along.",
+        f"{VARIABLE} was set to {wanted!r} after kcore had chosen {place.device} ({_reason}); that comes too late and "
+        f"changes nothing. Call kcore.use_backend({wanted!r}) instead: it works at any time, and models move along.",
         RuntimeWarning,
         stacklevel=3,
     )

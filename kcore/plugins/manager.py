@@ -1,4 +1,4 @@
-"""The manager: loads plugins, asks their hooks one by one, and reports those that are broken without the rest failing."""
+"""The manager: loads plugins, asks their hooks one by one, and reports the broken ones without the rest failing."""
 
 from __future__ import annotations
 
@@ -158,9 +158,7 @@ def _named(kind: str, entry: EntryPoint, result: Any) -> Iterable[Provided]:
     hook = f"kcore_{kind}"
     if kind in ("datasets", "models"):
         if not isinstance(result, Mapping):
-            raise PluginError(
-                f"{entry}: its hook {hook} should return a mapping from names to functions, not {result!r}"
-            )
+            raise PluginError(f"{entry}: its hook {hook} should return a mapping of names to functions, not {result!r}")
         for name, value in result.items():
             yield Provided(f"{entry.name}>{name}", value, entry)
         return
@@ -169,9 +167,7 @@ def _named(kind: str, entry: EntryPoint, result: Any) -> Iterable[Provided]:
     for value in result:
         if kind == "commands":
             if not isinstance(value, hooks.Command):
-                raise PluginError(
-                    f"{entry}: its hook {hook} should return kcore.plugins.Command objects, not {value!r}"
-                )
+                raise PluginError(f"{entry}: its hook {hook} should return kcore.plugins.Command, not {value!r}")
             yield Provided(value.name, value, entry)
         elif kind == "ops":
             if not value.name.startswith(f"{entry.name}>"):
