@@ -125,7 +125,7 @@ _pool = allocate_lock()
 
 
 def count() -> int:
-    """The number of threads the backend uses, from `set_count`, KCORE_NUM_THREADS, OMP_NUM_THREADS or the affinity mask.
+    """The number of threads the backend uses, from `set_count`, the environment or the affinity mask.
 
     Example:
         >>> count() >= 1
