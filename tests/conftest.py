@@ -1,0 +1,79 @@
+"""What all tests share: an environment of their own, and distributions that exist only in a test."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import textwrap
+
+# Before anything is imported: tests follow nobody's keras.json, and Keras, as the reference, computes with NumPy.
+os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="kcore-tests-")
+os.environ["KERAS_BACKEND"] = "numpy"
+
+import pytest  # noqa: E402
+
+from kcore import config, plugins  # noqa: E402
+from kcore.backend import selection  # noqa: E402
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """``install(dist, group, entries, files)``: put a distribution into a temporary folder where Python finds it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    modules: set[str] = set()
+
+    def install(dist, group="kcore.plugins", entries=None, files=None, version="1.0"):
+        info = tmp_path / f"{dist.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n")
+        lines = [f"{name} = {value}" for name, value in (entries or {}).items()]
+        (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+        for path, source in (files or {}).items():
+            file = tmp_path / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(textwrap.dedent(source))
+            modules.add(file.relative_to(tmp_path).parts[0].removesuffix(".py"))
+        plugins.reset()
+        selection.reset()
+
+    yield install
+    for name in list(sys.modules):
+        if name.split(".")[0] in modules:
+            del sys.modules[name]
+    monkeypatch.undo()
+    plugins.reset()
+    selection.reset()
+
+
+PLUGIN = """
+    from kcore.plugins import hookimpl
+    kcore_contract = 1
+
+    class MyLayer:
+        pass
+
+    @hookimpl
+    def kcore_layers():
+        return [MyLayer]
+"""
+
+
+@pytest.fixture
+def plugin_source():
+    """A plugin that brings one layer."""
+    return PLUGIN
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path_factory):
+    """No backend chosen yet, no KERAS_BACKEND, an empty KERAS_HOME (the value of the fixture)."""
+    home = tmp_path_factory.mktemp("keras-home")
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    config.reload()
+    selection.reset()
+    yield home
+    monkeypatch.undo()
+    config.reload()
+    selection.reset()
