@@ -152,6 +152,10 @@ class Backend(ABC):
     def copy(self, dst: Any, src: Any) -> None:
         """Copy between two arrays of one device with the same shape and dtype."""
 
+    def contiguous(self, array: Any) -> bool:
+        """Whether the array lies in memory without gaps; always so where `strided_views` is False."""
+        return True
+
     # -- computing -----------------------------------------------------------------------------------------------
 
     def compile(self, graph: Any, device: Device) -> Any:

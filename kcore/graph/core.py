@@ -39,7 +39,9 @@ class Value:
 
     __slots__ = ("dtype", "index", "node", "shape", "source")
 
-    def __init__(self, shape: tuple[int, ...], dtype: str, node: Node | None = None, index: int = 0, source: LeafSource = None):
+    def __init__(
+        self, shape: tuple[int, ...], dtype: str, node: Node | None = None, index: int = 0, source: LeafSource = None
+    ):
         self.shape = shape
         self.dtype = dtype
         self.node = node

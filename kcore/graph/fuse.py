@@ -46,7 +46,9 @@ def mark_groups(graph: Graph, fusible: Callable[[Node], bool]) -> list[list[Node
         if can:
             shape = node.outputs[0].shape
             for unit in sources:
-                if unit.shape == shape and not any(other is not unit and other.ancestors & unit.bit for other in sources):
+                if unit.shape == shape and not any(
+                    other is not unit and other.ancestors & unit.bit for other in sources
+                ):
                     home = unit
                     break
         ancestors = 0
@@ -138,7 +140,14 @@ def _make_group(group: list[Node], escapes: Callable[[Value], bool]) -> tuple[No
             else:
                 inner[value] = body.placeholder(value.shape, value.dtype)
                 inputs.append(value)
-        copy = Node(node.op, [None if v is None else inner[v] for v in node.inputs], node.attrs, [v.spec for v in node.outputs], node.path, node.where)
+        copy = Node(
+            node.op,
+            [None if v is None else inner[v] for v in node.inputs],
+            node.attrs,
+            [v.spec for v in node.outputs],
+            node.path,
+            node.where,
+        )
         body.add(copy)
         inner.update(zip(node.outputs, copy.outputs, strict=True))
     outs = [v for node in group for v in node.outputs if escapes(v)]
@@ -203,7 +212,9 @@ def _signature(node: Node) -> Any:
                 operands.append((value.dtype, value.constant.tobytes()))
             else:
                 operands.append(number[value])
-        parts.append((inner.op.name, tuple(operands), tuple(inner.attrs.items()), tuple(v.dtype for v in inner.outputs)))
+        parts.append(
+            (inner.op.name, tuple(operands), tuple(inner.attrs.items()), tuple(v.dtype for v in inner.outputs))
+        )
         for value in inner.outputs:
             number[value] = len(number)
     parts.append(tuple(number[v] for v in body.outputs))

@@ -78,7 +78,9 @@ def _input_grads(
     if not isinstance(result, tuple | list):
         result = (result,)
     if len(result) != len(node.inputs):
-        raise GradientError(f"the gradient rule of {node.op.name!r} returned {len(result)} gradients for {len(node.inputs)} inputs")
+        raise GradientError(
+            f"the gradient rule of {node.op.name!r} returned {len(result)} gradients for {len(node.inputs)} inputs"
+        )
     for value, need, grad in zip(node.inputs, needs, result, strict=True):
         if need and grad is not None:
             yield value, _fit(grad, value)  # type: ignore[misc]

@@ -77,7 +77,9 @@ class Pattern:
 
         return build(self.root)
 
-    def match(self, node: Node, uses: dict[Value, int], producers: dict[Value, Node]) -> tuple[dict[str, Value], dict[str, Node]] | None:
+    def match(
+        self, node: Node, uses: dict[Value, int], producers: dict[Value, Node]
+    ) -> tuple[dict[str, Value], dict[str, Node]] | None:
         """Captured values and matched nodes by label if `node` is the root of this pattern."""
         captured: dict[str, Value] = {}
         matched: dict[str, Node] = {}
@@ -88,7 +90,11 @@ class Pattern:
         return captured, matched
 
     def _match(self, t: Term, node: Node, captured: dict, matched: dict, uses: dict, producers: dict) -> bool:
-        if node.op.name not in t.ops or any(node.attrs.get(k) != v for k, v in t.attrs) or len(node.inputs) != len(t.args):
+        if (
+            node.op.name not in t.ops
+            or any(node.attrs.get(k) != v for k, v in t.attrs)
+            or len(node.inputs) != len(t.args)
+        ):
             return False
         orders = [node.inputs]
         if node.op.name in self.commutes and len(node.inputs) == 2:
@@ -96,14 +102,17 @@ class Pattern:
         for inputs in orders:
             trial_captured, trial_matched = dict(captured), {**matched, t.label: node}
             if all(
-                self._match_arg(a, v, trial_captured, trial_matched, uses, producers) for a, v in zip(t.args, inputs, strict=True)
+                self._match_arg(a, v, trial_captured, trial_matched, uses, producers)
+                for a, v in zip(t.args, inputs, strict=True)
             ):
                 captured.update(trial_captured)
                 matched.update(trial_matched)
                 return True
         return False
 
-    def _match_arg(self, arg: Term | str, value: Value | None, captured: dict, matched: dict, uses: dict, producers: dict) -> bool:
+    def _match_arg(
+        self, arg: Term | str, value: Value | None, captured: dict, matched: dict, uses: dict, producers: dict
+    ) -> bool:
         if value is None:
             return False
         if isinstance(arg, str):
@@ -151,7 +160,13 @@ def fuse_patterns(graph: Graph, kernels: Sequence[Any], chosen: Callable[[Node],
                 continue
             attrs = {label: (n.op.name, n.attrs) for label, n in matched.items()}
             fused = Node(
-                k.pattern.op, [captured[i] for i in k.pattern.inputs], attrs, [v.spec for v in node.outputs], node.path, node.where, node.device
+                k.pattern.op,
+                [captured[i] for i in k.pattern.inputs],
+                attrs,
+                [v.spec for v in node.outputs],
+                node.path,
+                node.where,
+                node.device,
             )
             if not k.supports(fused):
                 continue

@@ -137,7 +137,9 @@ class Op:
         self.variadic = bool(self.inputs) and self.inputs[-1].startswith("*")
         names = {i.lstrip("*") for i in self.inputs}
         self.attributes = tuple(p for p in parameters if p not in names)
-        self.defaults = {p: parameters[p].default for p in self.attributes if parameters[p].default is not inspect.Parameter.empty}
+        self.defaults = {
+            p: parameters[p].default for p in self.attributes if parameters[p].default is not inspect.Parameter.empty
+        }
         self._infer = infer
 
     def __repr__(self) -> str:
@@ -162,7 +164,9 @@ class Op:
         """Sort positional attributes and keyword inputs into place."""
         count = len(self.inputs)
         if len(args) > count + len(self.attributes):
-            raise TypeError(f"{self.name}() takes {count} tensors and {len(self.attributes)} attributes, got {len(args)} arguments")
+            raise TypeError(
+                f"{self.name}() takes {count} tensors and {len(self.attributes)} attributes, got {len(args)} arguments"
+            )
         extra = dict(zip(self.attributes, args[count:], strict=False))
         args, attrs = args[:count], {**extra, **attrs}
         while len(args) < count:

@@ -124,7 +124,9 @@ def make_plan(graph: Graph, kernel_of: Callable[[Node], Any], strided_views: boo
     kernels = {node: kernel_of(node) for node in order}
     _find_views(plan, order, kernels, strided_views)
     launched = [n for n in order if not (n.outputs[0] in plan.views and len(n.outputs) == 1)]
-    plan.commit_from = sum(1 for n in order[:commit_from] if n in set(launched)) if commit_from < len(order) else len(launched)
+    plan.commit_from = (
+        sum(1 for n in order[:commit_from] if n in set(launched)) if commit_from < len(order) else len(launched)
+    )
     last = _last_uses(plan, launched)
     _place_in_variables(plan, launched, kernels, last)
     _pack(plan, launched, kernels, last)
@@ -270,12 +272,20 @@ def _reusable(
         if value is None or not _inplace(node, kernel, out.index, i):
             continue
         root = plan.root(value)
-        if root in given or root in reused or root not in region or last.get(root, -1) != at or root.nbytes != out.nbytes:
+        if (
+            root in given
+            or root in reused
+            or root not in region
+            or last.get(root, -1) != at
+            or root.nbytes != out.nbytes
+        ):
             continue
         readers = [j for j, v in enumerate(node.inputs) if v is not None and plan.root(v) is root]
         if any(not _inplace(node, kernel, out.index, j) or not _whole(plan, node.inputs[j]) for j in readers):
             continue
-        if node.op.name == "fused" and any(_segment_of(node, j, True) != _segment_of(node, out.index, False) for j in readers):
+        if node.op.name == "fused" and any(
+            _segment_of(node, j, True) != _segment_of(node, out.index, False) for j in readers
+        ):
             continue
         return root
     return None
@@ -326,7 +336,9 @@ def format_plan(plan: Plan) -> str:
         scratch = f" scratch {step.scratch_bytes:,}@{step.scratch_offset}" if step.scratch_bytes else ""
         outs = ", ".join(f"{where(v)}: {v.spec}" for v in node.outputs)
         path = f"    # {node.path}" if node.path else ""
-        lines.append(f"  {i:4d} {step.kernel}({', '.join(where(v) for v in node.inputs)}){attrs} -> {outs}{scratch}{path}")
+        lines.append(
+            f"  {i:4d} {step.kernel}({', '.join(where(v) for v in node.inputs)}){attrs} -> {outs}{scratch}{path}"
+        )
     for variable, value in plan.copies:
         lines.append(f"       copy {name(value)} -> @{getattr(variable, 'path', 'variable')}")
     for value in graph.outputs:

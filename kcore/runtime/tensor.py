@@ -47,9 +47,10 @@ def _unary(op: str) -> Callable:
 class Operators:
     """Arithmetic, comparison and indexing by dispatch on op names; shared by tensors and variables."""
 
+    __slots__ = ()
     __array_priority__ = 100
-    shape: tuple[int, ...]
-    dtype: str
+    shape: Any
+    dtype: Any
 
     __add__, __radd__ = _binary("add")
     __sub__, __rsub__ = _binary("subtract")

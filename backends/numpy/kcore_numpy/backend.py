@@ -63,6 +63,10 @@ class NumpyBackend(Backend):
         """Copy the values out."""
         return np.array(array, order="C")
 
+    def contiguous(self, array: np.ndarray) -> bool:
+        """Whether it is no strided view."""
+        return bool(array.flags.c_contiguous)
+
     def copy(self, dst: np.ndarray, src: np.ndarray) -> None:
         """Copy one array to another."""
         np.copyto(dst, src)

@@ -1,0 +1,236 @@
+"""Fused elementwise groups: the chain runs chunk by chunk while the chunk is in cache, split over the threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from kcore.backend.kernel import Kernel, Site, Thunk, kernel, kernels_of
+from kcore.graph.core import Graph, Node, Value
+from kcore_numpy import threads
+
+#: Elements per chunk: a handful of float32 operands of this length fit a core's own cache.
+CHUNK = 1 << 14
+#: Below this many elements times ops a second thread costs more than it saves.
+SPLIT = 1 << 18
+
+
+class _Layout:
+    """How a segment's arrays are cut: axes on which every operand is whole or broadcast alike are merged."""
+
+    def __init__(self, shape: tuple[int, ...], operands: Sequence[np.ndarray]):
+        padded = [_Operand(a, len(shape)) for a in operands]
+        axes = [i for i, d in enumerate(shape) if d != 1]
+        groups: list[list[int]] = []
+        for i in axes:
+            if groups and all(o.mergeable(groups[-1][-1], i, shape) for o in padded):
+                groups[-1].append(i)
+            else:
+                groups.append([i])
+        self.shape = tuple(int(np.prod([shape[i] for i in g])) for g in groups) or (1,)
+        self.arrays = [o.viewed(groups, self.shape) for o in padded]
+
+    def chunks(self) -> Iterator[tuple[slice, ...]]:
+        """Index tuples that cut the shape into pieces of about CHUNK elements."""
+        shape = self.shape
+        inner, axis = 1, len(shape) - 1
+        while axis > 0 and inner * shape[axis] <= CHUNK:
+            inner *= shape[axis]
+            axis -= 1
+        rows = max(1, CHUNK // inner)
+        outer = [[slice(i, i + 1) for i in range(d)] for d in shape[:axis]]
+        for lead in product(*outer):
+            for start in range(0, shape[axis], rows):
+                yield (*lead, slice(start, min(start + rows, shape[axis])))
+
+
+class _Operand:
+    def __init__(self, array: np.ndarray, ndim: int):
+        extra = ndim - array.ndim
+        self.array = array
+        self.shape = (1,) * extra + array.shape
+        self.strides = (0,) * extra + array.strides
+
+    def mergeable(self, i: int, j: int, shape: tuple[int, ...]) -> bool:
+        """Whether axes i and j (with only axes of size 1 between) are one run of memory for this operand."""
+        if self.shape[i] != shape[i] or self.shape[j] != shape[j]:
+            return self.shape[i] == 1 and self.shape[j] == 1
+        return self.strides[i] == self.strides[j] * shape[j]
+
+    def viewed(self, groups: list[list[int]], shape: tuple[int, ...]) -> np.ndarray:
+        dims, strides = [], []
+        for group, d in zip(groups, shape, strict=False):
+            whole = self.shape[group[0]] != 1
+            dims.append(d if whole else 1)
+            strides.append(self.strides[group[-1]] if whole else 0)
+        return np.lib.stride_tricks.as_strided(self.array, dims or (1,), strides or (0,))
+
+
+def _cut(array: np.ndarray, index: tuple[slice, ...]) -> np.ndarray:
+    return array[tuple(slice(None) if d == 1 else s for d, s in zip(array.shape, index, strict=False))]
+
+
+class _Body:
+    """The chain as instructions over registers: each value's last reader frees its register for the next."""
+
+    def __init__(self, body: Graph):
+        self.body = body
+        last: dict[Value, int] = {}
+        for i, node in enumerate(body.nodes):
+            for value in node.sources:
+                last[value] = i
+        self.outputs = set(body.outputs)
+        self.register: dict[Value, int] = {}
+        free: list[int] = []
+        self.count = 0
+        for i, node in enumerate(body.nodes):
+            out = node.outputs[0]
+            if free:
+                slot = free.pop()
+            else:
+                slot, self.count = self.count, self.count + 1
+            self.register[out] = slot
+            for value in dict.fromkeys(node.sources):
+                if last.get(value) == i and value in self.register and value not in self.outputs:
+                    free.append(self.register[value])
+        self.last = last
+        self.width = max(np.dtype(_np(v)).itemsize for n in body.nodes for v in (*n.outputs, *n.sources))
+        self.kernels = [self._kernel(node) for node in body.nodes]
+        self.work = max(
+            (_scratch(k, _resized(n, (CHUNK,))) for k, n in zip(self.kernels, body.nodes, strict=True)), default=0
+        )
+
+    @staticmethod
+    def _kernel(node: Node) -> Kernel:
+        found = kernels_of("numpy").find(node)
+        assert found is not None, node
+        return found
+
+    def bytes_per_thread(self) -> int:
+        return self.count * (CHUNK * self.width + 64) + self.work + 1024
+
+    def thunks(
+        self,
+        inputs: Sequence[np.ndarray],
+        outputs: Sequence[np.ndarray | None],
+        whole: tuple[int, ...],
+        memory: np.ndarray,
+    ) -> list[Thunk]:
+        """The chain bound to one chunk of its arrays."""
+        size = int(np.prod(whole))
+        arrays: dict[Value, np.ndarray] = dict(zip(self.body.inputs, inputs, strict=True))
+        target = dict(zip(self.body.outputs, outputs, strict=True))
+        step = CHUNK * self.width + 64
+        scratch = memory[self.count * step :]
+        result: list[Thunk] = []
+        copies: list[Thunk] = []
+        for i, node in enumerate(self.body.nodes):
+            value = node.outputs[0]
+            out = target.get(value)
+            direct = out is not None and not self._read_later(i, out, arrays)
+            if direct:
+                array = out
+            else:
+                slot = self.register[value] * step
+                array = np.ndarray(whole, _np(value), memory, slot)
+                if out is not None:
+                    copies.append(partial(np.copyto, out, array))
+            operands = tuple(None if v is None else _array(v, arrays) for v in node.inputs)
+            assert array is not None
+            arrays[value] = array
+            k = self.kernels[i]
+            work = _scratch(k, node if k.scratch is None else _resized(node, (size,)))
+            shaped = node if k.scratch is None else _resized(node, whole)
+            result.append(k.bind(Site(shaped, operands, (array,), scratch[:work] if work else None, None)))
+        return result + copies
+
+    def _read_later(self, at: int, out: np.ndarray, arrays: dict[Value, np.ndarray]) -> bool:
+        """Whether an input that lies in the same memory is read by a later instruction."""
+        return any(self.last.get(v, -1) > at and np.may_share_memory(arrays[v], out) for v in self.body.inputs)
+
+
+def _array(value: Value, arrays: dict[Value, np.ndarray]) -> np.ndarray:
+    known = arrays.get(value)
+    if known is None:
+        constant = value.constant
+        assert constant is not None
+        known = arrays[value] = np.ascontiguousarray(constant).reshape(())
+    return known
+
+
+def _np(value: Value) -> np.dtype:
+    from kcore.dtypes import numpy_dtype
+
+    return numpy_dtype(value.dtype)
+
+
+def _resized(node: Node, shape: tuple[int, ...]) -> Node:
+    """The node as it is for one chunk."""
+    inputs = [None if v is None else Value(shape if v.size > 1 else (), v.dtype) for v in node.inputs]
+    return Node(node.op, inputs, node.attrs, [(shape, v.dtype) for v in node.outputs])  # type: ignore[misc]
+
+
+def _scratch(k: Kernel, node: Node) -> int:
+    return int(k.scratch(node)) if k.scratch is not None else 0
+
+
+def _fused_scratch(node: Node) -> int:
+    return _Body(node.attrs["body"]).bytes_per_thread() * threads.count()
+
+
+def _sequence(thunks: list[Thunk]) -> Callable[[], None]:
+    def run() -> None:
+        for thunk in thunks:
+            thunk()
+
+    return run
+
+
+@kernel("fused", backend="numpy", scratch=_fused_scratch)
+def fused(site: Site) -> Thunk:
+    attrs = site.attrs
+    body = _Body(attrs["body"])
+    shared, segments = attrs["shared"], attrs["segments"]
+    own = (len(site.inputs) - shared) // segments
+    outs = len(site.outputs) // segments
+    pieces: list[tuple[int, list[np.ndarray], list[np.ndarray | None], tuple[int, ...]]] = []
+    for s in range(segments):
+        inputs = [*site.inputs[:shared], *site.inputs[shared + s * own : shared + (s + 1) * own]]
+        outputs = site.outputs[s * outs : (s + 1) * outs]
+        written = [a for a in outputs if a is not None]
+        layout = _Layout(site.node.outputs[s * outs].shape, [*inputs, *written])
+        views = layout.arrays
+        for index in layout.chunks():
+            whole = tuple(s.stop - s.start if isinstance(s, slice) else 1 for s in index) + layout.shape[len(index) :]
+            cut = [_cut(a, index) for a in views]
+            remaining = iter(cut[len(inputs) :])
+            chunk_outputs = [None if a is None else next(remaining) for a in outputs]
+            pieces.append((int(np.prod(whole)), cut[: len(inputs)], chunk_outputs, whole))
+    total = sum(p[0] for p in pieces) * max(len(body.body.nodes), 1)
+    workers = threads.count() if total >= SPLIT and len(pieces) > 1 else 1
+    memory = body.bytes_per_thread()
+    jobs: list[list[Thunk]] = []
+    for w, (start, stop) in enumerate(_balance([p[0] for p in pieces], workers)):
+        own_memory = site.scratch[w * memory : (w + 1) * memory]
+        jobs.append([t for _, i, o, whole in pieces[start:stop] for t in body.thunks(i, o, whole, own_memory)])
+    jobs = [j for j in jobs if j]
+    if len(jobs) == 1:
+        return jobs[0][0] if len(jobs[0]) == 1 else _sequence(jobs[0])
+    return partial(threads.run, [_sequence(j) for j in jobs])
+
+
+def _balance(sizes: list[int], workers: int) -> list[tuple[int, int]]:
+    """Consecutive runs of pieces with about equal numbers of elements."""
+    goal = sum(sizes) / workers
+    ranges, start, done = [], 0, 0
+    for w in range(workers):
+        stop = start
+        while stop < len(sizes) and (w == workers - 1 or done + sizes[stop] / 2 < goal * (w + 1)):
+            done += sizes[stop]
+            stop += 1
+        ranges.append((start, stop))
+        start = stop
+    return ranges

@@ -1,0 +1,80 @@
+"""kcore: the Keras API on an engine made of plugins.
+
+Importing it loads nothing but names; modules, and the backend, are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+#: Public modules, loaded on first use.
+_MODULES = frozenset(
+    {
+        "activations",
+        "backend",
+        "callbacks",
+        "config",
+        "constraints",
+        "dtype_policies",
+        "initializers",
+        "layers",
+        "losses",
+        "metrics",
+        "models",
+        "ops",
+        "optimizers",
+        "random",
+        "regularizers",
+        "saving",
+        "testing",
+        "training",
+        "utils",
+    }
+)
+
+#: Public names and the module each comes from.
+_NAMES = {
+    "Function": "kcore.runtime",
+    "GradientTape": "kcore.runtime",
+    "Initializer": "kcore.initializers",
+    "Input": "kcore.layers",
+    "InputSpec": "kcore.layers",
+    "KerasTensor": "kcore.runtime",
+    "Layer": "kcore.layers",
+    "Loss": "kcore.losses",
+    "Metric": "kcore.metrics",
+    "Model": "kcore.models",
+    "Optimizer": "kcore.optimizers",
+    "Regularizer": "kcore.regularizers",
+    "SeedGenerator": "kcore.runtime",
+    "Sequential": "kcore.models",
+    "Variable": "kcore.runtime",
+    "devices": "kcore.backend",
+    "function": "kcore.runtime",
+    "grad": "kcore.runtime",
+    "is_backend_available": "kcore.backend",
+    "set_random_seed": "kcore.runtime",
+    "use_backend": "kcore.backend",
+}
+
+__all__ = sorted({*_MODULES, *_NAMES, "__version__"} - {"utils"})  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"kcore.{name}")
+    module = _NAMES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'kcore' has no attribute {name!r}")
+    if module == "kcore.runtime":
+        importlib.import_module("kcore.ops")  # operators of tensors are ops
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

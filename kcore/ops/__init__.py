@@ -1,0 +1,27 @@
+"""Every op's public function, by Keras's names; each is defined in the module of its family."""
+
+from __future__ import annotations
+
+from kcore.ops.contraction import *  # noqa: F403
+from kcore.ops.control import *  # noqa: F403
+from kcore.ops.convolution import *  # noqa: F403
+from kcore.ops.elementwise import *  # noqa: F403
+from kcore.ops.indexing import *  # noqa: F403
+from kcore.ops.losses import *  # noqa: F403
+from kcore.ops.normalization import *  # noqa: F403
+from kcore.ops.pooling import *  # noqa: F403
+from kcore.ops.random import *  # noqa: F403
+from kcore.ops.reduction import *  # noqa: F403
+from kcore.ops.shape import *  # noqa: F403
+from kcore.ops.sorting import *  # noqa: F403
+from kcore.runtime import convert_to_tensor, is_tensor
+
+
+def convert_to_numpy(x):
+    """The values of a tensor, variable, list or number as a NumPy array of its own."""
+    import numpy as np
+
+    return np.array(x.numpy() if hasattr(x, "numpy") else x)
+
+
+__all__ = [name for name in dir() if not name.startswith("_") and name != "annotations"]

@@ -1,0 +1,300 @@
+"""`function`: trace a Python function once per signature, compile it, and replay the Executable from then on."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kcore.backend import selection
+from kcore.backend.batch import Rows
+from kcore.graph.core import Graph, Placeholder, Value
+from kcore.runtime.apply import convert_to_tensor
+from kcore.runtime.promote import to_array
+from kcore.runtime.tensor import EagerTensor, Tensor, TracedTensor
+from kcore.runtime.trace import Trace, current_trace
+from kcore.runtime.variable import Variable
+
+#: Executables kept per function; the least recently used one goes first.
+KEPT = 16
+#: Retraces of one function after which a warning says which argument's shape keeps changing.
+RETRACES = 10
+
+#: Ops that hand integers through unchanged, for checking indices on the host before a step.
+_VALUE_PRESERVING = frozenset({"cast", "reshape", "identity", "transpose", "broadcast_to", "stop_gradient", "copy"})
+
+
+@dataclass
+class Bounds:
+    """A host check of one input: its integers must lie in [0, size)."""
+
+    index: int
+    name: str
+    size: int
+    op: str
+    path: str
+
+
+class Concrete:
+    """One traced signature: the executable, the structure of the result and the checks on the inputs."""
+
+    def __init__(self, executable: Any, structure: Any, bounds: list[Bounds], outputs: int):
+        self.executable = executable
+        self.structure = structure
+        self.bounds = bounds
+        self.outputs = outputs
+
+
+class _Leaf:
+    """Stands for a tensor in a structure of arguments or results."""
+
+    def __repr__(self) -> str:
+        return "*"
+
+
+LEAF = _Leaf()
+
+
+def flatten(x: Any, leaves: list[Any], names: list[str] | None = None, name: str = "") -> Any:
+    """Collect the tensors in nested tuples, lists and dicts; returns a hashable description of the rest."""
+    kind = type(x)
+    if kind is EagerTensor or kind is np.ndarray or kind is Rows or kind is TracedTensor:
+        leaves.append(x)
+        if names is not None:
+            names.append(name)
+        mask = getattr(x, "_keras_mask", None)
+        if mask is not None:
+            flatten(mask, leaves, names, f"{name} mask")
+            return "masked"
+        return LEAF
+    if kind is tuple or kind is list:
+        return (kind, *[flatten(e, leaves, names, f"{name}[{i}]") for i, e in enumerate(x)])
+    if kind is dict:
+        return (dict, *[(k, flatten(v, leaves, names, f"{name}[{k!r}]")) for k, v in x.items()])
+    if isinstance(x, np.ndarray | np.generic):
+        leaves.append(np.asarray(x))
+        if names is not None:
+            names.append(name)
+        return LEAF
+    return x
+
+
+def rebuild(structure: Any, leaves: Any) -> Any:
+    """The arguments again, with the next leaves in place of the tensors."""
+    if structure is LEAF:
+        return next(leaves)
+    if type(structure) is str and structure == "masked":
+        tensor = next(leaves)
+        tensor._keras_mask = next(leaves)
+        return tensor
+    if type(structure) is tuple and structure and structure[0] in (tuple, list):
+        return structure[0](rebuild(e, leaves) for e in structure[1:])
+    if type(structure) is tuple and structure and structure[0] is dict:
+        return {k: rebuild(v, leaves) for k, v in structure[1:]}
+    return structure
+
+
+class Function:
+    """A Python function that runs as one compiled step.
+
+    What a trace depends on: the structure of the arguments, shapes and dtypes, presence of masks, arguments that are
+    no tensors (by value), and the device. Variables are read and updated in place; anything else the function does
+    in Python happens only while it is traced.
+
+    Args:
+        fn: the function; every computation in it must be made of ops.
+        name: name for printed graphs.
+
+    Example:
+        >>> double = Function(lambda x: x + x)
+        >>> double(np.ones(2, "float32")).numpy()
+        array([2., 2.], dtype=float32)
+    """
+
+    def __init__(self, fn: Callable[..., Any], name: str | None = None):
+        self.fn = fn
+        self.name = name or getattr(fn, "__name__", "function")
+        self.traces = 0
+        self._cache: OrderedDict[Any, Concrete] = OrderedDict()
+        self._shapes: dict[str, set[tuple]] = {}
+        self._warned = False
+        self._lock = threading.RLock()
+        self._checked: dict[tuple[int, int], Any] = {}
+        functools.update_wrapper(self, fn, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if current_trace() is not None:
+            return self.fn(*args, **kwargs)
+        concrete, leaves = self._find(args, kwargs)
+        for bounds in concrete.bounds:
+            self._check(bounds, leaves[bounds.index])
+        executable = concrete.executable
+        arrays = [x.data if type(x) is EagerTensor and x.backend is executable.backend else x for x in leaves]
+        results = executable.run([x.numpy() if type(x) is EagerTensor else x for x in arrays])
+        if not results and concrete.structure is None:
+            return None
+        values = executable.plan.graph.outputs
+        backend, device = executable.backend, executable.device
+        tensors = (EagerTensor(a, v.shape, v.dtype, backend, device) for a, v in zip(results, values, strict=True))
+        return rebuild(concrete.structure, tensors)
+
+    def concrete(self, *args: Any, **kwargs: Any) -> Any:
+        """The `Executable` for these arguments, traced and compiled if it is not there yet; nothing runs."""
+        return self._find(args, kwargs)[0].executable
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    # -- signatures --------------------------------------------------------------------------------------------------
+
+    def _find(self, args: tuple, kwargs: dict[str, Any]) -> tuple[Concrete, list[Any]]:
+        leaves: list[Any] = []
+        structure = flatten(args, leaves)
+        if kwargs:
+            structure = (structure, flatten(kwargs, leaves))
+        place = selection.current()
+        key = (
+            structure,
+            tuple([(x.shape, x.dtype if type(x.dtype) is str else x.dtype.str) for x in leaves]),
+            place.backend.name,
+            str(place.device),
+        )
+        try:
+            concrete = self._cache.get(key)
+        except TypeError as error:
+            raise TypeError(
+                f"{self.name}: an argument that is no tensor must be hashable to be part of the signature: {error}"
+            ) from None
+        if concrete is None:
+            with self._lock:
+                concrete = self._cache.get(key)
+                if concrete is None:
+                    concrete = self._trace(args, kwargs, leaves)
+                    self._cache[key] = concrete
+                    if len(self._cache) > KEPT:
+                        self._cache.popitem(last=False)
+        elif len(self._cache) > 1:
+            self._cache.move_to_end(key)
+        return concrete, leaves
+
+    def _trace(self, args: tuple, kwargs: dict[str, Any], leaves: list[Any]) -> Concrete:
+        names: list[str] = []
+        structure = flatten((args, kwargs), [], names, "")
+        self._watch_shapes(names, leaves)
+        trace = Trace(Graph(self.name))
+        tensors = []
+        for x, name in zip(leaves, names, strict=True):
+            dtype = x.dtype if type(x.dtype) is str else to_array(x[:0] if x.ndim else x)[1]
+            tensors.append(trace.tensor(trace.graph.placeholder(tuple(x.shape), dtype, _argument(name))))
+        with trace.active():
+            call_args, call_kwargs = rebuild(structure, iter(tensors))
+            result = self.fn(*call_args, **call_kwargs)
+            outputs: list[Any] = []
+            result_structure = flatten(_tensors_of(result), outputs)
+            trace.graph.outputs = [trace.lift(t) for t in outputs]
+        trace.graph.updates = dict(trace.assigned)
+        graph = trace.graph
+        place = selection.current()
+        executable = place.backend.compile(graph, place.device)
+        self.traces += 1
+        return Concrete(executable, result_structure, find_bounds(graph), len(outputs))
+
+    def _watch_shapes(self, names: Sequence[str], leaves: Sequence[Any]) -> None:
+        for name, x in zip(names, leaves, strict=True):
+            self._shapes.setdefault(name, set()).add(tuple(x.shape))
+        if self.traces >= RETRACES and not self._warned:
+            self._warned = True
+            worst = max(self._shapes.items(), key=lambda item: len(item[1]))
+            shown = ", ".join(map(str, sorted(worst[1])[:4]))
+            warnings.warn(
+                f"{self.name!r} has been traced {self.traces + 1} times: its argument {_argument(worst[0])!r} came in {len(worst[1])} "
+                f"shapes ({shown}, ...). Each new shape costs a trace; pad it to a few fixed sizes.",
+                stacklevel=4,
+            )
+
+    # -- checks ------------------------------------------------------------------------------------------------------
+
+    def _check(self, bounds: Bounds, x: Any) -> None:
+        """Raise where an integer input is out of range; a data set is looked at once, not once a batch."""
+        if type(x) is Rows:
+            key = (id(x.array), bounds.size)
+            known = self._checked.get(key)
+            if known is not None and known() is x.array:
+                return
+            self._check_array(bounds, x.array)
+            self._checked[key] = weakref.ref(x.array)
+        else:
+            self._check_array(bounds, x.numpy() if isinstance(x, Tensor) else np.asarray(x))
+
+    def _check_array(self, bounds: Bounds, array: np.ndarray) -> None:
+        if not array.size:
+            return
+        low, high = array.min(), array.max()
+        if low < 0 or high >= bounds.size:
+            worst = low if low < 0 else high
+            at = f" in layer {bounds.path!r}" if bounds.path else ""
+            raise ValueError(
+                f"argument {bounds.name!r} holds {worst}, but op {bounds.op!r}{at} needs integers from 0 to {bounds.size - 1} "
+                f"(there are {bounds.size} classes or rows)"
+            )
+
+
+def _argument(name: str) -> str:
+    """``[0][1]['x']`` -> ``1['x']``: the path of an argument without the outer pair (args, kwargs)."""
+    return name.split("]", 1)[1].strip("[]").replace("][", ".") if "]" in name else name
+
+
+def _tensors_of(x: Any) -> Any:
+    """A result with variables and numbers turned into tensors."""
+    if isinstance(x, tuple | list):
+        return type(x)(_tensors_of(e) for e in x) if not hasattr(x, "_fields") else tuple(_tensors_of(e) for e in x)
+    if isinstance(x, dict):
+        return {k: _tensors_of(v) for k, v in x.items()}
+    if isinstance(x, Variable | np.ndarray | np.generic):
+        return convert_to_tensor(x)
+    return x
+
+
+def find_bounds(graph: Graph) -> list[Bounds]:
+    """The host checks a graph asks for: index inputs of ops that come straight from an argument."""
+    found: dict[tuple[int, int], Bounds] = {}
+    position = {v: i for i, v in enumerate(graph.inputs)}
+    for node in graph.nodes:
+        for name, size_of in node.op.bounds.items():
+            value = node.inputs[node.op.inputs.index(name)]
+            if value is None:
+                continue
+            source = _origin(value)
+            if source in position and isinstance(source.source, Placeholder):
+                size = int(size_of([None if v is None else v.spec for v in node.inputs], node.attrs))
+                found.setdefault(
+                    (position[source], size),
+                    Bounds(position[source], source.source.name, size, node.op.name, node.path),
+                )
+    return list(found.values())
+
+
+def _origin(value: Value) -> Value:
+    while value.node is not None and value.node.op.name in _VALUE_PRESERVING:
+        value = value.node.inputs[0]  # type: ignore[assignment]
+    return value
+
+
+def function(fn: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
+    """Compile a function made of ops: traced once per signature, then replayed as one Executable.
+
+    Example:
+        >>> @function
+        ... def affine(x, w, b):
+        ...     return x @ w + b
+    """
+    if fn is None:
+        return lambda f: Function(f, name)
+    return Function(fn, name)

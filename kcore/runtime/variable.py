@@ -1,0 +1,214 @@
+"""Variables: the state of a model, each the owner of one device buffer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kcore import config
+from kcore.backend import selection
+from kcore.dtypes import numpy_dtype, standardize_dtype
+from kcore.runtime.scope import current_path
+from kcore.runtime.tensor import EagerTensor, Operators, TracedTensor
+
+_anonymous = 0
+_lock = threading.Lock()
+
+
+class Variable(Operators):
+    """A tensor that can be assigned, with a buffer of its own on the current device.
+
+    Inside a traced function reading a variable is an input and assigning it an output of the compiled step.
+
+    Args:
+        initializer: a value, or a callable ``(shape, dtype=...) -> array``.
+        shape: shape; needed with a callable.
+        dtype: dtype name; that of the value, or floatx, if not given.
+        trainable: whether `fit` may train it.
+        name: its name; the layer path is put before it.
+
+    Example:
+        >>> v = Variable([1.0, 2.0], name="scale")
+        >>> v.assign_add([1.0, 1.0]); v.numpy()
+        array([2., 3.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: tuple[int, ...] | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        name: str | None = None,
+        aggregation: str = "none",
+        synchronization: str = "auto",
+        autocast: bool = True,
+    ):
+        global _anonymous
+        if name is None:
+            with _lock:
+                _anonymous += 1
+                name = "variable" if _anonymous == 1 else f"variable_{_anonymous - 1}"
+        if "/" in name:
+            raise ValueError(f"a variable's name may not contain '/', got {name!r}")
+        from kcore.runtime.trace import no_trace
+
+        with no_trace():
+            self._init_value(initializer, shape, dtype, name)
+        self.name = name
+        path = current_path()
+        self.path = f"{path}/{name}" if path else name
+        self._trainable = bool(trainable)
+        self.initializer = initializer if callable(initializer) else None
+        self.regularizer: Callable | None = None
+        self.constraint: Callable | None = None
+        self.aggregation = aggregation
+        self.synchronization = synchronization
+        self.autocast = autocast
+        self.overwrite_with_gradient = False
+
+    def _init_value(self, initializer: Any, shape: tuple[int, ...] | None, dtype: Any, name: str) -> None:
+        if callable(initializer):
+            if shape is None:
+                raise ValueError(f"variable {name!r} has a callable initializer, so it needs a shape")
+            if any(not isinstance(d, int | np.integer) or d < 0 for d in shape):
+                raise ValueError(f"variable {name!r} needs a shape of known dimensions, got {tuple(shape)}")
+            dtype = standardize_dtype(dtype) if dtype is not None else config.floatx()
+            value = initializer(tuple(shape), dtype=dtype)
+        else:
+            value = initializer
+            if dtype is None:
+                dtype = _value_dtype(value)
+        self.dtype = standardize_dtype(dtype)
+        array = np.array(value, dtype=numpy_dtype(self.dtype), order="C")
+        if shape is not None and tuple(shape) != array.shape:
+            raise ValueError(f"variable {name!r} should have shape {tuple(shape)}, its initial value has {array.shape}")
+        self.shape = array.shape
+        place = selection.current()
+        self._backend, self._device = place.backend, place.device
+        self._array = self._backend.empty(self.shape, self.dtype, self._device)
+        self._backend.upload(self._array, array)
+
+    # -- memory --------------------------------------------------------------------------------------------------
+
+    def buffer(self, backend: Any, device: Any) -> Any:
+        """The device array that holds the content; it moves here if it lay on another device."""
+        if backend is not self._backend or device != self._device:
+            values = self._backend.download(self._array)
+            array = backend.empty(self.shape, self.dtype, device)
+            backend.upload(array, values)
+            self._array, self._backend, self._device = array, backend, device
+        return self._array
+
+    @property
+    def data(self) -> Any:
+        """The device array on the current device."""
+        place = selection.current()
+        return self.buffer(place.backend, place.device)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def value(self) -> Any:
+        """The content as a tensor: a snapshot, or a graph value while tracing."""
+        from kcore.runtime.trace import current_trace
+
+        trace = current_trace()
+        if trace is not None:
+            return trace.tensor(trace.read(self))
+        return self.snapshot()
+
+    def snapshot(self) -> EagerTensor:
+        """The content now, as an eager tensor of its own memory."""
+        data = self.data
+        copy = self._backend.empty(self.shape, self.dtype, self._device)
+        self._backend.copy(copy, data)
+        return EagerTensor(copy, self.shape, self.dtype, self._backend, self._device)
+
+    def numpy(self) -> np.ndarray:
+        """The content as a NumPy array of its own."""
+        return self._backend.download(self._array)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        return array if dtype is None else array.astype(dtype)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def assign(self, value: Any) -> Any:
+        """Set the content.
+
+        Raises:
+            ValueError: the value's shape is another one.
+        """
+        from kcore.runtime.tape import forget
+        from kcore.runtime.trace import current_trace
+
+        shape = tuple(getattr(value, "shape", None) or np.shape(value))
+        if shape != self.shape:
+            raise ValueError(f"cannot assign a value of shape {shape} to variable {self.path!r} of shape {self.shape}")
+        trace = current_trace()
+        if trace is not None:
+            from kcore.graph.op import OPS
+
+            if not hasattr(value, "dtype") or value.dtype != self.dtype:
+                value = OPS["cast"](value, dtype=self.dtype)
+            trace.assign(self, value)
+            return self.value
+        if isinstance(value, TracedTensor):
+            raise TypeError(f"variable {self.path!r} was assigned a tensor of a trace that has ended")
+        forget(self)
+        data = self.data
+        if (
+            isinstance(value, EagerTensor)
+            and value.backend is self._backend
+            and value.dtype == self.dtype
+            and value.device == self._device
+        ):
+            self._backend.copy(data, value.data)
+        else:
+            self._backend.upload(data, np.array(np.asarray(value), dtype=numpy_dtype(self.dtype), order="C"))
+        return self
+
+    def assign_add(self, value: Any) -> Any:
+        """Add a value to the content."""
+        return self.assign(self.value + value)
+
+    def assign_sub(self, value: Any) -> Any:
+        """Subtract a value from the content."""
+        return self.assign(self.value - value)
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
+    @property
+    def handle(self) -> Variable:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path} shape={self.shape} dtype={self.dtype} value={np.array2string(self.numpy(), threshold=6)}>"
+
+
+def _value_dtype(value: Any) -> str:
+    dtype = getattr(value, "dtype", None)
+    if dtype is not None:
+        return standardize_dtype(dtype)
+    kind = np.asarray(value).dtype.kind
+    return config.floatx() if kind == "f" else "int32" if kind in "iu" else "bool" if kind == "b" else config.floatx()
