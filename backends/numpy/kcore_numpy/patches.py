@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from math import ceil, prod
 from typing import Any, NamedTuple
 
@@ -63,6 +64,32 @@ class Block(NamedTuple):
         return (self.images, self.rows)
 
 
+def block_shape(batch: int, height: int, row_bytes: int, parts: int, limit: int = BLOCK) -> tuple[int, int]:
+    """Images and rows in a block of about `limit` bytes: whole images if they fit, else rows of one image."""
+    image = max(1, height * row_bytes)
+    if image <= limit * 3 // 2 and batch >= parts:
+        chunks = ceil(batch / min(max(1, limit // image), ceil(batch / parts)))
+        return ceil(batch / (ceil(chunks / parts) * parts)), height
+    chunks = max(ceil(height / max(1, limit // max(1, row_bytes))), ceil(parts / max(1, batch)))
+    return 1, max(1, ceil(height / max(1, chunks)))
+
+
+def cut(batch: int, height: int, images: int, rows: int) -> list[Block]:
+    """All blocks of this many images and rows, in order."""
+    return [
+        Block(slice(n, min(n + images, batch)), slice(r, min(r + rows, height)))
+        for n in range(0, batch, max(1, images))
+        for r in range(0, height, rows)
+    ]
+
+
+def deal(blocks: list[Block], parts: int) -> list[list[Block]]:
+    """The blocks in `parts` even shares, or fewer where there are not enough."""
+    parts = max(1, min(parts, len(blocks)))
+    edges = [len(blocks) * i // parts for i in range(parts + 1)]
+    return [blocks[a:b] for a, b in pairwise(edges)]
+
+
 @dataclass(frozen=True)
 class Patches:
     """A gather plan: all windows of a (batch, *spatial, channels) array, block by block.
@@ -112,30 +139,11 @@ class Patches:
     def block_shape(self) -> tuple[int, int]:
         """Images and rows in a full block."""
         row = prod(self.outs[1:]) * (self.depth + self.filters) * self.itemsize
-        image, parts, height = max(1, self.outs[0] * row), self.parts, self.outs[0]
-        if image <= BLOCK * 3 // 2 and self.batch >= parts:
-            chunks = ceil(self.batch / min(max(1, BLOCK // image), ceil(self.batch / parts)))
-            return ceil(self.batch / (ceil(chunks / parts) * parts)), height
-        chunks = max(ceil(height / max(1, BLOCK // max(1, row))), ceil(parts / max(1, self.batch)))
-        return 1, max(1, ceil(height / chunks))
+        return block_shape(self.batch, self.outs[0], row, self.parts)
 
-    def blocks(self) -> list[Block]:
-        """All blocks, in order."""
-        if not self.batch or not all(self.outs):
-            return []
-        images, rows = self.block_shape()
-        return [
-            Block(slice(n, min(n + images, self.batch)), slice(r, min(r + rows, self.outs[0])))
-            for n in range(0, self.batch, images)
-            for r in range(0, self.outs[0], rows)
-        ]
-
-    def shares(self, parts: int) -> list[list[Block]]:
+    def shares(self) -> list[list[Block]]:
         """The blocks of each thread."""
-        blocks = self.blocks()
-        parts = max(1, min(parts, len(blocks)))
-        edges = [len(blocks) * i // parts for i in range(parts + 1)]
-        return [blocks[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return deal(cut(self.batch, self.outs[0], *self.block_shape()), self.parts)
 
     # -- working memory --------------------------------------------------------------------------------------------
 
@@ -153,7 +161,7 @@ class Patches:
     def padding_bytes(self) -> int:
         """Bytes of a thread's buffer for padded input."""
         images, rows = self.block_shape()
-        shapes = [self._padded_shape(b.rows) for b in self.blocks()[: ceil(self.outs[0] / rows) if rows else 0]]
+        shapes = [self._padded_shape(b.rows) for b in cut(1, self.outs[0], images, rows)]
         sizes = [prod(s) for s in shapes if s is not None]
         return aligned(images * max(sizes, default=0) * self.channels * self.itemsize)
 

@@ -133,7 +133,7 @@ def _apply(
     contiguous = out.strides[-1] == out.itemsize and _rows_contiguous(out)
     memory = _Scratch(scratch)
     thunks = []
-    for share in patches.shares(patches.parts):
+    for share in patches.shares():
         padding, gathered = memory.take(patches.padding_bytes()), memory.take(patches.patch_bytes())
         images, rows = patches.block_shape()
         size = images * rows * prod(patches.outs[1:]) * patches.filters * patches.itemsize
@@ -179,7 +179,7 @@ def _correlate(patches: Patches, x: np.ndarray, g: np.ndarray, out: np.ndarray, 
     shape = (patches.depth, patches.filters)
     nbytes = prod(shape) * patches.itemsize
     thunks, sums = [], []
-    for share in patches.shares(patches.parts):
+    for share in patches.shares():
         padding, gathered = memory.take(patches.padding_bytes()), memory.take(patches.patch_bytes())
         total, part = (memory.take(nbytes).view(x.dtype).reshape(shape) for _ in range(2))
         steps = patches.prologue(x, padding)
