@@ -1,0 +1,267 @@
+"""Activation functions: plain functions of a tensor, by name for layers."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kcore import ops
+from kcore.registry import REGISTRY, Namespace, public
+
+_names = Namespace("keras.activations", "activation", instances=False)
+
+
+@public("keras.activations")
+def linear(x: Any) -> Any:
+    """The identity: ``linear(x) = x``.
+
+    Example:
+        >>> linear(3.0)
+        3.0
+    """
+    return x
+
+
+@public("keras.activations")
+def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
+    """Rectified linear unit.
+
+    ``x`` above `threshold`, ``negative_slope * (x - threshold)`` below it, and never more than `max_value`.
+
+    Args:
+        x: tensor of any shape.
+        negative_slope: slope below the threshold.
+        max_value: upper limit; None is none.
+        threshold: value at or below which the input is damped.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+
+    Example:
+        >>> relu([-1.0, 0.0, 2.0], max_value=1.0).numpy().tolist()
+        [0.0, 0.0, 1.0]
+
+    Source: Nair and Hinton 2010; arguments as in Keras 3.
+    """
+    if negative_slope == 0.0 and max_value is None and threshold == 0.0:
+        return ops.relu(x)
+    x = ops.convert_to_tensor(x)
+    if negative_slope != 0.0 and max_value is None and threshold == 0.0:
+        return ops.leaky_relu(x, negative_slope=negative_slope)
+    positive = ops.where(x > threshold, x, 0) if threshold != 0.0 else ops.relu(x)
+    if max_value is not None:
+        positive = ops.clip(positive, 0.0, float(max_value))
+    if negative_slope == 0.0:
+        return positive
+    return positive - negative_slope * ops.relu(threshold - x)
+
+
+@public("keras.activations")
+def softmax(x: Any, axis: int = -1) -> Any:
+    """Softmax: ``exp(x) / sum(exp(x))`` along `axis`.
+
+    Args:
+        x: floating tensor, e.g. logits ``(batch, classes)``.
+        axis: axis of the classes.
+
+    Returns:
+        Tensor of the shape of `x`, non-negative and summing to 1 along `axis`.
+
+    Example:
+        >>> softmax([[0.0, 0.0]]).numpy().tolist()
+        [[0.5, 0.5]]
+    """
+    return ops.softmax(x, axis=axis)
+
+
+@public("keras.activations")
+def sigmoid(x: Any) -> Any:
+    """Logistic function: ``1 / (1 + exp(-x))``.
+
+    Example:
+        >>> sigmoid([0.0]).numpy().tolist()
+        [0.5]
+    """
+    return ops.sigmoid(x)
+
+
+@public("keras.activations")
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent.
+
+    Example:
+        >>> tanh([0.0]).numpy().tolist()
+        [0.0]
+    """
+    return ops.tanh(x)
+
+
+@public("keras.activations")
+def exponential(x: Any) -> Any:
+    """Exponential: ``exp(x)``.
+
+    Example:
+        >>> exponential([0.0]).numpy().tolist()
+        [1.0]
+    """
+    return ops.exp(x)
+
+
+@public("keras.activations")
+def gelu(x: Any, approximate: bool = False) -> Any:
+    """Gaussian error linear unit: ``x * Phi(x)`` with the normal distribution function Phi.
+
+    Args:
+        x: floating tensor.
+        approximate: use the tanh approximation; exact by default (`ops.gelu` is approximate by default).
+
+    Returns:
+        Tensor of the shape of `x`.
+
+    Example:
+        >>> round(gelu([1.0]).numpy().item(), 4)
+        0.8413
+
+    Source: Hendrycks and Gimpel, arXiv:1606.08415.
+    """
+    return ops.gelu(x, approximate=approximate)
+
+
+@public("keras.activations", "silu", "swish")
+def silu(x: Any) -> Any:
+    """Swish: ``x * sigmoid(x)``.
+
+    Example:
+        >>> silu([0.0]).numpy().tolist()
+        [0.0]
+
+    Source: Ramachandran et al., arXiv:1710.05941.
+    """
+    return ops.silu(x)
+
+
+@public("keras.activations")
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """Exponential linear unit: ``x`` above 0, ``alpha * (exp(x) - 1)`` below.
+
+    Example:
+        >>> elu([0.0, 2.0]).numpy().tolist()
+        [0.0, 2.0]
+
+    Source: Clevert et al., arXiv:1511.07289.
+    """
+    return ops.elu(x, alpha=alpha)
+
+
+@public("keras.activations")
+def selu(x: Any) -> Any:
+    """Scaled exponential linear unit, with the constants of self-normalizing networks.
+
+    Example:
+        >>> round(selu([1.0]).numpy().item(), 4)
+        1.0507
+
+    Source: Klambauer et al., arXiv:1706.02515.
+    """
+    return ops.selu(x)
+
+
+@public("keras.activations")
+def softplus(x: Any) -> Any:
+    """Softplus: ``log(1 + exp(x))``.
+
+    Example:
+        >>> round(softplus([0.0]).numpy().item(), 4)
+        0.6931
+    """
+    return ops.softplus(x)
+
+
+@public("keras.activations")
+def softsign(x: Any) -> Any:
+    """Softsign: ``x / (1 + |x|)``.
+
+    Example:
+        >>> softsign([1.0]).numpy().tolist()
+        [0.5]
+    """
+    return ops.softsign(x)
+
+
+@public("keras.activations")
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    """Leaky ReLU: ``x`` above 0, ``negative_slope * x`` below.
+
+    Example:
+        >>> leaky_relu([-1.0], negative_slope=0.5).numpy().tolist()
+        [-0.5]
+    """
+    return ops.leaky_relu(x, negative_slope=negative_slope)
+
+
+@public("keras.activations")
+def relu6(x: Any) -> Any:
+    """ReLU capped at 6: ``min(max(x, 0), 6)``.
+
+    Example:
+        >>> relu6([9.0]).numpy().tolist()
+        [6.0]
+    """
+    return ops.relu6(x)
+
+
+@public("keras.activations")
+def hard_sigmoid(x: Any) -> Any:
+    """Piecewise linear sigmoid: ``relu6(x + 3) / 6``.
+
+    Example:
+        >>> hard_sigmoid([-3.0, 0.0, 3.0]).numpy().tolist()
+        [0.0, 0.5, 1.0]
+
+    Source: Keras 3 (Keras 2 used ``clip(0.2 x + 0.5, 0, 1)``).
+    """
+    return ops.hard_sigmoid(x)
+
+
+@public("keras.activations")
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """Logarithm of `softmax` along `axis`.
+
+    Example:
+        >>> [round(v, 4) for v in log_softmax([[0.0, 0.0]]).numpy()[0].tolist()]
+        [-0.6931, -0.6931]
+    """
+    return ops.log_softmax(x, axis=axis)
+
+
+def get(identifier: Any) -> Callable[..., Any]:
+    """The activation of a name, configuration or callable; None is `linear`.
+
+    Raises:
+        ValueError: an unknown name; near names are shown.
+
+    Example:
+        >>> get("relu") is relu, get(None) is linear
+        (True, True)
+    """
+    return linear if identifier is None else _names.get(identifier)
+
+
+def serialize(activation: Callable[..., Any]) -> Any:
+    """A built-in as its name; another function or object as its configuration.
+
+    Example:
+        >>> serialize(tanh)
+        'tanh'
+    """
+    if isinstance(activation, types.FunctionType) and (REGISTRY.address(activation) or "").startswith(
+        "keras.activations."
+    ):
+        return activation.__name__
+    return _names.serialize(activation)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The activation a name or configuration describes."""
+    return _names.deserialize(config, custom_objects)

@@ -1,0 +1,136 @@
+"""Layers: configuration, weights, and a computation in ops. Plugins add theirs with `register_serializable`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kcore.layers.activation.activation import Activation
+from kcore.layers.activation.relu import ReLU
+from kcore.layers.activation.softmax import Softmax
+from kcore.layers.attention.multi_head_attention import MultiHeadAttention
+from kcore.layers.convolution.base_conv import BaseConv
+from kcore.layers.convolution.conv1d import Conv1D
+from kcore.layers.convolution.conv2d import Conv2D
+from kcore.layers.convolution.conv3d import Conv3D
+from kcore.layers.core.dense import Dense
+from kcore.layers.core.einsum_dense import EinsumDense
+from kcore.layers.core.embedding import Embedding
+from kcore.layers.core.input_layer import Input, InputLayer
+from kcore.layers.core.kernel_layer import KernelLayer
+from kcore.layers.core.masking import Masking
+from kcore.layers.input_spec import InputSpec
+from kcore.layers.layer import Layer
+from kcore.layers.merging.base_merge import Merge
+from kcore.layers.merging.concatenate import Concatenate, concatenate
+from kcore.layers.merging.elementwise import (
+    Add,
+    Average,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from kcore.layers.normalization.batch_normalization import BatchNormalization
+from kcore.layers.normalization.layer_normalization import LayerNormalization
+from kcore.layers.pooling.average_pooling import AveragePooling1D, AveragePooling2D, AveragePooling3D
+from kcore.layers.pooling.global_average_pooling import (
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+)
+from kcore.layers.pooling.global_max_pooling import GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
+from kcore.layers.pooling.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
+from kcore.layers.recurrent.lstm import LSTM, LSTMCell
+from kcore.layers.recurrent.rnn import RNN
+from kcore.layers.recurrent.stacked_cells import StackedRNNCells
+from kcore.layers.regularization.dropout import Dropout
+from kcore.layers.reshaping.flatten import Flatten
+from kcore.registry import deserialize as _deserialize
+from kcore.registry import serialize as _serialize
+
+__all__ = [
+    "LSTM",
+    "RNN",
+    "Activation",
+    "Add",
+    "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "BaseConv",
+    "BatchNormalization",
+    "Concatenate",
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "Dense",
+    "Dropout",
+    "EinsumDense",
+    "Embedding",
+    "Flatten",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "Input",
+    "InputLayer",
+    "InputSpec",
+    "KernelLayer",
+    "LSTMCell",
+    "Layer",
+    "LayerNormalization",
+    "Masking",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
+    "Maximum",
+    "Merge",
+    "Minimum",
+    "MultiHeadAttention",
+    "Multiply",
+    "ReLU",
+    "Softmax",
+    "StackedRNNCells",
+    "Subtract",
+    "add",
+    "average",
+    "concatenate",
+    "deserialize",
+    "maximum",
+    "minimum",
+    "multiply",
+    "serialize",
+    "subtract",
+]
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """The configuration of a layer.
+
+    Example:
+        >>> serialize(Flatten(name="flat"))["class_name"]
+        'Flatten'
+    """
+    return _serialize(layer)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Layer:
+    """The layer a configuration describes.
+
+    Example:
+        >>> deserialize(serialize(Dense(3))).units
+        3
+    """
+    layer = _deserialize(config, custom_objects, module="keras.layers")
+    if not isinstance(layer, Layer):
+        raise ValueError(f"the configuration describes {layer!r}, not a layer: {config}")
+    return layer

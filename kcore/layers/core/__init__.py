@@ -1,0 +1,1 @@
+"""Layers that everything is made of: inputs, dense, embedding, masking."""

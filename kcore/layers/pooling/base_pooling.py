@@ -1,0 +1,75 @@
+"""What the pooling layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from kcore import config, ops
+from kcore.declare import argument, int_tuple, one_of
+from kcore.layers.input_spec import InputSpec
+from kcore.layers.layer import Layer
+
+
+class BasePooling(Layer):
+    """Base of pooling over windows, of rank 1, 2 and 3.
+
+    Args:
+        pool_size: size of the window, one integer or one per spatial axis.
+        strides: steps of the window; its size if None.
+        padding: ``"valid"``, or ``"same"`` (the odd element at the end; an average leaves padding out).
+        data_format: ``"channels_last"`` or ``"channels_first"``; `kcore.config.image_data_format()` if None.
+    """
+
+    #: Number of spatial axes.
+    rank: ClassVar[int]
+    #: The op that pools.
+    pool: ClassVar[Callable[..., Any]]
+
+    pool_size: Any = argument(2)
+    strides: Any = argument(None)
+    padding: str = argument("valid", lambda p: one_of("valid", "same")(p.lower()))
+    data_format: Any = argument(None, config.standardize_data_format)
+
+    def __post_init__(self) -> None:
+        self.strides = self.pool_size if self.strides is None else self.strides
+        for name in ("pool_size", "strides"):
+            try:
+                setattr(self, name, int_tuple(getattr(self, name), self.rank))
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{type(self).__name__}: argument {name}: {error}") from None
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    def call(self, inputs: Any) -> Any:
+        return type(self).pool(
+            inputs, self.pool_size, strides=self.strides, padding=self.padding, data_format=self.data_format
+        )
+
+
+class BaseGlobalPooling(Layer):
+    """Base of pooling over all spatial axes.
+
+    Args:
+        data_format: ``"channels_last"`` or ``"channels_first"``; `kcore.config.image_data_format()` if None.
+        keepdims: whether the spatial axes stay, with size 1.
+    """
+
+    #: Number of spatial axes.
+    rank: ClassVar[int]
+    #: The op that reduces.
+    reduce: ClassVar[Callable[..., Any]] = ops.mean
+
+    data_format: Any = argument(None, config.standardize_data_format)
+    keepdims: bool = argument(False)
+
+    def __post_init__(self) -> None:
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The spatial axes."""
+        first = 1 if self.data_format == "channels_last" else 2
+        return tuple(range(first, first + self.rank))
+
+    def call(self, inputs: Any) -> Any:
+        return type(self).reduce(inputs, axis=self.axes, keepdims=self.keepdims)

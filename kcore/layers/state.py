@@ -1,0 +1,286 @@
+"""What a layer holds: weights, inner layers, metrics and seed generators, and the order in which they count."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kcore import constraints, initializers, regularizers
+from kcore.declare import Configurable
+from kcore.dtypes import FLOATS, standardize_dtype
+from kcore.layers.calling import layer_scope
+from kcore.layers.input_spec import describe_layer
+from kcore.metrics.metric import Metric
+from kcore.runtime import Variable
+from kcore.runtime.seeds import SeedGenerator
+
+#: Types that hold nothing, so that most attributes are passed over at once.
+_PLAIN = (str, int, float, bool, type(None), bytes)
+
+#: Attributes of the base class, which hold nothing to keep track of.
+_INTERNAL = frozenset(("_records", "_losses", "_own", "_given", "_build_shapes", "_dtype_policy", "input_spec"))
+
+
+def _is_trackable(value: Any) -> bool:
+    return isinstance(value, Variable | Metric | SeedGenerator | Holder)
+
+
+def _walk(value: Any, seen: set[int]) -> Iterator[Any]:
+    if isinstance(value, _PLAIN) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if _is_trackable(value):
+        yield value
+    elif isinstance(value, list | tuple | set | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _walk(item, seen)
+
+
+def _distinct(items: list[Any]) -> list[Any]:
+    return list({id(item): item for item in items}.values())
+
+
+class Holder(Configurable):
+    """The half of `Layer` that keeps state.
+
+    Variables, layers, metrics and seed generators count when they are attributes, also inside lists, tuples and
+    dicts, in the order in which the attributes were last set; weights made by `add_weight` count anyhow.
+    """
+
+    #: Attributes whose variables and layers are not the layer's own.
+    untracked: ClassVar[frozenset[str]] = frozenset()
+    _locked: bool = False
+    name: str
+    built: bool
+    _own: tuple[list[Variable], list[Variable]]
+    _trainable: bool
+
+    def _check_super_called(self) -> None:
+        if "_records" not in self.__dict__:
+            raise RuntimeError(f"layer {type(self).__name__}: call super().__init__() first in __init__()")
+
+    @property
+    def variable_dtype(self) -> str:
+        """The dtype of its weights."""
+        raise NotImplementedError
+
+    def add_weight(
+        self,
+        shape: Sequence[int] | int | None = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str = "none",
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+    ) -> Variable:
+        """Make a weight.
+
+        Args:
+            shape: its shape; ``()`` if None.
+            initializer: name, `Initializer` or callable; by default Glorot uniform for floats, else zeros.
+            dtype: its dtype; the layer's variable dtype if None.
+            trainable: whether training changes it.
+            autocast: whether it is cast to the compute dtype in `call`.
+            regularizer: penalty on it.
+            constraint: what it is mapped to after an update.
+            aggregation: how replicas' values join.
+            overwrite_with_gradient: replace it by its gradient instead of updating it.
+            name: its name within the layer.
+
+        Returns:
+            The `Variable`.
+
+        Raises:
+            ValueError: a dimension is not known yet.
+        """
+        self._check_super_called()
+        if isinstance(shape, str):
+            raise ValueError(f"{describe_layer(self)}: give the weight's name as add_weight(shape=..., name={shape!r})")
+        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+        if any(d is None for d in shape):
+            raise ValueError(
+                f"{describe_layer(self)}: weight {name!r} would have the shape {shape}, which is not known yet: give the layer "
+                "an input whose sizes are known along these axes"
+            )
+        dtype = self.variable_dtype if dtype is None else standardize_dtype(dtype)
+        initializer = initializers.get(initializer or ("glorot_uniform" if dtype in FLOATS else "zeros"))
+        self._check_unlocked(f"weight {name!r}")
+        with layer_scope(self):
+            variable = Variable(
+                lambda shape, dtype: initializers.draw(initializer, shape, dtype),
+                shape=shape,
+                dtype=dtype,
+                trainable=trainable,
+                name=name,
+                aggregation=aggregation,
+                autocast=autocast,
+            )
+        variable.initializer = initializer
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
+        variable.overwrite_with_gradient = overwrite_with_gradient
+        self._own_variable(variable)
+        return variable
+
+    add_variable = add_weight
+
+    def _own_variable(self, variable: Variable) -> None:
+        made_trainable, made_fixed = self._own
+        if all(v is not variable for v in (*made_trainable, *made_fixed)):
+            (made_trainable if variable.trainable else made_fixed).append(variable)
+            if not self._trainable:
+                variable.trainable = False
+
+    def _check_unlocked(self, what: str) -> None:
+        if self._locked:
+            raise ValueError(
+                f"{describe_layer(self)} is built, so {what} cannot be added any more: make all weights and layers in __init__() "
+                "or build()"
+            )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if _is_trackable(value) and name not in self.untracked:
+            attributes = self.__dict__
+            if attributes.get(name) is not value:
+                if isinstance(value, Variable | Holder) and all(value is not held for held in self._held()):
+                    self._check_unlocked(f"{type(value).__name__.lower()} {value.name!r}")
+                # Attributes count in the order in which they were last set.
+                attributes.pop(name, None)
+            if isinstance(value, Variable) and "_own" in attributes:
+                self._own_variable(value)
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("__") and "_records" in self.__dict__ and not self.built:
+            raise AttributeError(
+                f"{describe_layer(self)} has no attribute {name!r}; it is not built yet, and weights are made when it is first "
+                "called, or by build(input_shape)"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _held(self) -> Iterator[Any]:
+        seen: set[int] = set()
+        for name, value in list(self.__dict__.items()):
+            if name not in _INTERNAL and name not in self.untracked:
+                yield from _walk(value, seen)
+
+    @property
+    def _layers(self) -> list[Holder]:
+        return [x for x in self._held() if isinstance(x, Holder)]
+
+    @property
+    def _metrics(self) -> list[Metric]:
+        return [x for x in self._held() if isinstance(x, Metric)]
+
+    @property
+    def _seed_generators(self) -> list[SeedGenerator]:
+        return [x for x in self._held() if isinstance(x, SeedGenerator)]
+
+    def _own_variables(self) -> list[Variable]:
+        for x in self._held():
+            if isinstance(x, Variable):
+                self._own_variable(x)
+        return [*self._own[0], *self._own[1]]
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, its own first, then those of the layers it holds."""
+        return _distinct([*self._own_variables(), *(w for layer in self._layers for w in layer.weights)])
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All state: weights, and the states of seed generators."""
+        seeds = [generator.state for generator in self._seed_generators]
+        return _distinct([*self._own_variables(), *seeds, *(v for layer in self._layers for v in layer.variables)])
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that training changes."""
+        return [w for w in self.weights if w.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that training leaves alone."""
+        return [w for w in self.weights if not w.trainable] if self.trainable else self.weights
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The same as `trainable_weights`."""
+        return [v for v in self.variables if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """All state that training leaves alone, with the states of seed generators."""
+        return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """Its metrics, and those of the layers it holds."""
+        return [*self._metrics, *(m for layer in self._layers for m in layer.metrics)]
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """The state of all its metrics."""
+        return [v for metric in self.metrics for v in metric.variables]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes its weights; setting it also sets the layers it holds."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._own_variables()
+        self._trainable = bool(value)
+        for variable in self._own[0]:
+            variable.trainable = self._trainable
+        for layer in self._layers:
+            layer.trainable = self._trainable
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The weights as NumPy arrays."""
+        return [w.numpy() for w in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all weights from arrays in the order of `weights`."""
+        mine = self.weights
+        if len(mine) != len(weights):
+            raise ValueError(f"{describe_layer(self)} has {len(mine)} weights, got {len(weights)}")
+        for variable, value in zip(mine, weights, strict=True):
+            if tuple(variable.shape) != np.shape(value):
+                raise ValueError(
+                    f"{describe_layer(self)}: weight {variable.path!r} has shape {variable.shape}, got {np.shape(value)}"
+                )
+            variable.assign(value)
+
+    def count_params(self) -> int:
+        """Number of scalars in its weights."""
+        if not self.built:
+            raise ValueError(
+                f"{describe_layer(self)} is not built, so its parameters cannot be counted: call it, or build(input_shape)"
+            )
+        return sum(math.prod(w.shape) for w in self.weights)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Write its own variables, without those of the layers it holds, to a mapping as ``"0"``, ``"1"``, ..."""
+        for i, variable in enumerate(self._own_variables()):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Read its own variables from a mapping that `save_own_variables` wrote."""
+        mine = self._own_variables()
+        if len(store.keys()) != len(mine):
+            hint = "" if self.built else "; it is not built: call it on data, or build(input_shape), before loading"
+            raise ValueError(
+                f"{describe_layer(self)} has {len(mine)} variables ({', '.join(v.name for v in mine)}), the file has "
+                f"{len(store.keys())} for it{hint}"
+            )
+        for i, variable in enumerate(mine):
+            variable.assign(np.asarray(store[str(i)]))

@@ -1,0 +1,56 @@
+"""Optimizers: how variables move by their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kcore.optimizers import schedules
+from kcore.optimizers.adam import Adam
+from kcore.optimizers.optimizer import Optimizer, per_step
+from kcore.optimizers.rmsprop import RMSprop
+from kcore.optimizers.sgd import SGD
+from kcore.registry import REGISTRY
+from kcore.registry import deserialize as _deserialize
+from kcore.registry import serialize as _serialize
+
+__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "deserialize", "get", "per_step", "schedules", "serialize"]
+
+
+def get(identifier: Any) -> Optimizer | None:
+    """The optimizer of a name (upper or lower case), configuration or optimizer; None stays None.
+
+    Raises:
+        ValueError: an unknown name; near names are shown.
+
+    Example:
+        >>> get("adam")
+        <Adam name=adam>
+    """
+    if identifier is None or isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    if isinstance(identifier, type) and issubclass(identifier, Optimizer):
+        return identifier()
+    if isinstance(identifier, str):
+        custom = REGISTRY.custom(identifier)
+        return custom() if custom is not None else deserialize({"class_name": identifier, "config": {}})
+    raise ValueError(f"expected the name or configuration of an optimizer, or an Optimizer, got {identifier!r}")
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """The configuration of an optimizer."""
+    return _serialize(optimizer)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
+    """The optimizer a configuration describes; class names may be in lower case."""
+    name = config["class_name"]
+    known = REGISTRY.members("keras.optimizers")
+    if name.lower() in known:
+        config = {**config, "class_name": name.lower()}
+    try:
+        return _deserialize(config, custom_objects, module="keras.optimizers")
+    except TypeError as error:
+        raise ValueError(str(error)) from None

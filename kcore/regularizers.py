@@ -1,0 +1,133 @@
+"""Regularizers: scalar penalties on a weight or an output, added to the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from kcore import ops
+from kcore.declare import Configurable, argument
+from kcore.registry import Namespace, public
+
+_names = Namespace("keras.regularizers", "regularizer")
+
+
+def _factor(value: Any) -> float:
+    """A finite factor of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise ValueError("expected a non-negative float")
+    return float(value)
+
+
+@public("keras.regularizers")
+class Regularizer(Configurable):
+    """Base of the regularizers: a function of a tensor to a scalar penalty.
+
+    Example:
+        >>> class Spread(Regularizer):
+        ...     factor: float = argument(0.1)
+        ...     def __call__(self, x):
+        ...         return self.factor * ops.var(x)
+        >>> Spread().get_config()
+        {'factor': 0.1}
+    """
+
+    def __call__(self, x: Any) -> Any:
+        """The penalty on a tensor, a scalar."""
+        return 0.0
+
+
+@public("keras.regularizers", "L1L2")
+class L1L2(Regularizer):
+    """Penalty ``l1 * sum(|x|) + l2 * sum(x^2)``.
+
+    Args:
+        l1: factor of the absolute values, at least 0.
+        l2: factor of the squares, at least 0.
+
+    Example:
+        >>> float(L1L2(l1=1.0, l2=2.0)(ops.ones((3,))))
+        9.0
+    """
+
+    l1: float = argument(0.0, lambda value: _factor(value or 0.0))
+    l2: float = argument(0.0, lambda value: _factor(value or 0.0))
+
+    def __call__(self, x: Any) -> Any:
+        penalty: Any = 0.0
+        if self.l1:
+            penalty = self.l1 * ops.sum(ops.abs(x))
+        if self.l2:
+            penalty = penalty + self.l2 * ops.sum(ops.square(x))
+        return penalty
+
+
+@public("keras.regularizers", "L1", "l1")
+class L1(Regularizer):
+    """Penalty ``l1 * sum(|x|)``.
+
+    Args:
+        l1: factor, at least 0.
+
+    Example:
+        >>> float(L1(2.0)(ops.ones((3,))))
+        6.0
+    """
+
+    l1: float = argument(0.01, lambda value: _factor(0.01 if value is None else value))
+
+    def __call__(self, x: Any) -> Any:
+        return self.l1 * ops.sum(ops.abs(x))
+
+
+@public("keras.regularizers", "L2", "l2")
+class L2(Regularizer):
+    """Penalty ``l2 * sum(x^2)``.
+
+    Args:
+        l2: factor, at least 0.
+
+    Example:
+        >>> float(L2(2.0)(ops.ones((3,))))
+        6.0
+    """
+
+    l2: float = argument(0.01, lambda value: _factor(0.01 if value is None else value))
+
+    def __call__(self, x: Any) -> Any:
+        return self.l2 * ops.sum(ops.square(x))
+
+
+def l1_l2(l1: float = 0.0, l2: float = 0.0) -> L1L2:
+    """An `L1L2`; ``get("l1_l2")`` is not a name, as in Keras.
+
+    Example:
+        >>> l1_l2(0.1, 0.2).get_config()
+        {'l1': 0.1, 'l2': 0.2}
+    """
+    return L1L2(l1, l2)
+
+
+#: Function names of the classes, as in Keras.
+l1, l2 = L1, L2
+
+
+def get(identifier: Any) -> Any:
+    """The regularizer of a name, configuration or callable; None stays None.
+
+    Example:
+        >>> get("l2").get_config()
+        {'l2': 0.01}
+    """
+    return _names.get(identifier)
+
+
+def serialize(regularizer: Any) -> Any:
+    """The configuration of a regularizer."""
+    return _names.serialize(regularizer)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The regularizer a configuration describes."""
+    return _names.deserialize(config, custom_objects)
