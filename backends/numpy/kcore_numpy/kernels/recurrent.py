@@ -1,0 +1,266 @@
+"""LSTM over the whole sequence: one product for all inputs, then in place step by step; gradients the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kcore.backend.kernel import Site, Thunk, kernel
+from kcore_numpy import threads
+
+#: Bytes to which every piece of working memory is rounded up.
+ALIGN = 64
+
+
+class _Memory:
+    """Cuts working memory into arrays; without memory it only counts the bytes."""
+
+    def __init__(self, storage: np.ndarray | None, dtype: Any):
+        self.storage = storage
+        self.dtype = np.dtype(dtype)
+        self.used = 0
+
+    def array(self, *shape: int) -> Any:
+        nbytes = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
+        start = self.used
+        self.used += -(-nbytes // ALIGN) * ALIGN
+        if self.storage is None:
+            return None
+        return self.storage[start : start + nbytes].view(self.dtype).reshape(shape)
+
+
+def _sizes(x: Any, recurrent: Any) -> tuple[int, int, int, int]:
+    """Steps, batch, features, units."""
+    return (*x.shape, recurrent.shape[0])
+
+
+def _order(steps: int, reverse: bool) -> Iterator[tuple[int, int | None]]:
+    """Each step with the one before it, in the order of the computation."""
+    turn = range(steps)[:: -1 if reverse else 1]
+    return zip(turn, [None, *turn[:-1]], strict=True)
+
+
+def _floating(node: Any) -> bool:
+    floats = {v.dtype for v in node.inputs if v is not None and v.dtype != "bool"}
+    return floats in ({"float32"}, {"float64"}) and all(v is None or v.size for v in node.inputs)
+
+
+# -- forward ---------------------------------------------------------------------------------------------------------
+
+
+class _Forward:
+    """The buffers of a forward pass: planned outputs where somebody reads them, working memory elsewhere."""
+
+    def __init__(self, node: Any, outputs: Any, storage: np.ndarray | None):
+        x, _, _, kernel_, recurrent, bias, _ = node.inputs
+        steps, batch, features, units = _sizes(x, recurrent)
+        memory = _Memory(storage, node.outputs[0].dtype)
+        hidden, _, _, cells, gates = outputs
+        self.kernel = memory.array(features, 4 * units)
+        self.recurrent = memory.array(units, 4 * units)
+        # Whole blocks: NumPy adds them twice as fast as it broadcasts a row.
+        self.bias = memory.array(batch, 4 * units)
+        self.half = memory.array(batch, 4 * units)
+        self.shift = memory.array(batch, 4 * units)
+        self.through = memory.array(batch, 4 * units)
+        self.room = memory.array(batch, units)
+        self.hidden = memory.array(steps, batch, units) if hidden is None else hidden
+        self.cells = memory.array(steps, batch, units) if cells is None else cells
+        self.gates = memory.array(steps, batch, 4 * units) if gates is None else gates
+        self.bytes = memory.used
+
+
+def _forward_scratch(node: Any) -> int:
+    # Which outputs nobody reads is known only to the site, so there is room for all of them.
+    return _Forward(node, (None,) * 5, None).bytes
+
+
+@kernel("lstm", backend="numpy", supports=_floating, scratch=_forward_scratch, strided=False)
+def lstm(site: Site) -> Thunk:
+    """A sigmoid is 0.5 tanh(0.5 z) + 0.5, so halved weights leave one tanh over all four gates of a step."""
+    x, h0, c0, weights, recurrent, bias, mask = site.inputs
+    steps, batch, features, units = _sizes(x, recurrent)
+    buffers = _Forward(site.node, site.outputs, site.scratch)
+    half = np.full(4 * units, 0.5, buffers.gates.dtype)
+    half[2 * units : 3 * units] = 1.0
+    shift = 1 - half
+
+    def scale() -> None:
+        np.multiply(weights, half, out=buffers.kernel)
+        np.multiply(recurrent, half, out=buffers.recurrent)
+        np.copyto(buffers.half, half)
+        np.copyto(buffers.shift, shift)
+        if bias is not None:
+            np.multiply(bias, half, out=buffers.bias)
+
+    work = []
+    for t, before in _order(steps, site.attrs["reverse"]):
+        gates = buffers.gates[t]
+        h, c = (h0, c0) if before is None else (buffers.hidden[before], buffers.cells[before])
+        hold = None if mask is None else mask[t][:, None]
+        work.append((gates, *np.split(gates, 4, axis=1), h, c, buffers.hidden[t], buffers.cells[t], hold))
+    last = work[-1]
+    ends = [(out, value) for out, value in ((site.outputs[1], last[7]), (site.outputs[2], last[8])) if out is not None]
+    products = x.reshape(-1, features), buffers.kernel, buffers.gates.reshape(-1, 4 * units)
+    return partial(_run_forward, scale, products, bias is not None, buffers, work, ends)
+
+
+def _run_forward(scale: Thunk, products: tuple, biased: bool, buffers: _Forward, work: list, ends: list) -> None:
+    scale()
+    np.matmul(products[0], products[1], out=products[2])
+    recurrent, through, room = buffers.recurrent, buffers.through, buffers.room
+    bias, half, shift = buffers.bias, buffers.half, buffers.shift
+    matmul, add, multiply, tanh = np.matmul, np.add, np.multiply, np.tanh
+    for z, i, f, g, o, h_old, c_old, h, c, held in work:
+        matmul(h_old, recurrent, through)
+        add(z, through, z)
+        if biased:
+            add(z, bias, z)
+        tanh(z, z)
+        multiply(z, half, z)
+        add(z, shift, z)
+        multiply(f, c_old, c)
+        multiply(i, g, room)
+        add(c, room, c)
+        tanh(c, h)
+        multiply(h, o, h)
+        if held is not None:
+            skipped = ~held
+            np.copyto(c, c_old, where=skipped)
+            np.copyto(h, h_old, where=skipped)
+    for out, value in ends:
+        np.copyto(out, value)
+
+
+# -- backward --------------------------------------------------------------------------------------------------------
+
+
+class _Backward:
+    """The working memory of a backward pass."""
+
+    def __init__(self, node: Any, storage: np.ndarray | None):
+        x, recurrent = node.inputs[3], node.inputs[7]
+        steps, batch, _, units = _sizes(x, recurrent)
+        memory = _Memory(storage, node.outputs[0].dtype)
+        self.slopes = memory.array(steps, batch, 4 * units)
+        self.outer = memory.array(steps, batch, units)
+        self.before = memory.array(steps, batch, units)
+        self.transposed = memory.array(4 * units, units)
+        self.dh, self.dc = memory.array(batch, units), memory.array(batch, units)
+        self.room, self.kept_h, self.kept_c = (memory.array(batch, units) for _ in range(3))
+        self.valid = memory.array(steps, batch, 1)
+        self.bytes = memory.used
+
+
+@kernel(
+    "lstm_grad",
+    backend="numpy",
+    supports=_floating,
+    scratch=lambda node: _Backward(node, None).bytes,
+    strided=False,
+)
+def lstm_grad(site: Site) -> Thunk:
+    """Everything that does not depend on the incoming gradient is computed for all steps at once, over the threads."""
+    g_sequence, g_h, g_c, x, h0, c0, weights, recurrent, mask, hidden, cells, gates = site.inputs
+    steps, batch, features, units = _sizes(x, recurrent)
+    buffers = _Backward(site.node, site.scratch)
+    order = list(_order(steps, site.attrs["reverse"]))
+    befores = [(t, h0 if p is None else hidden[p], c0 if p is None else cells[p]) for t, p in order]
+    prepare = threads.team(
+        [partial(_slopes, befores[a:b], gates, cells, units, buffers) for a, b in threads.split(steps, _grain(batch * units))]
+    )
+    work = []
+    for t, _ in reversed(order):
+        slope = buffers.slopes[t].reshape(batch, 4, units)
+        forget = gates[t][:, units : 2 * units]
+        arriving = None if g_sequence is None else g_sequence[t]
+        valid = None if mask is None else buffers.valid[t]
+        work.append((arriving, buffers.outer[t], slope[:, :3], slope[:, 3], buffers.slopes[t], forget, valid))
+    start = [(buffers.dh, g_h), (buffers.dc, g_c)]
+    dx, dh0, dc0, d_weights, d_recurrent, d_bias = site.outputs
+    slopes = buffers.slopes.reshape(-1, 4 * units)
+    products = []
+    if dx is not None:
+        products.append(partial(np.matmul, slopes, weights.T, out=dx.reshape(-1, features)))
+    if d_weights is not None:
+        products.append(partial(np.matmul, x.reshape(-1, features).T, slopes, out=d_weights))
+    if d_recurrent is not None:
+        products.append(partial(np.matmul, buffers.before.reshape(-1, units).T, slopes, out=d_recurrent))
+    if d_bias is not None:
+        products.append(partial(np.add.reduce, slopes, axis=0, out=d_bias))
+    if dh0 is not None:
+        products.append(partial(np.copyto, dh0, buffers.dh))
+    if dc0 is not None:
+        products.append(partial(np.copyto, dc0, buffers.dc))
+    return partial(_run_backward, prepare, mask, recurrent, start, buffers, work, products)
+
+
+def _grain(elements: int) -> int:
+    """Steps per thread: calls on few elements would only pass the interpreter lock back and forth."""
+    return max(1, 65536 // max(1, elements))
+
+
+def _slopes(befores: list, gates: np.ndarray, cells: np.ndarray, units: int, buffers: _Backward) -> None:
+    """Derivative of each gate's part of the cell by its preactivation, and of the output by the cell."""
+    for t, h, c in befores:
+        np.copyto(buffers.before[t], h)
+        np.copyto(buffers.outer[t], c)  # a place for the previous cells, until it is overwritten below
+    steps = [t for t, _, _ in befores]
+    part = slice(min(steps), max(steps) + 1)
+    gates, slopes, outer = gates[part], buffers.slopes[part], buffers.outer[part]
+    i, f, g, o = (gates[..., k * units : (k + 1) * units] for k in range(4))
+    s_i, s_f, s_g, s_o = (slopes[..., k * units : (k + 1) * units] for k in range(4))
+    np.multiply(gates, gates, out=slopes)
+    np.subtract(gates, slopes, out=slopes)  # s (1 - s)
+    np.multiply(s_i, g, out=s_i)
+    np.multiply(s_f, outer, out=s_f)
+    np.multiply(g, g, out=s_g)
+    np.subtract(1.0, s_g, out=s_g)
+    np.multiply(s_g, i, out=s_g)
+    np.tanh(cells[part], out=outer)
+    np.multiply(s_o, outer, out=s_o)
+    np.multiply(outer, outer, out=outer)
+    np.subtract(1.0, outer, out=outer)
+    np.multiply(outer, o, out=outer)
+
+
+def _run_backward(
+    prepare: Thunk, mask: Any, recurrent: np.ndarray, start: list, buffers: _Backward, work: list, products: list
+) -> None:
+    prepare()
+    np.copyto(buffers.transposed, recurrent.T)
+    if mask is not None:
+        np.copyto(buffers.valid[..., 0], mask)
+    for target, value in start:
+        if value is None:
+            target.fill(0)
+        else:
+            np.copyto(target, value)
+    dh, dc, room, transposed = buffers.dh, buffers.dc, buffers.room, buffers.transposed
+    kept_h, kept_c = buffers.kept_h, buffers.kept_c
+    matmul, add, multiply = np.matmul, np.add, np.multiply
+    wide = dc[:, None, :]
+    for arriving, outer, three, fourth, slopes, forget, valid in work:
+        if arriving is not None:
+            add(dh, arriving, dh)
+        if valid is not None:
+            multiply(dh, valid, room)
+            np.subtract(dh, room, kept_h)
+            np.copyto(dh, room)
+            multiply(dc, valid, room)
+            np.subtract(dc, room, kept_c)
+            np.copyto(dc, room)
+        multiply(dh, outer, room)
+        add(dc, room, dc)
+        multiply(three, wide, three)
+        multiply(fourth, dh, fourth)
+        multiply(dc, forget, dc)
+        matmul(slopes, transposed, dh)
+        if valid is not None:
+            add(dh, kept_h, dh)
+            add(dc, kept_c, dc)
+    for product in products:
+        product()

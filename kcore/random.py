@@ -1,0 +1,255 @@
+"""`keras.random`: draws from the one stream that ``docs/random.md`` defines, the same on every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kcore.config import floatx
+from kcore.ops import random as _ops
+from kcore.ops.elementwise import add, cast, log, multiply, negative
+from kcore.ops.indexing import gather
+from kcore.ops.reduction import argmax
+from kcore.ops.shape import expand_dims
+from kcore.ops.sorting import argsort
+from kcore.runtime.seeds import SeedGenerator, draw_seed
+
+__all__ = [
+    "SeedGenerator",
+    "categorical",
+    "dropout",
+    "normal",
+    "randint",
+    "shuffle",
+    "truncated_normal",
+    "uniform",
+]
+
+Seed = int | SeedGenerator | None
+
+
+def _float_dtype(function: str, dtype: str | None) -> str:
+    name = floatx() if dtype is None else str(dtype)
+    if name not in _ops.UNIFORM_LANES:
+        raise ValueError(f"`keras.random.{function}` requires a floating point `dtype`. Received: dtype={dtype}")
+    return name
+
+
+def _shape(function: str, shape: Sequence[int] | int) -> tuple[int, ...]:
+    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if not all(isinstance(size, (int, np.integer)) and size >= 0 for size in sizes):
+        raise ValueError(f"`keras.random.{function}` requires a shape of non-negative ints. Received: shape={shape}")
+    return tuple(int(size) for size in sizes)
+
+
+def _affine(draws: Any, scale: Any, shift: Any, dtype: str) -> Any:
+    """``draws * scale + shift``; neither where it would change nothing."""
+    if not (isinstance(scale, (int, float)) and scale == 1):
+        draws = multiply(draws, _constant(scale, dtype))
+    if not (isinstance(shift, (int, float)) and shift == 0):
+        draws = add(draws, _constant(shift, dtype))
+    return draws
+
+
+def _constant(value: Any, dtype: str) -> Any:
+    return np.asarray(value, dtype=dtype) if isinstance(value, (int, float)) else cast(value, dtype=dtype)
+
+
+def uniform(
+    shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None, seed: Seed = None
+) -> Any:
+    """Draw from the uniform distribution on [minval, maxval).
+
+    Args:
+        shape: ints.
+        minval: lower end, included.
+        maxval: upper end, excluded.
+        dtype: a floating dtype; None is `config.floatx()`.
+        seed: an int gives the same numbers at every call; a `SeedGenerator` advances; None is the global generator.
+
+    Returns: a tensor of `shape` and `dtype`.
+
+    Raises:
+        ValueError: if `dtype` is not a floating dtype.
+
+    Example:
+
+    >>> from kcore import random
+    >>> random.uniform((2, 2), seed=0).shape
+    (2, 2)
+
+    Source: `keras.random.uniform`.
+    """
+    dtype = _float_dtype("uniform", dtype)
+    draws = _ops.random_uniform(draw_seed(seed), shape=_shape("uniform", shape), dtype=dtype)
+    return _affine(draws, maxval - minval, minval, dtype)
+
+
+def normal(
+    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None
+) -> Any:
+    """Draw from the normal distribution.
+
+    Args:
+        shape: ints.
+        mean: mean.
+        stddev: standard deviation.
+        dtype: a floating dtype; None is `config.floatx()`.
+        seed: an int, a `SeedGenerator`, or None for the global generator.
+
+    Returns: a tensor of `shape` and `dtype`.
+
+    Example:
+
+    >>> from kcore import random
+    >>> random.normal((3,), seed=0).dtype
+    'float32'
+
+    Source: `keras.random.normal`; transform of Box and Muller (1958).
+    """
+    dtype = _float_dtype("normal", dtype)
+    draws = _ops.random_normal(draw_seed(seed), shape=_shape("normal", shape), dtype=dtype)
+    return _affine(draws, stddev, mean, dtype)
+
+
+def truncated_normal(
+    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None, seed: Seed = None
+) -> Any:
+    """Draw from the normal distribution, without what lies more than two standard deviations from the mean.
+
+    Args:
+        shape: ints.
+        mean: mean of the distribution before it is cut.
+        stddev: standard deviation before it is cut.
+        dtype: a floating dtype; None is `config.floatx()`.
+        seed: an int, a `SeedGenerator`, or None for the global generator.
+
+    Returns: a tensor of `shape` and `dtype`.
+
+    Example:
+
+    >>> from kcore import random
+    >>> bool((abs(random.truncated_normal((100,), seed=0).numpy()) <= 2).all())
+    True
+
+    Source: `keras.random.truncated_normal`; inverse distribution function by AS 241 (Wichura 1988).
+    """
+    dtype = _float_dtype("truncated_normal", dtype)
+    draws = _ops.random_truncated_normal(draw_seed(seed), shape=_shape("truncated_normal", shape), dtype=dtype)
+    return _affine(draws, stddev, mean, dtype)
+
+
+def randint(shape: Sequence[int], minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Any:
+    """Draw integers uniformly from [minval, maxval).
+
+    Args:
+        shape: ints.
+        minval: lower end, included.
+        maxval: upper end, excluded; at most ``minval + 2**32``.
+        dtype: an integer dtype.
+        seed: an int, a `SeedGenerator`, or None for the global generator.
+
+    Returns: a tensor of `shape` and `dtype`.
+
+    Raises:
+        ValueError: if `dtype` is not an integer dtype, or the range is empty or too wide.
+
+    Example:
+
+    >>> from kcore import random
+    >>> sorted(set(random.randint((100,), 0, 3, seed=0).numpy().tolist()))
+    [0, 1, 2]
+
+    Source: `keras.random.randint`.
+    """
+    if "int" not in str(dtype):
+        raise ValueError(f"`keras.random.randint` requires an integer `dtype`. Received: dtype={dtype}")
+    return _ops.random_integer(
+        draw_seed(seed), shape=_shape("randint", shape), low=int(minval), high=int(maxval), dtype=str(dtype)
+    )
+
+
+def categorical(logits: Any, num_samples: int, dtype: str = "int32", seed: Seed = None) -> Any:
+    """Draw classes with probabilities ``softmax(logits)``, by the Gumbel-max rule.
+
+    Args:
+        logits: unnormalised log-probabilities `(batch, classes)`, floats.
+        num_samples: draws per row.
+        dtype: integer dtype of the result.
+        seed: an int, a `SeedGenerator`, or None for the global generator.
+
+    Returns: class indices `(batch, num_samples)`.
+
+    Raises:
+        ValueError: if `logits` is not of rank 2.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kcore import random
+    >>> random.categorical(np.array([[-50.0, 0.0]], "float32"), 3, seed=0).numpy().tolist()
+    [[1, 1, 1]]
+
+    Source: `keras.random.categorical`.
+    """
+    shape = tuple(logits.shape)
+    if len(shape) != 2:
+        raise ValueError(
+            f"`logits` should be a 2-D tensor with shape [batch_size, num_classes]. Received: logits with shape {shape}"
+        )
+    # (2k + 1) / 2**24 lies strictly between 0 and 1 and is exact in float32, so both logarithms are finite.
+    lanes = _ops.random_bits(draw_seed(seed), shape=(shape[0], num_samples, shape[1]), width=32, below=1 << 23)
+    inside = multiply(add(cast(lanes, dtype="float32"), np.float32(0.5)), np.float32(2.0**-23))
+    gumbel = negative(log(negative(log(inside))))
+    return cast(argmax(add(expand_dims(logits, 1), gumbel), axis=-1), dtype=dtype)
+
+
+def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Seed = None) -> Any:
+    """Set a share `rate` of the elements to zero and scale the others by ``1 / (1 - rate)``.
+
+    Args:
+        inputs: a floating tensor of any shape.
+        rate: share to drop, in [0, 1); in steps of 2**-16.
+        noise_shape: shape of the mask, broadcast to the inputs'; None in it stands for the inputs' size.
+        seed: an int, a `SeedGenerator`, or None for the global generator.
+
+    Returns: a tensor of the inputs' shape and dtype.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kcore import random
+    >>> set(random.dropout(np.ones(100, "float32"), 0.5, seed=0).numpy().tolist()) == {0.0, 2.0}
+    True
+
+    Source: `keras.random.dropout`.
+    """
+    if noise_shape is not None:
+        noise_shape = tuple(inputs.shape[i] if size is None else int(size) for i, size in enumerate(noise_shape))
+    return _ops.dropout(inputs, draw_seed(seed), rate=float(rate), noise_shape=noise_shape)[0]
+
+
+def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> Any:
+    """Put the slices along an axis into random order.
+
+    Args:
+        x: a tensor of any shape.
+        axis: the axis.
+        seed: an int, a `SeedGenerator`, or None for the global generator.
+
+    Returns: a tensor of the same shape and dtype.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kcore import random
+    >>> sorted(random.shuffle(np.arange(5), seed=1).numpy().tolist())
+    [0, 1, 2, 3, 4]
+
+    Source: `keras.random.shuffle`.
+    """
+    axis = axis % len(x.shape)
+    keys = _ops.random_bits(draw_seed(seed), shape=(x.shape[axis],), width=64)
+    return gather(x, argsort(keys), axis=axis)
