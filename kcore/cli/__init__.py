@@ -30,8 +30,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 if all went well, 1 if not, 2 if the arguments were wrong.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    warnings.showwarning = _show_warning
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        except KcoreError as error:
+            print(f"kcore: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("kcore: interrupted", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # piped into head
+            sys.stderr.close()
+            return 1
+
+
+def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("kcore", description="Deep learning on an engine made of plugins.")
     parser.add_argument("--version", action="store_true", help="print the versions of kcore and its backends")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -42,25 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             chosen = importlib.import_module(module)
             chosen.configure(sub)
             sub.set_defaults(run=chosen.run)
-    try:
-        if wanted not in COMMANDS:
-            _add_plugin_commands(commands)
-        args = parser.parse_args(arguments)
-        if args.version:
-            return _print_versions()
-        if args.command is None:
-            parser.print_help()
-            return 0
-        return int(args.run(args) or 0)
-    except KcoreError as error:
-        print(f"kcore: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("kcore: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # piped into head
-        sys.stderr.close()
-        return 1
+    if wanted not in COMMANDS:
+        _add_plugin_commands(commands)
+    args = parser.parse_args(arguments)
+    if args.version:
+        return _print_versions()
+    if args.command is None:
+        parser.print_help()
+        return 0
+    return int(args.run(args) or 0)
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kcore.plugins.contract import CONTRACT
+from kcore.registry import REGISTRY
 
 if TYPE_CHECKING:
     from kcore.plugins.hooks import Command, hookimpl
@@ -36,3 +37,13 @@ def __getattr__(name: str) -> Any:
 
         return getattr(manager, name)
     raise AttributeError(f"module 'kcore.plugins' has no attribute {name!r}")
+
+
+def _bring_in(name: str) -> bool:
+    """Register what plugins bring under the names that configurations use; called for a name nobody registered."""
+    from kcore.plugins.manager import register_named
+
+    return register_named(REGISTRY, name)
+
+
+REGISTRY.finders.append(_bring_in)

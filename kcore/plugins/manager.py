@@ -15,6 +15,7 @@ from kcore.naming import did_you_mean
 from kcore.plugins import discovery, hooks
 from kcore.plugins.contract import check_contract
 from kcore.plugins.discovery import PLUGINS, EntryPoint
+from kcore.registry import Registry
 
 #: What plugins bring under names: every hook that returns something.
 KINDS = tuple(n.removeprefix("kcore_") for n in vars(hooks) if n.startswith("kcore_") and n != "kcore_kernels")
@@ -204,6 +205,20 @@ def find(kind: str, name: str) -> Any:
         if broken.entry.name == namespace:
             raise PluginError(f"{name!r} is not there because {broken.error}") from broken.error
     return None
+
+
+def register_named(registry: Registry, name: str) -> bool:
+    """Register what plugins bring that a configuration may name; whether `name` is among it.
+
+    Raises:
+        PluginError: the plugin that owns the name's namespace cannot be used.
+    """
+    found = False
+    for kind in ("layers", "initializers", "losses", "metrics", "optimizers", "callbacks"):
+        for item in provided(kind).values():
+            registry.register(item.value, item.name)
+        found = found or find(kind, name) is not None
+    return found
 
 
 def load_kernels(backend: str) -> None:

@@ -163,3 +163,12 @@ def test_kernels_are_asked_for_once_per_backend(install):
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="plugins bring layers, ops, initializers"):
         plugins.provided("layer")
+
+
+def test_a_configuration_may_name_what_a_plugin_brings(install, plugin_source):
+    from kcore.registry import deserialize
+
+    source = plugin_source.replace("class MyLayer:\n        pass", "class MyLayer:\n        from_config = dict")
+    install("mydist", entries={"mypkg": "mypkg_saved"}, files={"mypkg_saved.py": source})
+    config = {"class_name": "MyLayer", "module": "gone", "config": {"units": 3}, "registered_name": "mypkg>MyLayer"}
+    assert deserialize(config) == {"units": 3}
