@@ -1,0 +1,7 @@
+"""Models: functional, sequential, and subclassed."""
+
+from kcore.models.functional import Functional
+from kcore.models.model import Model
+from kcore.models.sequential import Sequential
+
+__all__ = ["Functional", "Model", "Sequential"]
