@@ -100,6 +100,15 @@ class Registry:
 #: Every class and function that can be named in a configuration.
 REGISTRY = Registry()
 
+
+def _from_plugins(name: str) -> bool:
+    from kcore.plugins import register_named
+
+    return register_named(REGISTRY, name)
+
+
+REGISTRY.finders.append(_from_plugins)
+
 _scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default={})
 
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kcore.plugins.contract import CONTRACT
-from kcore.registry import REGISTRY
 
 if TYPE_CHECKING:
     from kcore.plugins.hooks import Command, hookimpl
-    from kcore.plugins.manager import Broken, Provided, find, load_kernels, plugins, problems, provided, reset
+    from kcore.plugins.manager import (
+        Broken,
+        Provided,
+        find,
+        load_kernels,
+        plugins,
+        problems,
+        provided,
+        register_named,
+        reset,
+    )
 
 __all__ = [
     "CONTRACT",
@@ -22,6 +31,7 @@ __all__ = [
     "plugins",
     "problems",
     "provided",
+    "register_named",
     "reset",
 ]
 
@@ -37,13 +47,3 @@ def __getattr__(name: str) -> Any:
 
         return getattr(manager, name)
     raise AttributeError(f"module 'kcore.plugins' has no attribute {name!r}")
-
-
-def _bring_in(name: str) -> bool:
-    """Register what plugins bring under the names that configurations use; called for a name nobody registered."""
-    from kcore.plugins.manager import register_named
-
-    return register_named(REGISTRY, name)
-
-
-REGISTRY.finders.append(_bring_in)

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -15,7 +15,9 @@ from kcore.naming import did_you_mean
 from kcore.plugins import discovery, hooks
 from kcore.plugins.contract import check_contract
 from kcore.plugins.discovery import PLUGINS, EntryPoint
-from kcore.registry import Registry
+
+if TYPE_CHECKING:
+    from kcore.registry import Registry
 
 #: What plugins bring under names: every hook that returns something.
 KINDS = tuple(n.removeprefix("kcore_") for n in vars(hooks) if n.startswith("kcore_") and n != "kcore_kernels")
