@@ -40,35 +40,57 @@ def mark_groups(graph: Graph, fusible: Callable[[Node], bool]) -> list[list[Node
     unit_of: dict[Value, _Unit] = {}
     units: list[_Unit] = []
     for node in graph.nodes:
-        sources = {id(u): u for v in node.sources if (u := unit_of.get(v)) is not None}.values()
+        sources = list({id(u): u for v in node.sources if (u := unit_of.get(v)) is not None}.values())
         can = fusible(node)
+        shape = node.outputs[0].shape if can else None
         home = None
         if can:
-            shape = node.outputs[0].shape
-            for unit in sources:
-                if unit.shape == shape and not any(
-                    other is not unit and other.ancestors & unit.bit for other in sources
-                ):
-                    home = unit
-                    break
+            joined = [u for u in sources if u.shape == shape and not any(o.ancestors & u.bit for o in sources if o is not u)]
+            for unit in joined:
+                home = unit if home is None else _merge(home, unit, unit_of, units)
         ancestors = 0
         for unit in sources:
-            if unit is not home:
+            if unit is not home and unit.nodes:
                 ancestors |= unit.ancestors | unit.bit
         if home is None:
-            home = _Unit(1 << len(units), [node], ancestors, node.outputs[0].shape if can else None)
+            home = _Unit(1 << len(units), [node], ancestors, shape)
             units.append(home)
         else:
             home.nodes.append(node)
-            added = ancestors & ~home.ancestors
-            if added:
-                home.ancestors |= added
-                for unit in units:
-                    if unit.ancestors & home.bit:
-                        unit.ancestors |= added
+            _depend(home, ancestors, units)
         for value in node.outputs:
             unit_of[value] = home
-    return [u.nodes for u in _ordered(units, unit_of)]
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    alive = [u for u in units if u.nodes]
+    for unit in alive:
+        unit.nodes.sort(key=position.__getitem__)
+    return [u.nodes for u in _ordered(alive, unit_of)]
+
+
+def _merge(first: _Unit, second: _Unit, unit_of: dict[Value, _Unit], units: list[_Unit]) -> _Unit:
+    """One group of two that no path connects; the larger takes the smaller in."""
+    if len(first.nodes) < len(second.nodes):
+        first, second = second, first
+    for node in second.nodes:
+        for value in node.outputs:
+            unit_of[value] = first
+    first.nodes += second.nodes
+    first.bit |= second.bit
+    second.nodes = []
+    before = first.ancestors
+    first.ancestors = 0
+    _depend(first, before | second.ancestors, units)
+    return first
+
+
+def _depend(home: _Unit, ancestors: int, units: list[_Unit]) -> None:
+    """Note what a group depends on, for itself and for all that depends on it."""
+    added = ancestors & ~home.ancestors
+    if added:
+        home.ancestors |= added
+        for unit in units:
+            if unit.ancestors & home.bit:
+                unit.ancestors |= added
 
 
 def _ordered(units: list[_Unit], unit_of: dict[Value, _Unit]) -> list[_Unit]:
