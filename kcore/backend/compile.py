@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from kcore.backend.base import Backend, Device
 from kcore.backend.batch import Rows
-from kcore.backend.kernel import Kernel, Site, Thunk, kernels_of
+from kcore.backend.kernel import Kernel, Site, Thunk, all_tables, kernels_of
 from kcore.errors import MissingKernelError
 from kcore.graph.core import Constant, Graph, Node, State, Value
 from kcore.graph.fuse import FUSED, fuse_elementwise, fuse_segments
@@ -27,8 +28,34 @@ CORE = "*"
 decompose: Callable[[Node, tuple], tuple[list[Node], list[Value]]]
 
 
+_primitives_only = False
+
+
+@contextmanager
+def primitives_only() -> Iterator[None]:
+    """Within this context no kernel of a composite or a pattern is used: each runs as its decomposition.
+
+    It holds for the whole process, eager ops included. What was compiled before keeps its kernels.
+    """
+    before = _primitives_only
+    _set_primitives_only(True)
+    try:
+        yield
+    finally:
+        _set_primitives_only(before)
+
+
+def _set_primitives_only(on: bool) -> None:
+    global _primitives_only
+    _primitives_only = on
+    for table in all_tables():
+        table.version += 1
+
+
 def choose(backend: Backend, node: Node) -> Kernel | None:
     """The kernel a backend runs a node with; control flow comes from the core; None if there is none."""
+    if _primitives_only and not node.op.primitive:
+        return None
     return backend.kernels.find(node) or kernels_of(CORE).find(node)
 
 
@@ -37,6 +64,7 @@ def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
 
     With `composites` False every composite is decomposed, whatever kernels there are for it.
     """
+    composites = composites and not _primitives_only
     remove_dead(graph)
     table = backend.kernels
     graph = rewrite(graph, None, decompose)

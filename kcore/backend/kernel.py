@@ -137,6 +137,11 @@ def kernels_of(backend: str) -> KernelTable:
     return _tables[backend]
 
 
+def all_tables() -> list[KernelTable]:
+    """The kernel tables there are, one per backend."""
+    return list(_tables.values())
+
+
 def kernel(op: str, backend: str, **options: Any) -> Callable[[Callable[[Site], Thunk]], Kernel]:
     """Decorator: register a bind function as a kernel.
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from kcore.graph.core import Graph, Node
+from kcore.dtypes import numpy_dtype
+from kcore.graph.core import Graph
 from kcore.graph.op import Spec, primitive
 from kcore.ops.shape import getitem, stack
 from kcore.ops.shape import zeros_like as zeros_like_op
 from kcore.runtime.apply import convert_to_tensor
 from kcore.runtime.function import flatten, rebuild
+from kcore.runtime.reference import run_graph
 from kcore.runtime.tape import vjp
 from kcore.runtime.tensor import EagerTensor, KerasTensor, Tensor, TracedTensor
 from kcore.runtime.trace import current_trace, inline, trace_body
@@ -23,34 +25,13 @@ def _specs(values: Any) -> tuple[Spec, ...]:
     return tuple(Spec(v.shape, v.dtype) for v in values)
 
 
-def _run_graph(graph: Graph, inputs: Any) -> list[np.ndarray]:
-    """Reference evaluation of a body, op by op."""
-    known = dict(zip(graph.inputs, inputs, strict=True))
-
-    def get(value: Any) -> Any:
-        return None if value is None else value.constant if value.constant is not None else known[value]
-
-    for node in graph.nodes:
-        known.update(zip(node.outputs, _reference(node, [get(v) for v in node.inputs]), strict=True))
-    return [get(v) for v in graph.outputs]
-
-
-def _reference(node: Node, arrays: list[Any]) -> tuple:
-    if node.op.primitive:
-        result = node.op.fn(*arrays, **node.attrs)
-    else:
-        outs = node.op.fn(*[None if a is None else convert_to_tensor(a) for a in arrays], **node.attrs)
-        result = tuple(np.asarray(o) for o in outs) if isinstance(outs, tuple | list) else np.asarray(outs)
-    return result if isinstance(result, tuple) else (result,)
-
-
 # -- the ops -------------------------------------------------------------------------------------------------------------
 
 
 @primitive("control", "cond", infer=lambda *inputs, true, false: _specs(true.outputs), inputs=("*inputs",))
 def _cond(*inputs, true, false):
     """Outputs of graph `true` if the first input holds, else of `false`; both take the other inputs."""
-    return tuple(_run_graph(true if bool(inputs[0]) else false, inputs[1:]))
+    return tuple(run_graph(true if bool(inputs[0]) else false, inputs[1:]))
 
 
 @_cond.gradient
@@ -88,9 +69,9 @@ def _scan(*inputs, body, carried, scanned, length, reverse):
     """Run `body` once per step: inputs are the carry, the scanned tensors (step first), then what every step shares."""
     carry, xs, shared = list(inputs[:carried]), inputs[carried : carried + scanned], inputs[carried + scanned :]
     outs = body.outputs[carried:]
-    ys = [np.zeros((length, *v.shape), v.dtype) for v in outs]
+    ys = [np.zeros((length, *v.shape), numpy_dtype(v.dtype)) for v in outs]
     for i in range(length)[:: -1 if reverse else 1]:
-        result = _run_graph(body, [*carry, *[x[i] for x in xs], *shared])
+        result = run_graph(body, [*carry, *[x[i] for x in xs], *shared])
         carry = result[:carried]
         for y, value in zip(ys, result[carried:], strict=True):
             y[i] = value
@@ -173,8 +154,8 @@ def _while(*inputs, test, body, carried, limit):
     """Run `body` on the carry while `test` holds, at most `limit` times if that is not None."""
     carry, shared = list(inputs[:carried]), inputs[carried:]
     count = 0
-    while (limit is None or count < limit) and bool(_run_graph(test, [*carry, *shared])[0]):
-        carry = _run_graph(body, [*carry, *shared])
+    while (limit is None or count < limit) and bool(run_graph(test, [*carry, *shared])[0]):
+        carry = run_graph(body, [*carry, *shared])
         count += 1
     return tuple(carry)
 
