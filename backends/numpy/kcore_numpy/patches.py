@@ -103,6 +103,7 @@ class Patches:
         channels: input channels gathered.
         filters: channels of the other operand; the block size allows for its rows as well.
         itemsize: bytes of an element.
+        gathers: whether patches are gathered; if not, a block holds some arrays of its own size instead.
     """
 
     axes: tuple[Axis, ...]
@@ -110,6 +111,7 @@ class Patches:
     channels: int
     filters: int
     itemsize: int
+    gathers: bool = True
 
     @property
     def depth(self) -> int:
@@ -138,7 +140,8 @@ class Patches:
 
     def block_shape(self) -> tuple[int, int]:
         """Images and rows in a full block."""
-        row = prod(self.outs[1:]) * (self.depth + self.filters) * self.itemsize
+        wide = self.depth + self.filters if self.gathers else 3 * self.channels
+        row = prod(self.outs[1:]) * wide * self.itemsize
         return block_shape(self.batch, self.outs[0], row, self.parts)
 
     def shares(self) -> list[list[Block]]:
