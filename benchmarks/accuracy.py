@@ -1,0 +1,65 @@
+"""Is a fast figure a right one: the loss after 50 fixed steps against a float64 run of the same model.
+
+    python benchmarks/accuracy.py [--only mlp,cnn] [--steps 50]
+
+Three runs start from the same weights on the same batches: float32 with every kernel and fusion the backend has,
+float32 with primitives only (NumPy's own float32 drift), and float64. The first must be as near to float64 as four
+times the second is; the drift counted is at least one float32 rounding of the loss per step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+from workloads import WORKLOADS
+
+import kcore
+from kcore.backend.compile import primitives_only
+
+
+def losses(name: str, steps: int, floatx: str, weights: list[np.ndarray] | None, mode: AbstractContextManager) -> tuple[float, list[np.ndarray]]:
+    """Loss on one fixed batch after `steps` training steps on others, and the weights at the start."""
+    before = kcore.config.floatx()
+    kcore.config.set_floatx(floatx)
+    try:
+        with mode:
+            kcore.set_random_seed(1)
+            model, x, y, batch = WORKLOADS[name](kcore, np.random.default_rng(0))
+            if weights is not None:
+                model.set_weights(weights)
+            start = model.get_weights()
+            batches = len(x) // batch
+            for i in range(steps):
+                at = slice((i % batches) * batch, (i % batches + 1) * batch)
+                model.train_on_batch(x[at].astype(floatx) if x.dtype.kind == "f" else x[at], y[at])
+            result: Any = model.evaluate(x[:batch], y[:batch], batch_size=batch, verbose=0)
+            return float(np.ravel(result)[0]), start
+    finally:
+        kcore.config.set_floatx(before)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(WORKLOADS))
+    parser.add_argument("--steps", type=int, default=50)
+    args = parser.parse_args()
+    print("| workload | loss, float64 | loss, float32 | difference | allowed | right |\n|---|---|---|---|---|---|")
+    wrong = False
+    for name in args.only.split(","):
+        fast, weights = losses(name, args.steps, "float32", None, nullcontext())
+        plain, _ = losses(name, args.steps, "float32", weights, primitives_only())
+        exact, _ = losses(name, args.steps, "float64", weights, nullcontext())
+        rounding = args.steps * np.finfo(np.float32).eps * abs(exact)
+        allowed = 4 * max(abs(plain - exact), rounding)
+        right = abs(fast - exact) <= allowed
+        wrong |= not right
+        print(f"| {name} | {exact:.8f} | {fast:.8f} | {abs(fast - exact):.1e} | {allowed:.1e} | {'yes' if right else 'NO'} |", flush=True)
+    return int(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

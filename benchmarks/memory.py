@@ -1,0 +1,74 @@
+"""Memory of steady training steps: growth over many steps, the largest temporary of any kernel, the arena's peak.
+
+    python benchmarks/memory.py [--only mlp,cnn] [--steps 10000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tracemalloc
+from typing import Any
+
+import numpy as np
+from workloads import WORKLOADS
+
+import kcore
+
+
+def executable_of(model: Any) -> Any:
+    """The compiled training step that ran last."""
+    return list(model.make_train_function()._cache.values())[-1].executable
+
+
+def largest_temporary(executable: Any) -> tuple[int, str]:
+    """Bytes of the largest memory any single kernel launch held beyond what was there before it, and which one."""
+    bound = executable._bound
+    worst = (0, "")
+    tracemalloc.start()
+    for step, thunk in zip(executable.plan.steps, bound.thunks, strict=True):
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        thunk()
+        held = tracemalloc.get_traced_memory()[1] - before
+        if held > worst[0]:
+            worst = (held, f"{step.kernel} ({step.node.path})")
+    tracemalloc.stop()
+    return worst
+
+
+def growth(model: Any, x: np.ndarray, y: np.ndarray, batch: int, steps: int) -> int:
+    """Bytes by which traced memory grew over that many steps."""
+    for _ in range(3):
+        model.train_on_batch(x[:batch], y[:batch])
+    tracemalloc.start()
+    model.train_on_batch(x[:batch], y[:batch])
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(steps):
+        model.train_on_batch(x[:batch], y[:batch])
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return after - before
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(WORKLOADS))
+    parser.add_argument("--steps", type=int, default=0, help="steps per workload; 0: 10,000 of mlp and 20 of the others")
+    args = parser.parse_args()
+    failed = False
+    print("| workload | arena | growth per 1,000 steps | largest temporary of a kernel |\n|---|---|---|---|")
+    for name in args.only.split(","):
+        model, x, y, batch = WORKLOADS[name](kcore, np.random.default_rng(0))
+        model.fit(x[:batch], y[:batch], batch_size=batch, verbose=0)
+        executable = executable_of(model)
+        temporary, kernel = largest_temporary(executable)
+        steps = args.steps or (10_000 if name == "mlp" else 20)
+        grown = growth(model, x, y, batch, steps)
+        failed |= temporary > 128 * 1024
+        print(f"| {name} | {executable.nbytes / 1e6:.1f} MB | {grown * 1000 / steps / 1e3:.1f} KB ({steps} steps) | {temporary / 1024:.1f} KB in {kernel} |", flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
