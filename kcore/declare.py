@@ -95,15 +95,14 @@ class Configurable:
         for name, declared in own.items():
             declared.name = name
             delattr(cls, name)
-        fixed = {name for name in vars(cls).keys() & cls.arguments.keys() if not hasattr(vars(cls)[name], "__get__")}
+        arguments = dict(own)
+        for base in cls.__mro__[1:]:
+            for name, declared in vars(base).get("arguments", {}).items():
+                arguments.setdefault(name, declared)
+        fixed = {n for n in vars(cls).keys() & arguments.keys() - own.keys() if not hasattr(vars(cls)[n], "__get__")}
         if own or fixed or len(cls.__bases__) > 1:
-            arguments = dict(own)
-            for base in cls.__mro__[1:]:
-                for name, declared in vars(base).get("arguments", {}).items():
-                    if name not in fixed:
-                        arguments.setdefault(name, declared)
-            cls.arguments = arguments
-            if arguments and "__init__" not in vars(cls):
+            cls.arguments = {name: declared for name, declared in arguments.items() if name not in fixed}
+            if cls.arguments and "__init__" not in vars(cls):
                 _generate_init(cls)
 
     def __post_init__(self) -> None:

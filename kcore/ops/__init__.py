@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kcore.ops.attention import *  # noqa: F403
 from kcore.ops.contraction import *  # noqa: F403
 from kcore.ops.control import *  # noqa: F403
 from kcore.ops.convolution import *  # noqa: F403
@@ -11,6 +12,7 @@ from kcore.ops.losses import *  # noqa: F403
 from kcore.ops.normalization import *  # noqa: F403
 from kcore.ops.pooling import *  # noqa: F403
 from kcore.ops.random import *  # noqa: F403
+from kcore.ops.recurrent import *  # noqa: F403
 from kcore.ops.reduction import *  # noqa: F403
 from kcore.ops.shape import *  # noqa: F403
 from kcore.ops.sorting import *  # noqa: F403

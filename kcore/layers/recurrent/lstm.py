@@ -155,16 +155,28 @@ class LSTMCell(DropoutRNNCell, LSTMArguments, Layer):
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
 
 
+class SequenceArguments(Configurable):
+    """The arguments of recurrent layers that make their cell themselves.
+
+    Args:
+        activity_regularizer: penalty on the output.
+        use_cudnn: accepted for Keras's sake; the kernel is the backend's choice.
+    """
+
+    activity_regularizer: Any = argument(None, regularizers)
+    use_cudnn: Any = argument("auto", one_of("auto", True, False), config=False)
+
+
 @public("keras.layers")
-class LSTM(LSTMArguments, RNN):
+class LSTM(LSTMArguments, SequenceArguments, RNN):
     """Long short-term memory over a sequence; see `LSTMCell` for a step.
 
     With the standard activations, and without recurrent dropout, the whole sequence is one op.
 
     Args:
         units, activation, recurrent_activation, ...: see `LSTMArguments`.
+        activity_regularizer, use_cudnn: see `SequenceArguments`.
         return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: see `RNN`.
-        use_cudnn: accepted for Keras's sake; the kernel is the backend's choice.
 
     Shapes:
         sequences ``(batch, time, features)``, mask ``(batch, time)``; output ``(batch, units)``, or
@@ -180,8 +192,6 @@ class LSTM(LSTMArguments, RNN):
 
     #: Made from the arguments, not one itself.
     cell: Any = None
-    activity_regularizer: Any = argument(None, regularizers)
-    use_cudnn: Any = argument("auto", one_of("auto", True, False), config=False)
 
     input_spec = InputSpec(ndim=3)
 
@@ -197,15 +207,14 @@ class LSTM(LSTMArguments, RNN):
         if training and self.dropout:
             sequences = sequences * ops.expand_dims(cell.get_dropout_mask(sequences[:, 0]), 1)
             cell.reset_dropout_masks()
-        outputs, h, c = ops.lstm(
-            sequences,
-            cell.kernel,
-            cell.recurrent_kernel,
-            cell.bias,
-            h0=states[0],
-            c0=states[1],
-            mask=mask,
-            go_backwards=self.go_backwards,
-            zero_output_for_mask=self.zero_output_for_mask,
-        )
+        h0, c0 = states
+        weights = cell.kernel, cell.recurrent_kernel, cell.bias
+        outputs, h, c = ops.lstm(sequences, h0, c0, *weights, mask=mask, reverse=self.go_backwards)
+        if self.go_backwards:
+            outputs = ops.flip(outputs, axis=1)  # in the order of the walk
+            mask = None if mask is None else ops.flip(mask, axis=1)
+        if mask is None:
+            return h, outputs, [h, c]
+        if self.zero_output_for_mask:
+            outputs = ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), outputs, 0.0)
         return outputs[:, -1], outputs, [h, c]

@@ -113,11 +113,7 @@ class RNN(Layer):
 
     def get_initial_state(self, batch_size: Any) -> list[Any]:
         """The states before the first step: the cell's, or zeros."""
-        make = getattr(self.cell, "get_initial_state", None)
-        if make is not None:
-            states = make(batch_size=batch_size)
-            return list(states) if is_nested(states) else [states]
-        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
+        return initial_state(self.cell, batch_size)
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         if self.stateful and sequences.shape[0] != flatten(self.states)[0].shape[0]:
@@ -192,6 +188,15 @@ class RNN(Layer):
         if "cell" in config:
             config = {**config, "cell": deserialize(config["cell"])}
         return super().from_config(config)
+
+
+def initial_state(cell: Any, batch_size: Any) -> list[Any]:
+    """The states of a cell before the first step: what it says, or zeros."""
+    if hasattr(cell, "get_initial_state"):
+        states = cell.get_initial_state(batch_size=batch_size)
+        return list(states) if is_nested(states) else [states]
+    sizes = cell.state_size if is_nested(cell.state_size) else [cell.state_size]
+    return [ops.zeros((batch_size, size), dtype=cell.compute_dtype) for size in sizes]
 
 
 def _zeros(shape: Sequence[int], dtype: str) -> Any:

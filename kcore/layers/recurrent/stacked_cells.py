@@ -7,6 +7,7 @@ from typing import Any
 
 from kcore.declare import argument
 from kcore.layers.layer import Layer
+from kcore.layers.recurrent.rnn import initial_state
 from kcore.registry import deserialize, public
 from kcore.tree import is_nested
 
@@ -57,7 +58,7 @@ class StackedRNNCells(Layer):
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         """The initial states of all cells."""
-        return [cell.get_initial_state(batch_size=batch_size) for cell in self.cells]
+        return [initial_state(cell, batch_size) for cell in self.cells]
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         new_states = []
