@@ -133,7 +133,19 @@ def _(ctx, g_hidden, g_h, g_c, g_cells, g_gates):
     x, h0, c0, kernel, recurrent_kernel, bias, mask = ctx.inputs
     hidden, _, _, cells, gates = ctx.outputs
     grads = lstm_grad(
-        g_hidden, g_h, g_c, x, h0, c0, kernel, recurrent_kernel, mask, hidden, cells, gates, reverse=ctx.attrs["reverse"]
+        g_hidden,
+        g_h,
+        g_c,
+        x,
+        h0,
+        c0,
+        kernel,
+        recurrent_kernel,
+        mask,
+        hidden,
+        cells,
+        gates,
+        reverse=ctx.attrs["reverse"],
     )
     return (*grads[:5], None if bias is None else grads[5], None)
 
@@ -188,9 +200,7 @@ def _grad_case(steps: int, batch: int, features: int, units: int, *, given: str 
         _grad_case(5, 17, 15, 16, grad=False),
     ],
 )
-def lstm_grad(
-    g_hidden, g_h, g_c, x, h0, c0, kernel, recurrent_kernel, mask, hidden, cells, gates, *, reverse=False
-):
+def lstm_grad(g_hidden, g_h, g_c, x, h0, c0, kernel, recurrent_kernel, mask, hidden, cells, gates, *, reverse=False):
     """The gradient of `lstm` for x, h0, c0, kernel, recurrent_kernel and bias; absent incoming gradients are zero."""
     first, rest = (-1, slice(1, None)) if reverse else (0, slice(0, -1))
     before_h = _shifted(hidden, h0, first, rest)

@@ -72,7 +72,7 @@ def _draw(
 def _plan(
     site_words: int, state: np.ndarray, use: Callable[[int], Callable], slices: Callable[[int, int], Any]
 ) -> Thunk:
-    """A thunk that draws all words by chunks: ``use(part)`` consumes (words, slices(start, stop)) on that part's thread."""
+    """A thunk that draws all words by chunks; ``use(part)`` takes (words, slices(start, stop)) on the thread of a part."""
     parts = _parts(site_words)
     thunks = []
     for number, (start, stop) in enumerate(parts):

@@ -170,7 +170,10 @@ def lstm_grad(site: Site) -> Thunk:
     order = list(_order(steps, site.attrs["reverse"]))
     befores = [(t, h0 if p is None else hidden[p], c0 if p is None else cells[p]) for t, p in order]
     prepare = threads.team(
-        [partial(_slopes, befores[a:b], gates, cells, units, buffers) for a, b in threads.split(steps, _grain(batch * units))]
+        [
+            partial(_slopes, befores[a:b], gates, cells, units, buffers)
+            for a, b in threads.split(steps, _grain(batch * units))
+        ]
     )
     work = []
     for t, _ in reversed(order):

@@ -112,7 +112,7 @@ def _chunk(size: int) -> int:
 
 
 def _by_chunks(site: Site, body: Callable[..., None], rows: int) -> Thunk:
-    """A thunk that runs ``body(*inputs, output, rooms)`` on chunks, over the threads; `rows` arrays of working memory."""
+    """A thunk that runs ``body(*inputs, output, rooms)`` on chunks, over the threads, with `rows` working arrays."""
     arrays = [a.reshape(-1) for a in (*site.inputs, site.outputs[0])]
     size = arrays[-1].size
     parts, step = threads.split(size, GRAIN), _chunk(size)

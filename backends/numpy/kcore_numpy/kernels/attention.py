@@ -1,0 +1,307 @@
+"""Attention in blocks over batch and heads, shared by the threads; the scores of a block stay in the cache."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kcore.backend.kernel import Site, Thunk, kernel
+from kcore.ops.attention import masked_score
+from kcore_numpy import threads
+
+#: Bytes of scores in a block: about the second-level cache, and NumPy calls long enough to be worth a thread.
+BLOCK = 1 << 20
+
+
+class Block(NamedTuple):
+    """A range of batch entries, of heads and of queries."""
+
+    batch: slice
+    heads: slice
+    queries: slice
+
+    def rows(self, x: np.ndarray) -> np.ndarray:
+        """This block of an array (batch, queries, heads, size), as (batch, heads, queries, size)."""
+        return x[self.batch, self.queries, self.heads].transpose(0, 2, 1, 3)
+
+    def keys(self, x: np.ndarray) -> np.ndarray:
+        """The keys of this block, of an array (batch, keys, heads, size), as (batch, heads, keys, size)."""
+        return x[self.batch, :, self.heads].transpose(0, 2, 1, 3)
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """This block of an array that broadcasts to (batch, heads, queries, keys)."""
+        return x[tuple(slice(None) if n == 1 else part for n, part in zip(x.shape, self, strict=False))]
+
+
+def _units(batch: int, heads: int, queries: int, keys: int, itemsize: int) -> list[list[Block]]:
+    """Blocks, in lists: the blocks of one list share keys, so one thread does them in order."""
+    row = keys * itemsize
+    if heads * queries * row <= BLOCK:
+        step = max(1, min(BLOCK // (heads * queries * row), -(-batch // threads.count())))
+        return [[Block(_cut(b, step, batch), slice(0, heads), slice(0, queries))] for b in range(0, batch, step)]
+    if queries * row <= BLOCK:
+        step = BLOCK // (queries * row)
+        return [
+            [Block(slice(b, b + 1), _cut(h, step, heads), slice(0, queries))]
+            for b in range(batch)
+            for h in range(0, heads, step)
+        ]
+    step = max(1, BLOCK // row)
+    return [
+        [Block(slice(b, b + 1), slice(h, h + 1), _cut(t, step, queries)) for t in range(0, queries, step)]
+        for b in range(batch)
+        for h in range(heads)
+    ]
+
+
+def _cut(start: int, step: int, end: int) -> slice:
+    return slice(start, min(start + step, end))
+
+
+class _Plan:
+    """The blocks of a node and its working memory: the mask's bounds, then a room for each thread."""
+
+    def __init__(self, node: Any, first: int):
+        query, key, value, _, mask = node.inputs[first : first + 5]
+        self.batch, self.queries, self.heads, self.size = query.shape
+        self.keys, self.out = key.shape[1], value.shape[3]
+        self.dtype = np.dtype(query.dtype)
+        self.units = _units(self.batch, self.heads, self.queries, self.keys, self.dtype.itemsize)
+        sizes = [[part.stop - part.start for part in block] for unit in self.units for block in unit]
+        rows = max(b * h * t for b, h, t in sizes)
+        pairs = max(b * h for b, h, _ in sizes)
+        self.room = {
+            "scores": rows * self.keys,
+            "slopes": rows * self.keys,
+            "scaled": rows * self.size,
+            "rows": rows * max(self.size, self.out),
+            "keys": pairs * self.keys * max(self.size, self.out),
+            "largest": rows,
+            "total": rows,
+        }
+        self.mask_bytes = 0 if mask is None else _round(mask.size * self.dtype.itemsize)
+        self.room_bytes = _round(sum(self.room.values()) * self.dtype.itemsize)
+
+    @property
+    def bytes(self) -> int:
+        return self.mask_bytes + threads.count() * self.room_bytes
+
+    def rooms(self, scratch: np.ndarray) -> list[dict[str, np.ndarray]]:
+        """Each thread's working memory, by name."""
+        result = []
+        for number in range(threads.count()):
+            start = self.mask_bytes + number * self.room_bytes
+            memory = scratch[start : start + self.room_bytes].view(self.dtype)
+            named = {}
+            for name, count in self.room.items():
+                named[name], memory = memory[:count], memory[count:]
+            result.append(named)
+        return result
+
+    def caps(self, site: Site, mask: np.ndarray | None) -> list[np.ndarray]:
+        """Upper bounds of the scores: infinite where a pair is seen, else `masked_score`.
+
+        The smaller of score and bound is what `where` would choose, at a fraction of its time.
+        """
+        caps = []
+        if site.attrs["causal"]:
+            seen = np.tri(self.queries, self.keys, dtype=bool)
+            caps.append(np.where(seen, np.inf, self.low).astype(self.dtype)[None, None])
+        if mask is not None:
+            caps.append(site.scratch[: mask.size * self.dtype.itemsize].view(self.dtype).reshape(mask.shape))
+        return caps
+
+    @property
+    def low(self) -> float:
+        return masked_score(self.dtype.name)
+
+    def thunk(self, works: list[list[Any]], run: Any, mask: np.ndarray | None, caps: list[np.ndarray]) -> Thunk:
+        shares = [works[a:b] for a, b in threads.split(len(works))]
+        compute = threads.team([partial(run, [w for unit in share for w in unit]) for share in shares], blas=True)
+        if len(shares) == 1:
+            compute = partial(run, [w for unit in works for w in unit])
+        return compute if mask is None else partial(_masked, caps[-1], mask, self.low, compute)
+
+
+def _round(nbytes: int) -> int:
+    return -(-nbytes // 64) * 64
+
+
+def _masked(cap: np.ndarray, mask: np.ndarray, low: float, compute: Thunk) -> None:
+    cap.fill(low)
+    np.copyto(cap, np.inf, where=mask)
+    compute()
+
+
+def _options(first: int) -> dict[str, Any]:
+    def supports(node: Any) -> bool:
+        floats = {v.dtype for v in node.inputs if v is not None and v.dtype != "bool"}
+        return floats in ({"float32"}, {"float64"}) and all(v is None or v.size for v in node.inputs)
+
+    return {
+        "backend": "numpy",
+        "supports": supports,
+        "scratch": lambda node: _Plan(node, first).bytes,
+        "strided": False,
+    }
+
+
+def _shaped(room: np.ndarray, *shape: int) -> np.ndarray:
+    return room[: int(np.prod(shape))].reshape(shape)
+
+
+class _Scores(NamedTuple):
+    """What a block needs to make its scores."""
+
+    query: np.ndarray
+    key: np.ndarray
+    scale: Any
+    bias: np.ndarray | None
+    caps: list[np.ndarray]
+    scaled: np.ndarray
+    scores: np.ndarray
+
+    def compute(self) -> np.ndarray:
+        scores = self.scores
+        np.multiply(self.query, self.scale, out=self.scaled)
+        np.matmul(self.scaled, self.key.swapaxes(-1, -2), out=scores)
+        if self.bias is not None:
+            np.add(scores, self.bias, out=scores)
+        for cap in self.caps:
+            np.minimum(scores, cap, out=scores)
+        return scores
+
+
+def _scores_of(site: Site, first: int, plan: _Plan, block: Block, room: dict, caps: list[np.ndarray]) -> _Scores:
+    query, key, _, bias, _ = site.inputs[first : first + 5]
+    rows = block.rows(query)
+    return _Scores(
+        rows,
+        block.keys(key),
+        plan.dtype.type(site.attrs["scale"]),
+        None if bias is None else block.scores(bias),
+        [block.scores(cap) for cap in caps],
+        _shaped(room["scaled"], *rows.shape),
+        _shaped(room["scores"], *rows.shape[:3], plan.keys),
+    )
+
+
+def _works(plan: _Plan, rooms: list[dict], make: Any) -> list[list[Any]]:
+    """``make(block, room, first of its keys)`` for every block, with the room of the thread that will do it."""
+    works: list[list[Any]] = []
+    for room, (start, stop) in zip(rooms, threads.split(len(plan.units)), strict=False):
+        works += [[make(b, room, n == 0) for n, b in enumerate(unit)] for unit in plan.units[start:stop]]
+    return works
+
+
+# -- forward ---------------------------------------------------------------------------------------------------------
+
+
+@kernel("attention", **_options(0))
+def attention(site: Site) -> Thunk:
+    plan = _Plan(site.node, 0)
+    value, mask = site.inputs[2], site.inputs[4]
+    out, normalizer = site.outputs
+    caps = plan.caps(site, mask)
+
+    def make(block: Block, room: dict, _: bool) -> tuple:
+        scores = _scores_of(site, 0, plan, block, room, caps)
+        shape = scores.query.shape[:3]
+        target = None if out is None else block.rows(out)
+        kept = None if normalizer is None else normalizer[block.batch, block.heads, block.queries]
+        columns = _shaped(room["largest"], *shape), _shaped(room["total"], *shape)
+        return scores, block.keys(value), target, kept, *columns
+
+    return plan.thunk(_works(plan, plan.rooms(site.scratch), make), _run_forward, mask, caps)
+
+
+def _run_forward(works: list[tuple]) -> None:
+    for make_scores, value, out, normalizer, largest, total in works:
+        scores = make_scores.compute()
+        np.maximum.reduce(scores, axis=-1, out=largest)
+        np.subtract(scores, largest[..., None], out=scores)
+        np.exp(scores, out=scores)
+        np.add.reduce(scores, axis=-1, out=total)
+        if out is not None:
+            np.matmul(scores, value, out=out)
+            np.divide(out, total[..., None], out=out)
+        if normalizer is not None:
+            np.log(total, out=total)
+            np.add(total, largest, out=normalizer)
+
+
+# -- backward --------------------------------------------------------------------------------------------------------
+
+
+@kernel("attention_grad", **_options(1))
+def attention_grad(site: Site) -> Thunk:
+    plan = _Plan(site.node, 1)
+    g, _, _, value, _, mask, out, normalizer = site.inputs
+    caps = plan.caps(site, mask)
+    blind = None if mask is None else plan.dtype.type(plan.low / 2)
+
+    def make(block: Block, room: dict, first: bool) -> tuple:
+        scores = _scores_of(site, 1, plan, block, room, caps)
+        grads, results = block.rows(g), block.rows(out)
+        keys = (*scores.key.shape[:3],)
+        targets = [
+            None if site.outputs[0] is None else block.rows(site.outputs[0]),
+            *(None if x is None else block.keys(x) for x in site.outputs[1:]),
+        ]
+        more = [None, None] if first else [_shaped(room["keys"], *keys, size) for size in (plan.size, plan.out)]
+        return (
+            scores,
+            grads,
+            results,
+            block.keys(value),
+            normalizer[block.batch, block.heads, block.queries],
+            _shaped(room["slopes"], *scores.scores.shape),
+            _shaped(room["rows"], *grads.shape),
+            _shaped(room["total"], *grads.shape[:3]),
+            blind,
+            targets,
+            more,
+        )
+
+    return plan.thunk(_works(plan, plan.rooms(site.scratch), make), _run_backward, mask, caps)
+
+
+def _run_backward(works: list[tuple]) -> None:
+    for make_scores, g, out, value, normalizer, slopes, products, along, blind, targets, more in works:
+        weights = make_scores.compute()
+        np.subtract(weights, normalizer[..., None], out=weights)
+        np.exp(weights, out=weights)
+        unseeing = None
+        if blind is not None:  # rows with every key masked attend to all alike, and pass nothing on to the scores
+            unseeing = np.less(normalizer, blind)
+            unseeing = unseeing if unseeing.any() else None
+        if unseeing is not None:
+            weights[unseeing] = 1.0 / weights.shape[-1]
+        to_query, to_key, to_value = targets
+        if to_value is not None:
+            _product(weights.swapaxes(-1, -2), g, to_value, more[1])
+        if to_query is None and to_key is None:
+            continue
+        np.matmul(g, value.swapaxes(-1, -2), out=slopes)
+        np.multiply(g, out, out=products)
+        np.add.reduce(products, axis=-1, out=along)
+        np.subtract(slopes, along[..., None], out=slopes)
+        np.multiply(slopes, weights, out=slopes)
+        if unseeing is not None:
+            slopes[unseeing] = 0
+        if to_key is not None:
+            _product(slopes.swapaxes(-1, -2), make_scores.scaled, to_key, more[0])
+        if to_query is not None:
+            np.matmul(slopes, make_scores.key, out=to_query)
+            np.multiply(to_query, make_scores.scale, out=to_query)
+
+
+def _product(a: np.ndarray, b: np.ndarray, target: np.ndarray, room: np.ndarray | None) -> None:
+    """The product into the target, or added to it where earlier queries have written it already."""
+    if room is None:
+        np.matmul(a, b, out=target)
+    else:
+        np.matmul(a, b, out=room)
+        np.add(target, room, out=target)
