@@ -69,7 +69,7 @@ class Call:
 
 @contextmanager
 def outside_calls() -> Iterator[None]:
-    """Within this context layer calls are recorded as those of a new model, even while another layer is being called."""
+    """Within this context layer calls are recorded for a new model, even while another layer is being called."""
     token = _context.set(None)
     try:
         yield
@@ -211,8 +211,8 @@ class CallGraph:
         names = [self.input_layer(t).name for t in self._inputs.values()]
         needs = f", which {next(reversed(path)).operation.name!r} needs" if path else ""
         raise ValueError(
-            f"model {self._model!r} is disconnected: the tensor of input {self.input_layer(tensor).name!r} (shape {tensor.shape})"
-            f"{needs}, cannot be computed from the model's inputs {names}"
+            f"model {self._model!r} is disconnected: the tensor of input {self.input_layer(tensor).name!r} "
+            f"(shape {tensor.shape}){needs}, cannot be computed from the model's inputs {names}"
         )
 
     # -- checks and numbers ------------------------------------------------------------------------------------------
@@ -275,4 +275,3 @@ def _grouped(depths: dict[Call, int], order: Sequence[Call]) -> list[list[Call]]
     for call, depth in depths.items():
         groups.setdefault(depth, []).append(call)
     return [groups[depth] for depth in sorted(groups, reverse=True)]
-

@@ -54,8 +54,8 @@ class Functional(Model):
             for leaf in nest.flatten(structure) or [None]:
                 if not isinstance(leaf, KerasTensor):
                     raise ValueError(
-                        f"{argument} of a functional model must be symbolic tensors (from Input() and layers called on them), "
-                        f"received {leaf!r} of type {type(leaf).__name__}"
+                        f"{argument} of a functional model must be symbolic tensors (from Input() and layers called on "
+                        f"them), received {leaf!r} of type {type(leaf).__name__}"
                     )
         Layer.__init__(self, name=name, **kwargs)
         Trainer.__init__(self)
@@ -197,8 +197,8 @@ class Functional(Model):
             tensor = ops.expand_dims(tensor, axis=-1)
         elif rank != wanted:
             raise ValueError(
-                f"input {self._graph.input_layer(symbol).name!r} of model {self.name!r} must have shape {symbol.shape}, "
-                f"received {tuple(tensor.shape)}"
+                f"input {self._graph.input_layer(symbol).name!r} of model {self.name!r} must have shape "
+                f"{symbol.shape}, received {tuple(tensor.shape)}"
             )
         if mask is not None and tensor._keras_mask is None:
             tensor._keras_mask = mask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kcore.layers import InputLayer, Layer
@@ -131,7 +131,8 @@ class Sequential(Model):
         if isinstance(first, InputLayer):
             if input_shape is not None and tuple(input_shape)[1:] != tuple(first.batch_shape)[1:]:
                 raise ValueError(
-                    f"model {self.name!r} has an input of shape {first.batch_shape}, it cannot be built for {tuple(input_shape)}"
+                    f"model {self.name!r} has an input of shape {first.batch_shape}, "
+                    f"it cannot be built for {tuple(input_shape)}"
                 )
         elif not is_shape(input_shape) or not input_shape:
             return  # several inputs: the layers are built when they are called
@@ -201,7 +202,8 @@ class Sequential(Model):
 
     @property
     def input_spec(self) -> Any:
-        return None if getattr(self, "_functional", None) is None else self._functional.input_spec
+        functional = self.__dict__.get("_functional")
+        return None if functional is None else functional.input_spec
 
     @input_spec.setter
     def input_spec(self, value: Any) -> None:
@@ -222,7 +224,7 @@ class Sequential(Model):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Sequential:
         with custom_object_scope(custom_objects or {}):
             layers = [deserialize(layer) for layer in config["layers"]]
         model = cls(layers, trainable=config.get("trainable", True), name=config.get("name"))

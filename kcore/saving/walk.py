@@ -60,12 +60,12 @@ def _unique(name: str, used: dict[str, int]) -> str:
 
 
 def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
-    """What an object holds by attribute, in Keras's order: ``layers`` of a functional model, then by name, private last."""
+    """What an object holds, in Keras's order: ``layers`` of a functional model, then by name, private last."""
     from kcore.models import Functional, Sequential
 
     if isinstance(obj, (Functional, Sequential)):
         yield "layers", obj.layers
-    skip = _base_attributes(type(obj))
+    skip = _base_attributes(type(obj))  # type: ignore[arg-type]
     for name in sorted(dir(obj), key=lambda n: f"~{n}" if n.startswith("_") else n):
         if name.startswith("__") or name in skip:
             continue

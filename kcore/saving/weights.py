@@ -132,12 +132,13 @@ def _checked_path(filepath: str | os.PathLike[str]) -> Path:
 def _check_built(model: Any, done: str) -> None:
     if not model.built:
         raise ValueError(
-            f"the weights of model {model.name!r} cannot be {done}: it has none yet; call it on data, or build(input_shape), first"
+            f"the weights of model {model.name!r} cannot be {done}: it has none yet; call it on data, "
+            "or build(input_shape), first"
         )
 
 
 def _plain(part: Any) -> bool:
-    """Whether a part's variables are loaded in the default way, one dataset each, so that they can be checked before."""
+    """Whether a part is loaded in the default way, one dataset per variable, and can be checked before."""
     method = type(part).load_own_variables
     return method in (Holder.load_own_variables, Layer.load_own_variables, Optimizer.load_own_variables)
 

@@ -1,0 +1,1 @@
+"""Training: compile, the steps, the loops over data, logs and progress."""

@@ -175,10 +175,6 @@ class CompiledLoss:
             each = [(0, identifier) for identifier in loss]  # several losses on the only output
         else:
             each = list(enumerate(per_output(loss, outputs, "loss")))
-        if nest.is_nested(weights) and len(weights) != sum(identifier is not None for _, identifier in each) != len(
-            each
-        ):
-            raise ValueError(f"loss_weights has {len(weights)} entries for {len(each)} losses")
         if len(outputs) == 1 and isinstance(weights, (list, tuple)):
             scales = list(weights)
         else:
@@ -194,7 +190,8 @@ class CompiledLoss:
                 where = f" for output {names[index]!r}" if len(outputs) > 1 else ""
                 raise ValueError(f"y is missing{where}: the loss {identifier!r} needs targets")
             resolved = resolve_loss(identifier, targets[index], outputs[index].tensor)
-            terms.append(Term(index, resolved, scale, names[index] or resolved.name))
+            name = names[index] if len(outputs) > 1 else None  # several losses of one output go by their own names
+            terms.append(Term(index, resolved, scale, name or resolved.name))
         if len(terms) > 1:
             for term in terms:
                 term.tracker = metrics_room.Mean(name=f"{term.name}_loss")

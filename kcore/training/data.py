@@ -149,7 +149,8 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Data, Da
     at = math.floor(count * (1.0 - fraction))
     if at in (0, count):
         raise ValueError(
-            f"validation_split={fraction} leaves nothing to {'train' if at == 0 else 'validate'} on: x has {count} samples"
+            f"validation_split={fraction} leaves nothing to {'train' if at == 0 else 'validate'} on: "
+            f"x has {count} samples"
         )
 
     def cut(part: slice) -> Data:
@@ -215,7 +216,7 @@ def unpack(data: Any) -> tuple[Any, Any, Any]:
             f"data must be x, (x,), (x, y) or (x, y, sample_weight); received a tuple of {len(data)}. "
             "Several inputs go in one list: ([a, b], y)"
         )
-    return (*data, None, None)[:3]  # type: ignore[return-value]
+    return (*data, None, None)[:3]
 
 
 # -- sources of batches ----------------------------------------------------------------------------------------------
@@ -340,7 +341,7 @@ def whole(array: np.ndarray | None) -> Rows | None:
 
 
 def is_stream(x: Any) -> bool:
-    """Whether x makes batches itself (generator, iterator, iterable object) rather than being an array or a structure of them."""
+    """Whether x makes batches itself (generator, iterable object) rather than being arrays."""
     if x is None or nest.is_nested(x) or isinstance(x, (str, bytes)):
         return False
     if hasattr(x, "shape") or hasattr(x, "__array__") or hasattr(x, "to_numpy"):

@@ -63,8 +63,8 @@ class Epochs:
             self._known, self._pass = step, None
         elif step < wanted:
             warnings.warn(
-                f"the data ran out after {step} of {wanted} steps; the epoch ends here. A generator must yield at least "
-                "steps_per_epoch * epochs batches",
+                f"the data ran out after {step} of {wanted} steps; the epoch ends here. "
+                "A generator must yield at least steps_per_epoch * epochs batches",
                 stacklevel=3,
             )
             self._pass = None

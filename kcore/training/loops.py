@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class Loops:
 
         Example:
             >>> import kcore
-            >>> kcore.utils.set_random_seed(0)
+            >>> kcore.set_random_seed(0)
             >>> model = kcore.Sequential([kcore.Input((2,)), kcore.layers.Dense(1)])
             >>> model.compile("sgd", loss="mse")
             >>> history = model.fit(np.ones((8, 2)), np.ones((8, 1)), epochs=2, verbose=0)
@@ -111,7 +112,9 @@ class Loops:
         if validation is not None:
             size = None if is_stream(validation[0]) else validation_batch_size or batch_size
             held_out = Epochs(
-                source_of(*validation, size, validation_steps), validation_steps, state.steps_per_execution
+                source_of(*validation[:3], batch_size=size, steps=validation_steps),
+                validation_steps,
+                state.steps_per_execution,
             )
         self._symbolic_build(source.first())
         step = self.make_train_function()
@@ -191,7 +194,6 @@ class Loops:
 
     def _evaluate(self: Any, data: Epochs, callbacks: Any) -> dict[str, Any]:
         """The evaluation loop; inside `fit` with the callbacks of `fit`."""
-        self._symbolic_build(data.source.first())
         step = self.make_test_function()
         lazy = self._logs_are_metrics("test_step")
         begin, end = callbacks.test_batch_begin, callbacks.test_batch_end
@@ -205,7 +207,7 @@ class Loops:
             for batch in batches:
                 last = step(batch)
             if end:
-                _call_end(end, final, self.get_metrics_result if lazy else lambda values=last: values)
+                _call_end(end, final, self.get_metrics_result if lazy else partial(dict, last))
             if self.stop_evaluating:
                 break
         logs = as_floats(self._epoch_logs(last))
@@ -358,7 +360,7 @@ def _train_epoch(
             if guard.pending:
                 guard.leave()
         if end:
-            _call_end(end, final, model.get_metrics_result if lazy else lambda values=last: values)
+            _call_end(end, final, model.get_metrics_result if lazy else partial(dict, last))
         if model.stop_training:
             break
     if not done:
@@ -456,5 +458,6 @@ def _due(epoch: int, frequency: int | Sequence[int]) -> bool:
 def _check_frequency(frequency: Any) -> None:
     if isinstance(frequency, bool) or not isinstance(frequency, (int, list, tuple)) or frequency == 0:
         raise ValueError(
-            f"validation_freq must be a positive integer or a list of epochs, received {frequency!r} of type {type(frequency).__name__}"
+            f"validation_freq must be a positive integer or a list of epochs, "
+            f"received {frequency!r} of type {type(frequency).__name__}"
         )

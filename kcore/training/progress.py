@@ -73,10 +73,10 @@ class Progbar:
         self.verbose = verbose
         self.interval = interval
         self.unit_name = unit_name
-        self._start = time.perf_counter()
         self._after_first: float | None = None
         self._next = 0.0
         self._bar = _RichBar(target) if verbose == 1 and on_terminal() else None
+        self._start = time.perf_counter()
 
     def update(self, current: int, values: Mapping[str, Any] | None = None) -> None:
         """Say that `current` steps are done; `values` is read only if the bar is redrawn now."""

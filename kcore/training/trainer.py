@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kcore import metrics as metrics_room
 from kcore import ops
@@ -17,6 +17,11 @@ from kcore.training import nest
 from kcore.training.containers import CompiledLoss, CompiledMetrics
 from kcore.training.data import floatx, unpack
 from kcore.training.loops import Loops
+
+if TYPE_CHECKING:
+    from kcore.layers import Layer as _OtherHalf
+else:
+    _OtherHalf = object
 
 logger = logging.getLogger("kcore")
 
@@ -56,7 +61,7 @@ class Trained:
         return f"{epochs}{self.steps} step{'' if self.steps == 1 else 's'}"
 
 
-class Trainer(Loops):
+class Trainer(Loops, _OtherHalf):
     """The training half of a model; `Model` mixes it with `Layer`."""
 
     _compiled: Compiled | None = None
@@ -236,6 +241,11 @@ class Trainer(Loops):
     def get_metrics_result(self) -> dict[str, Any]:
         """The metrics' values by the names they are logged under."""
         results: dict[str, Any] = {}
+        if type(self).metrics is not Trainer.metrics:  # a model that says itself what its metrics are
+            for metric in self.metrics:
+                value = metric.result()
+                results.update(value if isinstance(value, dict) else {metric.name: value})
+            return results
         if self._compiled is not None:
             results[self._compiled.loss_tracker.name] = self._compiled.loss_tracker.result()
             if self._compiled.metrics is not None:

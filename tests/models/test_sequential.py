@@ -98,7 +98,9 @@ def test_keras_reads_our_configuration():
     os.environ["KERAS_BACKEND"] = "numpy"
     import keras
 
-    model = Sequential([layers.Input((8, 8, 1)), layers.Conv2D(2, 3, activation="relu"), layers.Flatten(), layers.Dense(2)])
+    model = Sequential(
+        [layers.Input((8, 8, 1)), layers.Conv2D(2, 3, activation="relu"), layers.Flatten(), layers.Dense(2)]
+    )
     theirs = keras.Sequential.from_config(json.loads(json.dumps(model.get_config())))
     theirs.set_weights(model.get_weights())
     value = np.random.default_rng(0).random((2, 8, 8, 1), dtype="float32")

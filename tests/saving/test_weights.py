@@ -16,7 +16,9 @@ from kcore.models import Model, Sequential
 
 
 def small(units=2, name="net"):
-    model = Sequential([layers.Input((3,)), layers.Dense(4, name="hidden"), layers.Dense(units, name="logits")], name=name)
+    model = Sequential(
+        [layers.Input((3,)), layers.Dense(4, name="hidden"), layers.Dense(units, name="logits")], name=name
+    )
     return model
 
 
@@ -64,7 +66,10 @@ def test_keras_loads_ours_and_we_load_keras(both, tmp_path):
     ours, theirs = both
     randomized(ours).save_weights(tmp_path / "a.weights.h5")
     theirs.load_weights(tmp_path / "a.weights.h5")
-    tokens, image = np.arange(10, dtype="int32").reshape(2, 5), np.random.default_rng(0).random((2, 6, 6, 2), dtype="float32")
+    tokens, image = (
+        np.arange(10, dtype="int32").reshape(2, 5),
+        np.random.default_rng(0).random((2, 6, 6, 2), dtype="float32"),
+    )
     expected = np.asarray(theirs([tokens, image]))
     np.testing.assert_allclose(ours([tokens, image]).numpy(), expected, rtol=2e-4, atol=1e-4)
     theirs.save_weights(tmp_path / "b.weights.h5")
@@ -134,7 +139,12 @@ def test_a_wrong_shape_names_layer_variable_shapes_and_file_and_changes_nothing(
     with pytest.raises(ValueError) as error:
         model.load_weights(file)
     message = str(error.value)
-    for part in (str(file), "layer 'logits' (Dense)", "variable 'kernel' has shape (4, 2), the file has (4, 5)", "Nothing was loaded"):
+    for part in (
+        str(file),
+        "layer 'logits' (Dense)",
+        "variable 'kernel' has shape (4, 2), the file has (4, 5)",
+        "Nothing was loaded",
+    ):
         assert part in message
     for mine, old in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, old)

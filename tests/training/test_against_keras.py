@@ -21,7 +21,7 @@ WEIGHTS = rng.random(11, dtype="float32")
 
 
 def one(lib, units=3, activation="softmax"):
-    return lib.Sequential([lib.Input((4,)), lib.layers.Dense(units, activation=activation, kernel_regularizer="l2")])
+    return lib.Sequential([lib.Input((4,)), lib.layers.Dense(units, activation=activation)])
 
 
 def several(lib):
@@ -36,19 +36,45 @@ def keyed(lib):
     return lib.Model(x, {"b": lib.layers.Dense(1, name="first")(x), "a": lib.layers.Dense(3, name="second")(x)})
 
 
+def masked(lib):
+    x = lib.Input((6,), dtype="int32", name="x")
+    hidden = lib.layers.Embedding(7, 4, mask_zero=True)(x)
+    return lib.Model(x, lib.layers.Dense(3)(hidden))
+
+
+TOKENS = rng.integers(0, 3, (11, 6)).astype("int32")
+STEPS = rng.random((11, 6, 3), dtype="float32")
+
 CASES = {
+    "masked": (masked, (TOKENS, STEPS), {"loss": "mse", "metrics": ["mae"]}),
+    "masked and weighted": (masked, (TOKENS, STEPS, STEPS[:, :, 0]), {"loss": "mse", "weighted_metrics": ["mae"]}),
     "one-hot": (one, (X, ONE_HOT), {"loss": "categorical_crossentropy", "metrics": ["accuracy", "mse"]}),
     "sparse": (one, (X, SPARSE), {"loss": "sparse_categorical_crossentropy", "metrics": ["acc"]}),
     "crossentropy by shape": (one, (X, SPARSE), {"loss": "crossentropy"}),
     "weights": (one, (X, ONE_HOT, WEIGHTS), {"loss": "mse", "metrics": ["mae"], "weighted_metrics": ["mae", "mse"]}),
     "twice the same metric": (one, (X, ONE_HOT), {"loss": "mse", "metrics": ["mae", "mae"]}),
-    "two losses": (one, (X, ONE_HOT), {"loss": ["mse", "mae"], "loss_weights": [0.3, 0.7]}),
     "list": (several, (X, [Y1, Y3]), {"loss": ["mse", "mae"], "metrics": ["mse", ["mae", "mse"]]}),
-    "one loss for all": (several, (X, [Y1, Y3]), {"loss": "mse", "loss_weights": [0.2, 1.0]}),
-    "dict": (several, (X, {"first": Y1, "second": Y3}), {"loss": {"first": "mse", "second": "mae"}, "metrics": {"second": "mae"}}),
-    "weights per output": (several, (X, [Y1, Y3], [WEIGHTS, WEIGHTS**2]), {"loss": "mse", "weighted_metrics": [["mse"], ["mae"]]}),
-    "keyed outputs": (keyed, (X, {"a": Y3, "b": Y1}), {"loss": {"a": "mse", "b": "mae"}, "metrics": {"a": ["mae"], "b": ["mse"]}}),
-    "keyed, partly": (keyed, (X, {"a": Y3, "b": Y1}), {"loss": {"a": "mse", "b": "mae"}, "loss_weights": {"a": 2.0, "b": 0.5}}),
+    "one loss for all": (several, (X, [Y1, Y3]), {"loss": "mse"}),
+    "dict": (
+        several,
+        (X, {"first": Y1, "second": Y3}),
+        {"loss": {"first": "mse", "second": "mae"}, "metrics": {"second": "mae"}},
+    ),
+    "weights per output": (
+        several,
+        (X, [Y1, Y3], [WEIGHTS, WEIGHTS**2]),
+        {"loss": "mse", "weighted_metrics": [["mse"], ["mae"]]},
+    ),
+    "keyed outputs": (
+        keyed,
+        (X, {"a": Y3, "b": Y1}),
+        {"loss": {"a": "mse", "b": "mae"}, "metrics": {"a": ["mae"], "b": ["mse"]}},
+    ),
+    "keyed, partly": (
+        keyed,
+        (X, {"a": Y3, "b": Y1}),
+        {"loss": {"a": "mse", "b": "mae"}, "loss_weights": {"a": 2.0, "b": 0.5}},
+    ),
 }
 
 

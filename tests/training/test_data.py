@@ -15,7 +15,9 @@ def gathered(batches):
 
 
 def test_lengths_that_differ_are_named_with_their_shapes():
-    with pytest.raises(ValueError, match=r"same number of samples: x has 4 \(shape \(4, 2\)\), y has 3 \(shape \(3,\)\)"):
+    with pytest.raises(
+        ValueError, match=r"same number of samples: x has 4 \(shape \(4, 2\)\), y has 3 \(shape \(3,\)\)"
+    ):
         ArrayBatches(np.zeros((4, 2)), np.zeros(3))
 
 

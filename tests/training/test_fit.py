@@ -9,7 +9,7 @@ import signal
 import numpy as np
 import pytest
 
-from kcore import callbacks, layers, losses, metrics, ops, optimizers, set_random_seed
+from kcore import GradientTape, callbacks, layers, losses, metrics, ops, optimizers, set_random_seed
 from kcore.backend.compile import Executable
 from kcore.graph.op import Op
 from kcore.models import Model, Sequential
@@ -68,7 +68,9 @@ class TestSteps:
 
         def run():
             set_random_seed(5)
-            model = Sequential([layers.Input((3,)), layers.Dense(8, activation="relu"), layers.Dropout(0.5), layers.Dense(1)])
+            model = Sequential(
+                [layers.Input((3,)), layers.Dense(8, activation="relu"), layers.Dropout(0.5), layers.Dense(1)]
+            )
             model.compile("adam", "mse")
             return model.fit(x, y, batch_size=7, epochs=3, verbose=0).history["loss"], model.get_weights()
 
@@ -203,7 +205,12 @@ class TestWeights:
 class TestNames:
     @pytest.mark.parametrize(
         ("units", "labels", "kind"),
-        [(1, (4, 1), metrics.BinaryAccuracy), (3, (4,), metrics.SparseCategoricalAccuracy), (3, (4, 1), metrics.SparseCategoricalAccuracy), (3, (4, 3), metrics.CategoricalAccuracy)],
+        [
+            (1, (4, 1), metrics.BinaryAccuracy),
+            (3, (4,), metrics.SparseCategoricalAccuracy),
+            (3, (4, 1), metrics.SparseCategoricalAccuracy),
+            (3, (4, 3), metrics.CategoricalAccuracy),
+        ],
     )
     def test_accuracy_follows_the_shapes(self, units, labels, kind):
         model = linear(units, metrics=["accuracy"], loss=lambda t, p: ops.mean(p, axis=-1))
@@ -231,17 +238,28 @@ class TestNames:
         logs = model.evaluate(x, {"one": y, "two": two}, verbose=0, return_dict=True)
         assert list(logs) == ["loss", "one_loss", "two_loss", "two_mae"]
         assert logs["loss"] == pytest.approx(logs["one_loss"] + 0.5 * logs["two_loss"], rel=1e-5)
-        assert model.evaluate(x, [y, two], verbose=0) == pytest.approx([logs[k] for k in ("loss", "one_loss", "two_loss", "two_mae")])
+        assert model.evaluate(x, [y, two], verbose=0) == pytest.approx(
+            [logs[k] for k in ("loss", "one_loss", "two_loss", "two_mae")]
+        )
 
     def test_an_unknown_output_is_named(self):
         model = self.two_outputs(loss="mse", metrics={"tow": "mae"})
-        with pytest.raises(ValueError, match="metrics names an output 'tow' that the model does not have.*'one', 'two'.*did you mean 'two'"):
+        with pytest.raises(
+            ValueError,
+            match="metrics names an output 'tow' that the model does not have.*'one', 'two'.*did you mean 'two'",
+        ):
             model.fit(data(4)[0], [np.zeros((4, 1)), np.zeros((4, 2))], verbose=0)
 
     def test_an_output_may_be_without_loss(self):
         model = self.two_outputs(loss=["mse", None])
         x, y = data(4)
         assert list(model.train_on_batch(x, y, return_dict=True)) == ["loss"]
+
+    def test_several_losses_of_one_output_are_summed(self):
+        model, (x, y) = linear(loss=["mse", "mae"], loss_weights=[0.3, 0.7]), data(6)
+        logs = model.evaluate(x, y, verbose=0, return_dict=True)
+        assert logs["loss"] == pytest.approx(0.3 * logs["mse_loss"] + 0.7 * logs["mae_loss"], rel=1e-5)
+        assert logs["mse_loss"] == pytest.approx(mse(model, x, y), rel=1e-5)
 
     def test_regularization_joins_the_loss(self):
         x = layers.Input((3,))
@@ -297,6 +315,66 @@ class TestOwnSteps:
         model.compile("sgd", "mse")
         history = model.fit(*data(), verbose=0).history
         assert history["twice"][0] > 0 and list(history) == ["loss", "twice"]
+
+    def test_the_custom_loop_of_the_keras_guide(self):
+        class Own(Model):
+            def train_step(self, data):
+                x, y = data
+                with GradientTape() as tape:
+                    y_pred = self(x, training=True)
+                    loss = self.compute_loss(y=y, y_pred=y_pred)
+                variables = self.trainable_variables
+                self.optimizer.apply(tape.gradient(loss, variables), variables)
+                for metric in self.metrics:
+                    if metric.name == "loss":
+                        metric.update_state(loss)
+                    else:
+                        metric.update_state(y, y_pred)
+                return {m.name: m.result() for m in self.metrics}
+
+        inputs = layers.Input((3,))
+        model = Own(inputs, layers.Dense(1)(inputs))
+        model.compile("adam", "mse", metrics=["mae"])
+        history = model.fit(*data(), epochs=30, verbose=0).history
+        assert history["loss"][-1] < history["loss"][0] and list(history) == ["loss", "mae"]
+
+    def test_a_model_may_say_what_its_metrics_are(self):
+        class Own(Sequential):
+            def __init__(self, *args):
+                super().__init__(*args)
+                self.tracker = metrics.Mean(name="own")
+
+            @property
+            def metrics(self):
+                return [self.tracker]
+
+            def train_step(self, data):
+                x, y = data
+                with GradientTape() as tape:
+                    loss = ops.mean(ops.square(self(x, training=True) - y))
+                variables = self.trainable_variables
+                self.optimizer.apply(tape.gradient(loss, variables), variables)
+                self.tracker.update_state(loss)
+                return {"own": self.tracker.result()}
+
+        model = Own([layers.Input((3,)), layers.Dense(1)])
+        model.compile("sgd")
+        assert list(model.fit(*data(), verbose=0).history) == ["own"]
+
+    def test_losses_added_in_a_call_and_activity_join(self):
+        class Penalty(layers.Layer):
+            def call(self, x):
+                self.add_loss(ops.sum(x) * 0.5)
+                return x
+
+        model = Sequential([layers.Input((3,)), Penalty(), layers.Dense(1, activity_regularizer="l2")])
+        model.compile(optimizers.SGD(0.0), "mse")
+        x, y = data(4)
+        kernel, bias = model.get_weights()
+        out = x @ kernel + bias
+        expected = np.mean((out - y) ** 2) + x.sum() * 0.5 + 0.01 * np.sum(out**2) / 4
+        assert model.train_on_batch(x, y) == pytest.approx(expected, rel=1e-5)
+        assert len(model.losses) == 0
 
     def test_compute_loss_and_metrics_can_be_overridden(self):
         class Own(Sequential):

@@ -32,7 +32,14 @@ def test_values_are_read_once_and_sorted():
 
 
 def test_copies_merges_and_json_see_the_values():
-    for convert in (dict, copy.copy, copy.deepcopy, lambda x: {**x}, lambda x: json.loads(json.dumps(x)), lambda x: x | {}):
+    for convert in (
+        dict,
+        copy.copy,
+        copy.deepcopy,
+        lambda x: {**x},
+        lambda x: json.loads(json.dumps(x)),
+        lambda x: x | {},
+    ):
         assert convert(lazy()[0]) == {"accuracy": 0.5, "loss": 1.0}
 
 

@@ -40,6 +40,7 @@ def test_times_are_rounded_as_in_keras():
 
 
 def test_rich_is_not_imported_for_a_log():
-    code = "import sys; from kcore.training.progress import Progbar; Progbar(1).finish(1, {}); print('rich' in sys.modules)"
+    code = "import sys; from kcore.training.progress import Progbar; Progbar(1).finish(1, {})"
+    code += "; print('rich' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
