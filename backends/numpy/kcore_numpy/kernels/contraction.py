@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore.graph.core import Node
+from kcore_numpy.products import product
 
 _HALF = ("float16", "bfloat16")
 
@@ -28,7 +28,7 @@ def matmul(site: Site) -> Thunk:
     a, b = site.inputs
     out = site.outputs[0]
     if site.node.outputs[0].dtype not in _HALF:
-        return partial(np.matmul, _swapped(a, ta), _swapped(b, tb), out)
+        return product(_swapped(a, ta), _swapped(b, tb), out)
     wide, at = [], 0
     for array, n in zip((a, b, out), _sizes(site.node), strict=True):
         wide.append(np.ndarray(array.shape, np.float32, site.scratch, at))

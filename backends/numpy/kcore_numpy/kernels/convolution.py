@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
+from kcore.graph.match import Pattern, term
+from kcore.graph.op import sample
 from kcore_numpy import threads
 from kcore_numpy.patches import Axis, Patches, Step, aligned, as_matrix, in_order, plain
 
@@ -233,13 +235,70 @@ def conv_thunk(site: Site, finish: Callable[[np.ndarray], list[Step]], attrs: di
     if not y.size:
         return in_order([])
     if not patches.depth:
-        return partial(y.fill, 0)
+        return in_order([partial(y.fill, 0), *finish(y)])
     matrix = weights.reshape(patches.depth, weights.shape[-1])
     steps = []
     for group in range(attrs["groups"]):
         inner, outer = _channels(group, patches.channels), _channels(group, patches.filters)
         steps.append(_apply(patches, x[..., inner], matrix[:, outer], y[..., outer], site.scratch, finish))
     return steps[0] if len(steps) == 1 else in_order(steps)
+
+
+# -- forward with bias and activation ----------------------------------------------------------------------------------
+
+_SUM = term("add", term("conv", "x", "kernel"), "bias")
+_SAMPLES = [
+    ((2, 6, 5, 3), (3, 3, 3, 4), {"strides": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}),
+    ((3, 17, 16, 1), (3, 3, 1, 5), {"strides": (2, 1), "padding": ((0, 0), (0, 1)), "dilation": (1, 1), "groups": 1}),
+    ((2, 15, 2), (4, 2, 3), {"strides": (1,), "padding": ((3, 0),), "dilation": (1,), "groups": 1}),
+]
+
+
+def _fits(captured: dict[str, Any], matched: dict[str, Node]) -> bool:
+    """A bias of one number for each filter, of the dtype of the convolution."""
+    weights, bias = captured["kernel"], captured["bias"]
+    return bias.shape == weights.shape[-1:] and bias.dtype == weights.dtype and matched["conv"].attrs["groups"] == 1
+
+
+_BIAS = Pattern(
+    "conv_bias",
+    _SUM,
+    accepts=_fits,
+    samples=[sample(x, k, k[-1:], conv=("conv", attrs), add=("add", {})) for x, k, attrs in _SAMPLES],
+)
+_BIAS_RELU = Pattern(
+    "conv_bias_relu",
+    term("relu", _SUM),
+    accepts=_fits,
+    samples=[
+        sample(x, k, k[-1:], conv=("conv", attrs), add=("add", {}), relu=("relu", {}), grad=False)
+        for x, k, attrs in _SAMPLES
+    ],
+)
+
+
+def _fused_scratch(node: Node) -> int:
+    x, weights = node.inputs[:2]
+    attrs = node.attrs["conv"][1]
+    return _apply_bytes(_forward_patches(x, weights.shape, node.outputs[0], attrs, _itemsize(node)), direct_out=True)  # type: ignore[union-attr]
+
+
+@kernel("conv_bias", backend="numpy", scratch=_fused_scratch, strided=False, pattern=_BIAS)
+def conv_bias(site: Site) -> Thunk:
+    """The convolution, with the bias added to each block while it is in cache."""
+    bias = site.inputs[2]
+    return conv_thunk(site, lambda block: [partial(np.add, block, bias, block)], site.attrs["conv"][1])
+
+
+@kernel("conv_bias_relu", backend="numpy", scratch=_fused_scratch, strided=False, pattern=_BIAS_RELU)
+def conv_bias_relu(site: Site) -> Thunk:
+    """The convolution, bias and rectifier, block by block."""
+    bias, zero = site.inputs[2], site.outputs[0].dtype.type(0)
+
+    def finish(block: np.ndarray) -> list[Step]:
+        return [partial(np.add, block, bias, block), partial(np.maximum, block, zero, out=block)]
+
+    return conv_thunk(site, finish, site.attrs["conv"][1])
 
 
 # -- gradient of the input ---------------------------------------------------------------------------------------------

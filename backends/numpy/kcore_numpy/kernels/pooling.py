@@ -183,8 +183,8 @@ def max_pool(site: Site) -> Thunk:
                     steps.append(partial(np.greater, values, target[part], mask[part]))
                     flags = mask[part].view(np.int8)
                     steps.append(partial(np.multiply, flags, index.type(number), later[part]))
-                    steps.append(partial(np.maximum, winner[part], later[part], winner[part]))
-                steps.append(partial(np.maximum, target[part], values, target[part]))
+                    steps.append(partial(np.maximum, winner[part], later[part], out=winner[part]))
+                steps.append(partial(np.maximum, target[part], values, out=target[part]))
             if offsets is not None:
                 steps.append(partial(np.copyto, offsets[block.index], winner))
         thunks.append(in_order(steps))

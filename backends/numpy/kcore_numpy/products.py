@@ -1,0 +1,39 @@
+"""Matrix products over the thread pool: large ones are split here, small ones are left to BLAS and its threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from kcore_numpy import threads
+
+#: Multiply-adds from which a product is split over the pool. BLAS threads wait for each other by spinning: where
+#: another process wants a core too, a product of two BLAS threads has been seen to take thirty times its time on one.
+#: Below this a hand-over to the pool would cost more than a few percent.
+SPLIT = 50_000_000
+
+
+def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], Any]:
+    """Thunk for ``out = a @ b``; matrices, or stacks of them of one shape."""
+    whole = partial(np.matmul, a, b, out)
+    if a.ndim < 2 or b.ndim < 2 or threads.count() == 1 or out.size * a.shape[-1] < SPLIT:
+        return whole
+    rows, columns = out.shape[-2:]
+    if out.ndim > 2 and prod(out.shape[:-2]) > 1:
+        if not a.ndim == b.ndim == out.ndim or out.shape[0] != a.shape[0] or out.shape[0] != b.shape[0]:
+            return whole
+        parts = [(slice(x, y), slice(x, y), slice(x, y)) for x, y in threads.split(out.shape[0])]
+    elif rows >= columns:
+        parts = [((..., slice(x, y), slice(None)), ..., (..., slice(x, y), slice(None))) for x, y in _cuts(rows)]
+    else:
+        parts = [(..., (..., slice(x, y)), (..., slice(x, y))) for x, y in _cuts(columns)]
+    return threads.team([partial(np.matmul, a[i], b[j], out[k]) for i, j, k in parts], blas=True)
+
+
+def _cuts(size: int) -> list[tuple[int, int]]:
+    """Even parts, cut at multiples of 16 so that no vector is torn."""
+    return [(a * 16, min(b * 16, size)) for a, b in threads.split(-(-size // 16))]
