@@ -11,7 +11,7 @@ from kcore.dtype_policies import get as get_policy
 from kcore.naming import auto_name, to_snake_case
 from kcore.registry import deserialize, public, serialize
 from kcore.runtime import convert_to_tensor, name_scope
-from kcore.tree import map_structure
+from kcore.tree import leaves, map_structure
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
@@ -70,8 +70,7 @@ class Loss(Configurable):
         """
         mask = getattr(y_pred, "_keras_mask", None)
         with name_scope(self.name):
-            y_pred = map_structure(lambda x: convert_to_tensor(x, dtype=self.dtype), y_pred)
-            y_true = map_structure(lambda x: convert_to_tensor(x, dtype=self.dtype), y_true)
+            y_pred, y_true = tensors(y_pred, self.dtype), tensors(y_true, self.dtype)
             losses = self.call(y_true, y_pred)
             inner = getattr(losses, "_keras_mask", None)
             if inner is not None:
@@ -147,6 +146,13 @@ class LossFunctionWrapper(Loss):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         return cls(**deserialize(config))
+
+
+def tensors(structure: Any, dtype: str) -> Any:
+    """A structure of arrays as one of tensors; lists of numbers are arrays."""
+    if all(isinstance(x, int | float) for x in leaves(structure)):
+        return convert_to_tensor(structure, dtype=dtype)
+    return map_structure(lambda x: convert_to_tensor(x, dtype=dtype), structure)
 
 
 def align_ranks(x: Any, y: Any) -> tuple[Any, Any]:

@@ -161,7 +161,7 @@ class Optimizer(Configurable):
     def learning_rate(self, value: Any) -> None:
         if callable(value) and not isinstance(value, Variable):
             if isinstance(self._learning_rate, Variable):
-                self._variables.remove(self._learning_rate)
+                self._variables = [v for v in self._variables if v is not self._learning_rate]
             self._learning_rate = value
         elif isinstance(self._learning_rate, Variable):
             self._learning_rate.assign(value)
