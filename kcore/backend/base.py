@@ -152,6 +152,10 @@ class Backend(ABC):
     def copy(self, dst: Any, src: Any) -> None:
         """Copy between two arrays of one device with the same shape and dtype."""
 
+    def row(self, array: Any, index: int) -> Any:
+        """Element `index` of the first axis, as an array over the same storage."""
+        return array[index]
+
     def contiguous(self, array: Any) -> bool:
         """Whether the array lies in memory without gaps; always so where `strided_views` is False."""
         return True

@@ -6,13 +6,14 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from kcore.backend.base import Backend, Device
 from kcore.backend.batch import Rows
-from kcore.backend.kernel import Kernel, Site, Thunk, all_tables, kernels_of
+from kcore.backend.kernel import Kernel, KernelTable, Site, Thunk, all_tables, kernels_of
 from kcore.errors import MissingKernelError
 from kcore.graph.core import Constant, Graph, Node, State, Value
 from kcore.graph.fuse import FUSED, fuse_elementwise, fuse_segments
@@ -56,7 +57,14 @@ def choose(backend: Backend, node: Node) -> Kernel | None:
     """The kernel a backend runs a node with; control flow comes from the core; None if there is none."""
     if _primitives_only and not node.op.primitive:
         return None
-    return backend.kernels.find(node) or kernels_of(CORE).find(node)
+    return backend.kernels.find(node) or _core_kernels().find(node)
+
+
+@cache
+def _core_kernels() -> KernelTable:
+    import kcore.backend.control  # noqa: F401  (registers them; it needs this module)
+
+    return kernels_of(CORE)
 
 
 def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
@@ -133,7 +141,16 @@ def _make_contiguous(backend: Backend, graph: Graph, kernel_of: Callable[[Node],
 class Program:
     """A lowered and planned graph that can be bound to memory, as often as wanted."""
 
-    def __init__(self, backend: Backend, graph: Graph, device: Device, composites: bool = True):
+    def __init__(
+        self,
+        backend: Backend,
+        graph: Graph,
+        device: Device,
+        composites: bool = True,
+        keep_inputs: bool = False,
+    ):
+        from kcore.backend.control import planning_for
+
         self.backend = backend
         self.device = device
         graph = lower(backend, _copy(graph), composites)
@@ -147,7 +164,8 @@ class Program:
             return k
 
         _make_contiguous(backend, graph, kernel_of)
-        self.plan: Plan = make_plan(graph, kernel_of, backend.strided_views)
+        with planning_for(backend, device):
+            self.plan: Plan = make_plan(graph, kernel_of, backend.strided_views, keep_inputs)
         self._constants: dict[Value, Any] = {}
 
     def bind(self, storage: Any, base: int = 0) -> Bound:

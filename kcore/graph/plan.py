@@ -112,12 +112,15 @@ def schedule(graph: Graph) -> tuple[list[Node], int]:
     return body + [n for n in graph.nodes if n in tail], len(body)
 
 
-def make_plan(graph: Graph, kernel_of: Callable[[Node], Any], strided_views: bool) -> Plan:
+def make_plan(
+    graph: Graph, kernel_of: Callable[[Node], Any], strided_views: bool, keep_inputs: bool = False
+) -> Plan:
     """Order the nodes, choose views and in-place reuse by alias sets, and pack the rest into one arena.
 
     Args:
         kernel_of: the kernel that will run a node.
         strided_views: whether arrays of the backend may be strided views (NumPy); if not, only reshapes alias.
+        keep_inputs: whether the inputs keep their memory, so that the next run finds them as they were.
     """
     order, commit_from = schedule(graph)
     plan = Plan(graph)
@@ -128,6 +131,8 @@ def make_plan(graph: Graph, kernel_of: Callable[[Node], Any], strided_views: boo
         sum(1 for n in order[:commit_from] if n in set(launched)) if commit_from < len(order) else len(launched)
     )
     last = _last_uses(plan, launched)
+    if keep_inputs:
+        last.update((v, len(launched)) for v in graph.inputs)
     _place_in_variables(plan, launched, kernels, last)
     _pack(plan, launched, kernels, last)
     return plan

@@ -74,6 +74,8 @@ def _(ctx, g):
 
 def _scatter_infer(indices: Spec, updates: Spec, *, axis: int = 0, size: int) -> Spec:
     _check_indices("scatter_add", indices)
+    if updates.dtype == "bool":
+        raise ValueError(f"scatter_add: expected numbers to add; received {updates}")
     if updates.shape[axis : axis + indices.ndim] != indices.shape:
         raise ValueError(
             f"scatter_add: expected updates with the shape of the indices, {indices.shape}, from axis {axis} on; "

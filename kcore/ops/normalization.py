@@ -97,9 +97,20 @@ def _trailing(x: Any, gamma: Any) -> tuple[int, ...]:
 
 
 @_layer_norm.gradient
-def _(ctx, g, _mean, _rstd):
+def _(ctx, g, g_mean, g_rstd):
     x, gamma, _ = ctx.inputs
-    return layer_norm_grad(x, gamma, ctx.outputs[1], ctx.outputs[2], g)
+    _, mean, rstd = ctx.outputs
+    dx = dgamma = dbeta = None
+    if g is not None:
+        dx, dgamma, dbeta = layer_norm_grad(x, gamma, mean, rstd, g)
+    # the statistics are read by layer_norm_grad, so second derivatives come through them
+    count = math.prod(gamma.shape)
+    if g_rstd is not None:  # d rstd / dx = -rstd ** 3 * (x - mean) / count
+        cube = multiply(multiply(rstd, rstd), multiply(rstd, g_rstd))
+        dx = _plus(dx, multiply(subtract(x, mean), multiply(cube, -1.0 / count)))
+    if g_mean is not None:
+        dx = _plus(dx, broadcast_to(multiply(g_mean, 1.0 / count), shape=tuple(x.shape)))
+    return dx, dgamma, dbeta
 
 
 def _layer_norm_grad_infer(x: Spec, gamma: Spec, mean: Spec, rstd: Spec, g: Spec) -> tuple[Spec, ...]:

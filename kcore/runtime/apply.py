@@ -161,6 +161,11 @@ def _eager(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
                 tensors[i] = OPS["cast"](tensors[i], dtype=dtype)
                 arrays[i] = tensors[i].data
     if taping:
+        # a number is recorded in the dtype it took part in, not in the one it would have alone
+        tensors = [
+            EagerTensor(a, (), v.dtype, backend, device) if type(x) in (int, float, bool) else x  # type: ignore[union-attr]
+            for x, a, v in zip(tensors, arrays, values, strict=True)
+        ]
         tensors = tape.watchable(tensors)
         arrays = [t.data if type(t) is EagerTensor else a for t, a in zip(tensors, arrays, strict=True)]
     if call.kernel is None:

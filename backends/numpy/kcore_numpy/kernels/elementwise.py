@@ -25,7 +25,8 @@ UFUNCS: dict[str, Callable[..., Any]] = {
 
 
 def _register(name: str, ufunc: Callable[..., Any]) -> None:
-    @kernel(name, backend="numpy")
+    # np.square of bools is an int8: those go by the decomposition
+    @kernel(name, backend="numpy", supports=lambda node: name != "square" or node.inputs[0].dtype != "bool")
     def bind(site: Site) -> Thunk:
         return partial(ufunc, *site.inputs, site.outputs[0])
 

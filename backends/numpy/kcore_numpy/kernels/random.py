@@ -28,7 +28,7 @@ class Stream:
         self._philox = np.random.Philox(key=0)
         self._counter = np.zeros(4, np.uint64)
         self._key = np.zeros(2, np.uint64)
-        self._state = {
+        self._state: Any = {
             "bit_generator": "Philox",
             "state": {"counter": self._counter, "key": self._key},
             "buffer": np.zeros(4, np.uint64),
@@ -72,7 +72,7 @@ def _draw(
 def _plan(
     site_words: int, state: np.ndarray, use: Callable[[int], Callable], slices: Callable[[int, int], Any]
 ) -> Thunk:
-    """A thunk that draws all words by chunks; ``use(part)`` takes (words, slices(start, stop)) on the thread of a part."""
+    """A thunk that draws all words by chunks; ``use(part)`` takes (words, slices(start, stop)) on a part's thread."""
     parts = _parts(site_words)
     thunks = []
     for number, (start, stop) in enumerate(parts):
@@ -165,7 +165,7 @@ def random_uniform(site: Site) -> Thunk:
 
 # -- dropout ---------------------------------------------------------------------------------------------------------
 
-_SIGNED = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+_SIGNED: dict[int, np.dtype] = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 #: Elements of a chunk: the 16-bit lanes of its words.
 _LANES = 4 * CHUNK
 
@@ -185,7 +185,9 @@ def _room(x: Any) -> int:
 @kernel("dropout", backend="numpy", supports=_maskable, scratch=_dropout_scratch, inplace=((0, 0),), strided=False)
 def dropout(site: Site) -> Thunk:
     """Compare 16-bit lanes with the threshold; clear what is dropped by its bits, so that NaN and inf go too."""
-    x, y = site.inputs[0].reshape(-1), site.outputs[0].reshape(-1)
+    x = site.inputs[0].reshape(-1)
+    # where only the mask is read, as in a second derivative, the result still needs a place
+    y = np.empty_like(x) if site.outputs[0] is None else site.outputs[0].reshape(-1)
     kept = None if site.outputs[1] is None else site.outputs[1].reshape(-1)
     rate = site.attrs["rate"]
     least = np.uint16(min(round(rate * 65536), 65535))

@@ -21,7 +21,7 @@ GRAIN = 65536
 
 #: erf(x) = tanh(x * P(x^2)): P is atanh(erf(x)) / x, fitted on |x| <= 4 for least relative error of erf (1e-7); its
 #: leading coefficient is positive, so that beyond 4, where erf is 1 in float32, tanh saturates as it must.
-_TANH = (
+_FIT = (
     1.1283792735717482,
     0.1027690618431814,
     -0.00019184308474291464,
@@ -115,6 +115,8 @@ def _by_chunks(site: Site, body: Callable[..., None], rows: int) -> Thunk:
     """A thunk that runs ``body(*inputs, output, rooms)`` on chunks, over the threads, with `rows` working arrays."""
     arrays = [a.reshape(-1) for a in (*site.inputs, site.outputs[0])]
     size = arrays[-1].size
+    if not size:
+        return _nothing
     parts, step = threads.split(size, GRAIN), _chunk(size)
     rooms = site.scratch.view(arrays[-1].dtype).reshape(len(parts), rows, step)
     thunks = []
@@ -122,6 +124,10 @@ def _by_chunks(site: Site, body: Callable[..., None], rows: int) -> Thunk:
         work = [[a[i : min(i + step, stop)] for a in arrays] for i in range(start, stop, step)]
         thunks.append(partial(_each, body, work, room))
     return threads.team(thunks)
+
+
+def _nothing() -> None:
+    """What there is to do for a tensor without elements."""
 
 
 def _each(body: Callable[..., None], work: list[list[np.ndarray]], rooms: np.ndarray) -> None:
@@ -136,7 +142,7 @@ def _working(rows: int, only: str = "") -> dict[str, Any]:
         dtypes = {v.dtype for v in (*node.inputs, *node.outputs)}
         shapes = {v.shape for v in (*node.inputs, *node.outputs)}
         wanted = dtypes == {only} if only else dtypes in ({"float32"}, {"float64"})
-        return wanted and len(shapes) == 1 and node.outputs[0].size > 0 and not node.attrs.get("approximate", False)
+        return wanted and len(shapes) == 1 and not node.attrs.get("approximate", False)
 
     def scratch(node: Any) -> int:
         size, itemsize = node.outputs[0].size, 8 if node.outputs[0].dtype == "float64" else 4
@@ -190,5 +196,5 @@ _HALF = np.float32(0.5)
 _DENSITY = np.float32(1.0 / math.sqrt(2.0 * math.pi))
 
 #: The same polynomial for erf(x / sqrt 2).
-_NORMAL = tuple(np.float32(c * 0.5 ** (n + 0.5)) for n, c in enumerate(_TANH))
-_TANH = tuple(map(np.float32, _TANH))
+_NORMAL = tuple(np.float32(c * 0.5 ** (n + 0.5)) for n, c in enumerate(_FIT))
+_TANH = tuple(map(np.float32, _FIT))
