@@ -33,9 +33,11 @@ def _ints(shape: Any) -> tuple:
 
 
 def _reshape_infer(x: Spec, *, shape: tuple) -> Spec:
-    if None in shape:
-        return Spec(shape, x.dtype)
     n = size_of(x.shape)
+    if None in shape:
+        if n is None or -1 in shape or shape.count(None) > 1:
+            return Spec(shape, x.dtype)
+        shape = tuple(-1 if d is None else d for d in shape)  # a model's unknown size, known now
     if -1 in shape:
         rest = math.prod(d for d in shape if d != -1)
         if n is None:
@@ -157,6 +159,8 @@ def _broadcast_infer(x: Spec, *, shape: tuple) -> Spec:
             raise ValueError(f"broadcast_to: cannot broadcast {x} to {shape}")
     if len(shape) < x.ndim:
         raise ValueError(f"broadcast_to: cannot broadcast {x} to {shape}, which has fewer dimensions")
+    known = (None,) * (len(shape) - x.ndim) + tuple(x.shape)
+    shape = tuple(d if want is None else want for d, want in zip(known, shape, strict=True))
     return Spec(shape, x.dtype)
 
 
@@ -193,7 +197,7 @@ def _slice_infer(x: Spec, *, start: tuple, stop: tuple, step: tuple) -> Spec:
     shape: list[int | None] = []
     for d, a, b, s in zip(x.shape, start, stop, step, strict=True):
         if b is None or (d is None and b == -1):
-            shape.append(None)
+            shape.append(None if d is None or b is not None else _slice_length(a, d, s))
         elif d is not None and b > d:
             raise ValueError(f"slice: [{a}:{b}] is outside a dimension of {d} in {x}")
         else:
