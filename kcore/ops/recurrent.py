@@ -28,7 +28,7 @@ def _mask(steps: int, batch: int) -> In:
 
 
 def _case(steps: int, batch: int, features: int, units: int, *, bias: bool = True, mask: bool = False, **options: Any):
-    small = {"low": -0.5, "high": 0.5}
+    small: dict[str, Any] = {"low": -0.5, "high": 0.5}
     return sample(
         In((steps, batch, features), **small),
         In((batch, units), **small),
@@ -52,7 +52,7 @@ def _infer(
     *,
     reverse: bool = False,
 ) -> tuple[Spec, ...]:
-    units = recurrent_kernel.shape[0]
+    units: Any = recurrent_kernel.shape[0]
     if x.ndim != 3:
         raise ValueError(f"lstm: expected inputs (time, batch, features); received {x}")
     steps, batch, features = x.shape

@@ -226,7 +226,7 @@ def _unit(count: int, dtype: str, seed: HostSeed) -> np.ndarray:
     """Uniform draws from [0, 1) in the dtype itself."""
     width, values = UNIFORM_LANES[dtype]
     lanes = host_lanes(count, width, seed, values)
-    kind = np.float64 if dtype == "float64" else np.float32
+    kind: Any = np.float64 if dtype == "float64" else np.float32
     return lanes.astype(kind) * kind(1.0 / values)
 
 

@@ -43,7 +43,7 @@ def _options(inplace: tuple = ()) -> dict[str, Any]:
 
 def _plan(site: Site, body: Callable[..., None]) -> Thunk:
     """A thunk that calls ``body(*inputs, *outputs, room)`` on blocks of rows, as 2-D and 1-D arrays."""
-    node = site.node
+    node: Any = site.node
     classes = node.inputs[_wide(node)].shape[-1]
     total = node.inputs[_wide(node)].size // classes
     rows = _block_rows(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,6 @@ def searchsorted(site: Site) -> Thunk:
     return partial(_searchsorted, sequence, site.attrs["side"], blocks)
 
 
-def _searchsorted(sequence: np.ndarray, side: str, blocks: list) -> None:
+def _searchsorted(sequence: np.ndarray, side: Any, blocks: list) -> None:
     for values, out in blocks:
         out[...] = sequence.searchsorted(values, side)
