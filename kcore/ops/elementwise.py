@@ -299,6 +299,18 @@ def relu_grad(y: Any, g: Any) -> Any:
 relu_grad.gradient(lambda ctx, g: (None, relu_grad(ctx.inputs[0], g)))
 
 
+@composite(
+    "elementwise",
+    infer=elementwise,
+    promote="float",
+    samples=[sample((3, 5), In((3, 5), 0.5, 2.0)), sample((4,), In((4,), value=[0.0, 1.0, 0.0, -2.0]), grad=False)],
+)
+def divide_no_nan(x1: Any, x2: Any) -> Any:
+    """x1 / x2, and 0 where x2 is 0."""
+    zero = equal(x2, 0)
+    return where(zero, 0, x1 / where(zero, 1, x2))
+
+
 @elementwise_composite(promote="common", low=0.5, high=5.5)
 def relu6(x: Any) -> Any:
     """min(max(x, 0), 6)."""
@@ -454,5 +466,5 @@ __all__ = [
     "hard_swish", "isfinite", "isinf", "isnan", "leaky_relu", "less", "less_equal", "log", "log1p", "log_sigmoid",
     "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "negative",
     "not_equal", "power", "reciprocal", "relu", "relu6", "round", "rsqrt", "selu", "sigmoid", "sign", "silu", "sin", "sinh",
-    "softplus", "softsign", "sqrt", "square", "stop_gradient", "subtract", "swish", "tan", "tanh", "true_divide", "where",
+    "divide_no_nan", "softplus", "softsign", "sqrt", "square", "stop_gradient", "subtract", "swish", "tan", "tanh", "true_divide", "where",
 ]  # fmt: skip
