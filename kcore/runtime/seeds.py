@@ -151,8 +151,8 @@ def set_random_seed(seed: int) -> None:
     Example:
 
     >>> import kcore
-    >>> kcore.utils.set_random_seed(7); a = kcore.random.uniform((3,)).numpy()
-    >>> kcore.utils.set_random_seed(7); b = kcore.random.uniform((3,)).numpy()
+    >>> kcore.set_random_seed(7); a = kcore.random.uniform((3,)).numpy()
+    >>> kcore.set_random_seed(7); b = kcore.random.uniform((3,)).numpy()
     >>> bool((a == b).all())
     True
 
