@@ -111,11 +111,9 @@ class Loops:
         held_out = None
         if validation is not None:
             size = None if is_stream(validation[0]) else validation_batch_size or batch_size
-            held_out = Epochs(
-                source_of(*validation[:3], batch_size=size, steps=validation_steps),
-                validation_steps,
-                state.steps_per_execution,
-            )
+            val_x, val_y, val_weight = validation
+            val_source = source_of(val_x, val_y, val_weight, size, validation_steps)
+            held_out = Epochs(val_source, validation_steps, state.steps_per_execution)
         self._symbolic_build(source.first())
         step = self.make_train_function()
         lazy = self._logs_are_metrics("train_step")
