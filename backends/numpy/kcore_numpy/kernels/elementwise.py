@@ -28,6 +28,8 @@ def _register(name: str, ufunc: Callable[..., Any]) -> None:
     # np.square of bools is an int8: those go by the decomposition
     @kernel(name, backend="numpy", supports=lambda node: name != "square" or node.inputs[0].dtype != "bool")
     def bind(site: Site) -> Thunk:
+        if ufunc in (np.maximum, np.minimum):  # of these NumPy wants the output by name
+            return partial(ufunc, *site.inputs, out=site.outputs[0])
         return partial(ufunc, *site.inputs, site.outputs[0])
 
 
@@ -99,7 +101,7 @@ def where(site: Site) -> Thunk:
 @kernel("relu", backend="numpy")
 def relu(site: Site) -> Thunk:
     x, out = site.inputs[0], site.outputs[0]
-    return partial(np.maximum, x, np.zeros((), x.dtype), out)
+    return partial(np.maximum, x, np.zeros((), x.dtype), out=out)
 
 
 @kernel("relu_grad", backend="numpy", scratch=lambda node: node.outputs[0].size)
