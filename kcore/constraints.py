@@ -88,7 +88,9 @@ class UnitNorm(Constraint):
 
 @public("keras.constraints", "MinMaxNorm", "min_max_norm")
 class MinMaxNorm(Constraint):
-    """Norms along `axis` drawn into a range: ``w * (rate * clip(norm, min, max) + (1 - rate) * norm) / (epsilon + norm)``.
+    """Norms along `axis` drawn into a range.
+
+    ``w * (rate * clip(norm, min_value, max_value) + (1 - rate) * norm) / (epsilon + norm)``
 
     Args:
         min_value: smallest norm.

@@ -6,7 +6,7 @@ import inspect
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kcore.naming import did_you_mean
 
@@ -66,7 +66,6 @@ def argument(default: Any = REQUIRED, kind: Any = None, *, config: bool = True, 
     return Argument(default, kind, config, attr)
 
 
-@dataclass_transform(field_specifiers=(argument,))
 class Configurable:
     """Base of everything that is made from arguments: layers, losses, metrics, initializers, and so on.
 
@@ -88,6 +87,10 @@ class Configurable:
 
     #: Declared arguments by name, own ones first.
     arguments: ClassVar[dict[str, Argument]] = {}
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -125,10 +128,11 @@ class Configurable:
 def _generate_init(cls: type[Configurable]) -> None:
     """Give the class an ``__init__`` made from its declarations."""
     root = next(c for c in cls.__mro__[1:] if "__init__" in vars(c) and not hasattr(vars(c)["__init__"], "generated"))
+    initialize: Callable[..., None] = vars(root)["__init__"]
     above = root.arguments if issubclass(root, Configurable) else {}
     declared = [a for n, a in cls.arguments.items() if above.get(n) is not a]
     names = {a.name for a in declared}
-    rest = {} if root is object else dict(list(inspect.signature(root.__init__).parameters.items())[1:])
+    rest = {} if root is object else dict(list(inspect.signature(initialize).parameters.items())[1:])
     parameter, kinds = inspect.Parameter, inspect.Parameter
     parameters = [parameter(a.name, kinds.POSITIONAL_OR_KEYWORD, default=a.default) for a in declared]
     parameters += [
@@ -158,7 +162,7 @@ def _generate_init(cls: type[Configurable]) -> None:
         values = {a: a.keep(type(self).__name__, bound.pop(a.name, a.default)) for a in declared}
         passed = {**bound.pop(catch_all, {}), **bound} if catch_all else bound
         if root is not object:
-            root.__init__(self, **{a.name: v for a, v in values.items() if a.name in rest}, **passed)
+            initialize(self, **{a.name: v for a, v in values.items() if a.name in rest}, **passed)
         for a, value in values.items():
             if a.name not in rest:
                 setattr(self, a.attr or a.name, value)

@@ -39,6 +39,7 @@ class DTypePolicy(Configurable):
 
     #: Quantized policies are not kcore's.
     quantization_mode: str | None = None
+    name: str
 
     def __init__(self, name: str | None = None):
         if name is None:

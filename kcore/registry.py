@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -45,7 +46,7 @@ class Registry:
         self.finders: list[Callable[[str], bool]] = []
 
     def publish(self, obj: Any, module: str, *names: str) -> None:
-        """List a built-in object under ``module.name`` for each of its names; the first is the one it is saved under."""
+        """List a built-in object under ``module.name`` for each of its names; it is saved under the first."""
         names = names or (obj.__name__,)
         for name in names:
             other = self._public.get(f"{module}.{name}")
@@ -59,8 +60,8 @@ class Registry:
         other = self._custom.get(name)
         if other is not None and other is not obj and _package(other) != _package(obj):
             raise DuplicateObjectError(
-                f"two packages register {name!r}: {_package(other)} ({_origin(other)}) and {_package(obj)} ({_origin(obj)}); "
-                "one of them must choose another package or name"
+                f"two packages register {name!r}: {_package(other)} ({_origin(other)}) and {_package(obj)} "
+                f"({_origin(obj)}); one of them must choose another package or name"
             )
         self._custom[name] = obj
         self._custom_names[obj] = name
@@ -109,7 +110,7 @@ def _from_plugins(name: str) -> bool:
 
 REGISTRY.finders.append(_from_plugins)
 
-_scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default={})
+_scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default=MappingProxyType({}))
 
 
 def _origin(obj: Any) -> str:
@@ -285,9 +286,8 @@ def _serialize_object(obj: Any) -> dict[str, Any]:
         module, _, name = address.rpartition(".")
         described = {"module": module, "class_name": name, "config": serialize(config), "registered_name": None}
     else:
-        module = None if cls.__module__ == "__main__" else cls.__module__
         described = {
-            "module": module,
+            "module": None if cls.__module__ == "__main__" else cls.__module__,
             "class_name": cls.__name__,
             "config": serialize(config),
             "registered_name": REGISTRY.name_of(cls),
@@ -354,7 +354,7 @@ def _deserialize_object(config: Mapping[str, Any], module: str | None) -> Any:
         return cls
     if not hasattr(cls, "from_config"):
         raise TypeError(f"{cls.__name__} cannot be made from a configuration: it has no from_config() method")
-    obj = cls.from_config(dict(inner or {}))
+    obj = cls.from_config(dict(inner or {}))  # type: ignore[attr-defined]
     build_config = config.get("build_config")
     if build_config and not obj.built:
         obj.build_from_config(deserialize(build_config))
@@ -438,9 +438,8 @@ class Namespace:
         elif isinstance(identifier, str):
             found = REGISTRY.custom(identifier) or REGISTRY.public(f"{self.module}.{identifier}")
             if found is None:
-                raise ValueError(
-                    f"there is no {self.what} called {identifier!r}{did_you_mean(identifier, REGISTRY.members(self.module))}"
-                )
+                hint = did_you_mean(identifier, REGISTRY.members(self.module))
+                raise ValueError(f"there is no {self.what} called {identifier!r}{hint}")
         else:
             found = identifier
         if self.instances and inspect.isclass(found):

@@ -1,4 +1,4 @@
-"""Initializers: functions of shape and dtype to the first value of a weight, drawn on the host and the same everywhere."""
+"""Initializers: from shape and dtype to the first value of a weight, drawn on the host and the same everywhere."""
 
 from __future__ import annotations
 

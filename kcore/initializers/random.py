@@ -38,6 +38,7 @@ class RandomInitializer(Initializer):
     """
 
     seed: Any = argument(None, _seed, attr="_init_seed")
+    _init_seed: Any
 
     def __post_init__(self) -> None:
         self.seed = seeds.make_default_seed() if self._init_seed is None else self._init_seed

@@ -136,8 +136,8 @@ def fit_shapes(function: Callable[..., Any], shapes: dict[str, Any], owner: str)
     for name in names:
         if not name.endswith("_shape"):
             raise ValueError(
-                f"{owner}: {function.__name__}() has several arguments, so each must be called like the argument of call() "
-                f"whose shape it takes, followed by _shape; got {name!r}"
+                f"{owner}: {function.__name__}() has several arguments, so each must be called like the argument of "
+                f"call() whose shape it takes, followed by _shape; got {name!r}"
             )
     return {name: shapes[name] for name in names if name in shapes}
 

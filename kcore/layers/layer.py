@@ -112,7 +112,7 @@ class Layer(Holder):
 
     def __init__(
         self,
-        *,
+        *args: Any,
         activity_regularizer: Any = None,
         trainable: bool = True,
         dtype: Any = None,
@@ -121,6 +121,8 @@ class Layer(Holder):
         **kwargs: Any,
     ):
         owner = type(self).__name__
+        if args:
+            raise TypeError(f"{owner}: arguments of Layer are given by name, got {args}")
         if "input_dim" in kwargs or "input_shape" in kwargs or "batch_input_shape" in kwargs:
             batch_shape = kwargs.pop("batch_input_shape", None)
             shape = kwargs.pop("input_shape", None)
@@ -149,14 +151,13 @@ class Layer(Holder):
         #: Symbolic calls, in order: the nodes of functional models.
         self._records: list[CallRecord] = []
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, *args: Any, **kwargs: Any) -> None:
         """Make the weights for inputs of the given shape; by default let the inner layers do so in a symbolic call."""
         self._check_super_called()
-        if any(not layer.built for layer in self._layers) and type(self).call is not Layer.call:
+        if not self._building and any(not layer.built for layer in self._layers):
+            tensors = [map_shapes(lambda s: KerasTensor(s, dtype=self.compute_dtype), shape) for shape in args]
             with calling(self, False, True), layer_scope(self):
-                infer_outputs(
-                    self.call, (map_shapes(lambda s: KerasTensor(s, dtype=self.compute_dtype), input_shape),), {}
-                )
+                infer_outputs(self.call, tuple(tensors), {})
         self.built = True
 
     # -- dtypes ------------------------------------------------------------------------------------------------
@@ -222,8 +223,8 @@ class Layer(Holder):
         for x in leaves(list(args)):
             if x is not None and not is_tensor_like(x):
                 raise ValueError(
-                    f"{describe_layer(self)}: only tensors may be given by position, got {x!r} of type {type(x).__name__}; give "
-                    "other arguments by name"
+                    f"{describe_layer(self)}: only tensors may be given by position, got {x!r} of type "
+                    f"{type(x).__name__}; give other arguments by name"
                 )
         outer = call_context()
         training = kwargs.get("training")
@@ -278,8 +279,11 @@ class Layer(Holder):
             raise
 
     def _build_for(self, tensors: dict[str, Any]) -> None:
+        shapes = shapes_of(tensors)
         if type(self).build is not Layer.build:
-            self.build(**fit_shapes(self.build, shapes_of(tensors), describe_layer(self)))
+            self.build(**fit_shapes(self.build, shapes, describe_layer(self)))
+        elif shapes:
+            self._build_shapes = {"input_shape": next(iter(shapes.values()))}
 
     def _fill_masks(self, signature: CallSignature, bound: dict[str, Any], tensors: dict[str, Any]) -> None:
         """Give `call` the masks its tensor arguments carry, where it asks for them."""
@@ -299,8 +303,8 @@ class Layer(Holder):
         if not self.supports_masking:
             if any(m is not None for m in leaves(previous_mask)):
                 warnings.warn(
-                    f"{describe_layer(self)} got an input with a mask and does not support masking: layers after it will not see "
-                    "the mask",
+                    f"{describe_layer(self)} got an input with a mask and does not support masking: layers after it "
+                    "will not see the mask",
                     stacklevel=3,
                 )
             return
@@ -316,14 +320,11 @@ class Layer(Holder):
     # -- shapes ------------------------------------------------------------------------------------------------
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The outputs for symbolic inputs: by `compute_output_shape` where the class has one, else by running `call`."""
+        """The outputs for symbolic inputs: by `compute_output_shape` if the class has one, else by running `call`."""
         if type(self).compute_output_shape is Layer.compute_output_shape:
             return infer_outputs(self.call, args, kwargs)
-        bound = (
-            type(self)._signature.bind(args, kwargs)
-            if type(self)._signature
-            else dict(zip(("inputs",), args, strict=False))
-        )
+        signature = type(self)._signature or CallSignature(self.call)
+        bound = signature.bind(args, kwargs)
         shapes = fit_shapes(self.compute_output_shape, shapes_of(tensor_arguments(bound)), describe_layer(self))
         return map_shapes(lambda s: KerasTensor(s, dtype=self.compute_dtype), self.compute_output_shape(**shapes))
 
@@ -362,7 +363,7 @@ class Layer(Holder):
 
     @property
     def losses(self) -> list[Any]:
-        """Scalars of the last call: `add_loss`, activity and weight regularization, of this layer and those it holds."""
+        """Scalars of the last call, of this layer and those it holds: `add_loss`, and what regularizers ask for."""
         own = [loss for layer in self._flatten_layers() for loss in layer._losses]
         penalized = [w for w in self.trainable_weights if w.regularizer is not None]
         return own + [w.regularizer(w) for w in penalized]  # type: ignore[misc]
@@ -373,8 +374,8 @@ class Layer(Holder):
 
     def _flatten_layers(self) -> list[Layer]:
         """This layer and all it holds, at any depth, each once."""
-        found: dict[int, Layer] = {}
-        waiting: list[Layer] = [self]
+        found: dict[int, Any] = {}
+        waiting: list[Any] = [self]
         while waiting:
             layer = waiting.pop(0)
             if id(layer) not in found:
@@ -430,7 +431,8 @@ class Layer(Holder):
                 extra.update(value)
             elif kinds[name] in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
                 raise NotImplementedError(
-                    f"{describe_layer(self)}: its __init__ takes {name!r} by position only, so it needs a get_config() of its own"
+                    f"{describe_layer(self)}: its __init__ takes {name!r} by position only, so it needs a get_config() "
+                    "of its own"
                 )
             else:
                 extra[name] = value

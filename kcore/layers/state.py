@@ -69,7 +69,7 @@ class Holder(Configurable):
 
     def add_weight(
         self,
-        shape: Sequence[int] | int | None = None,
+        shape: Sequence[int | None] | int | None = None,
         initializer: Any = None,
         dtype: Any = None,
         trainable: bool = True,
@@ -106,8 +106,8 @@ class Holder(Configurable):
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         if any(d is None for d in shape):
             raise ValueError(
-                f"{describe_layer(self)}: weight {name!r} would have the shape {shape}, which is not known yet: give the layer "
-                "an input whose sizes are known along these axes"
+                f"{describe_layer(self)}: weight {name!r} would have the shape {shape}, which is not known yet: give "
+                "the layer an input whose sizes are known along these axes"
             )
         dtype = self.variable_dtype if dtype is None else standardize_dtype(dtype)
         initializer = initializers.get(initializer or ("glorot_uniform" if dtype in FLOATS else "zeros"))
@@ -115,7 +115,7 @@ class Holder(Configurable):
         with layer_scope(self):
             variable = Variable(
                 lambda shape, dtype: initializers.draw(initializer, shape, dtype),
-                shape=shape,
+                shape=shape,  # type: ignore[arg-type] # known by now
                 dtype=dtype,
                 trainable=trainable,
                 name=name,
@@ -141,8 +141,8 @@ class Holder(Configurable):
     def _check_unlocked(self, what: str) -> None:
         if self._locked:
             raise ValueError(
-                f"{describe_layer(self)} is built, so {what} cannot be added any more: make all weights and layers in __init__() "
-                "or build()"
+                f"{describe_layer(self)} is built, so {what} cannot be added any more: make all weights and layers in "
+                "__init__() or build()"
             )
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -160,8 +160,8 @@ class Holder(Configurable):
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("__") and "_records" in self.__dict__ and not self.built:
             raise AttributeError(
-                f"{describe_layer(self)} has no attribute {name!r}; it is not built yet, and weights are made when it is first "
-                "called, or by build(input_shape)"
+                f"{describe_layer(self)} has no attribute {name!r}; it is not built yet, and weights are made when it "
+                "is first called, or by build(input_shape)"
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -256,7 +256,8 @@ class Holder(Configurable):
         for variable, value in zip(mine, weights, strict=True):
             if tuple(variable.shape) != np.shape(value):
                 raise ValueError(
-                    f"{describe_layer(self)}: weight {variable.path!r} has shape {variable.shape}, got {np.shape(value)}"
+                    f"{describe_layer(self)}: weight {variable.path!r} has shape {variable.shape}, got "
+                    f"{np.shape(value)}"
                 )
             variable.assign(value)
 
@@ -264,7 +265,8 @@ class Holder(Configurable):
         """Number of scalars in its weights."""
         if not self.built:
             raise ValueError(
-                f"{describe_layer(self)} is not built, so its parameters cannot be counted: call it, or build(input_shape)"
+                f"{describe_layer(self)} is not built, so its parameters cannot be counted: call it, or "
+                "build(input_shape)"
             )
         return sum(math.prod(w.shape) for w in self.weights)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kcore import config, ops
 from kcore.declare import Configurable, argument, one_of
@@ -91,9 +91,13 @@ class FunctionLoss(Loss):
     #: (y_true, y_pred, **arguments) -> values.
     fn: ClassVar[Callable[..., Any]]
 
-    reduction: str | None = argument("sum_over_batch_size")
-    name: str | None = argument(None)
+    reduction: Any = argument("sum_over_batch_size")
+    name: Any = argument(None)
     dtype: Any = argument(None, config=False)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -153,7 +153,7 @@ class BinaryAccuracy(FunctionMetric):
     """
 
     fn = binary_accuracy
-    name: str | None = argument(None)
+    name: Any = argument(None)
     dtype: Any = argument(None)
     threshold: float = argument(0.5)
 

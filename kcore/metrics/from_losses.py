@@ -119,7 +119,7 @@ class BinaryCrossentropy(FunctionMetric):
     """
 
     fn = functions.binary_crossentropy
-    name: str | None = argument(None)
+    name: Any = argument(None)
     dtype: Any = argument(None)
     from_logits: bool = argument(False)
     label_smoothing: float = argument(0)
@@ -141,7 +141,7 @@ class CategoricalCrossentropy(FunctionMetric):
     """
 
     fn = functions.categorical_crossentropy
-    name: str | None = argument(None)
+    name: Any = argument(None)
     dtype: Any = argument(None)
     from_logits: bool = argument(False)
     label_smoothing: float = argument(0)
@@ -164,7 +164,7 @@ class SparseCategoricalCrossentropy(FunctionMetric):
     """
 
     fn = functions.sparse_categorical_crossentropy
-    name: str | None = argument(None)
+    name: Any = argument(None)
     dtype: Any = argument(None)
     from_logits: bool = argument(False)
     ignore_class: int | None = argument(None)

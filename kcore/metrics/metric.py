@@ -52,7 +52,7 @@ class Metric(Configurable):
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Variable | Metric):
             self._check_super_called()
-            kept = self._variables if isinstance(value, Variable) else self._metrics
+            kept: list[Any] = self._variables if isinstance(value, Variable) else self._metrics
             if all(value is not v for v in kept):
                 kept.append(value)
         super().__setattr__(name, value)

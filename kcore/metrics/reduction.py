@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kcore import ops
 from kcore.declare import argument
@@ -33,8 +33,16 @@ def samplewise(values: Any, sample_weight: Any, reduce: Callable[..., Any], dtyp
     return values, sample_weight
 
 
+class _Declared(Metric):
+    """A metric whose ``__init__`` is generated; said for type checkers."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+
 @public("keras.metrics")
-class Sum(Metric):
+class Sum(_Declared):
     """Weighted sum of all values.
 
     Args:
@@ -48,7 +56,7 @@ class Sum(Metric):
         2.5
     """
 
-    name: str = argument("sum")
+    name: Any = argument("sum")
     dtype: Any = argument(None)
 
     def __post_init__(self) -> None:
@@ -64,7 +72,7 @@ class Sum(Metric):
 
 
 @public("keras.metrics")
-class Mean(Metric):
+class Mean(_Declared):
     """Weighted mean of all values: total / count.
 
     Args:
@@ -78,7 +86,7 @@ class Mean(Metric):
         4.0
     """
 
-    name: str = argument("mean")
+    name: Any = argument("mean")
     dtype: Any = argument(None)
 
     def __post_init__(self) -> None:
@@ -104,7 +112,7 @@ class FunctionMetric(Mean):
     #: (y_true, y_pred, **arguments) -> values.
     fn: ClassVar[Callable[..., Any]]
 
-    name: str | None = argument(None)
+    name: Any = argument(None)
 
     _options: ClassVar[tuple[str, ...]] = ()
 

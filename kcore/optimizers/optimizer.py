@@ -73,7 +73,7 @@ class Optimizer(Configurable):
 
     def __init__(
         self,
-        learning_rate: Any,
+        learning_rate: Any = 0.001,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -135,7 +135,7 @@ class Optimizer(Configurable):
             return value
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             raise ValueError(
-                f"{type(self).__name__}: learning_rate={value!r}: expected a float, a LearningRateSchedule, or a callable"
+                f"{type(self).__name__}: learning_rate={value!r}: expected a float, a schedule or a callable"
             )
         return self.add_variable((), initializers.Constant(float(value)), name="learning_rate")
 
@@ -167,8 +167,8 @@ class Optimizer(Configurable):
             self._learning_rate.assign(value)
         else:
             raise TypeError(
-                f"optimizer {self.name!r} takes its learning rate from {self._learning_rate!r}, so it cannot be set; make the "
-                "optimizer with a float to set it later"
+                f"optimizer {self.name!r} takes its learning rate from {self._learning_rate!r}, so it cannot be set; "
+                "make the optimizer with a float to set it later"
             )
 
     @property
@@ -241,8 +241,8 @@ class Optimizer(Configurable):
             return self._index[id(variable)]
         except KeyError:
             raise ValueError(
-                f"optimizer {self.name!r} was built for {len(self._index)} variables, and {variable.path!r} is not one of them; "
-                "make a new optimizer for other variables"
+                f"optimizer {self.name!r} was built for {len(self._index)} variables, and {variable.path!r} is not one "
+                "of them; make a new optimizer for other variables"
             ) from None
 
     # -- the step ----------------------------------------------------------------------------------------------
@@ -329,8 +329,9 @@ class Optimizer(Configurable):
         if self.use_ema:
             self._average()
         for variable in variables:
-            if getattr(variable, "constraint", None) is not None:
-                variable.assign(variable.constraint(variable.value))
+            constraint = getattr(variable, "constraint", None)
+            if constraint is not None:
+                variable.assign(constraint(variable.value))
         self._iterations.assign_add(1)
 
     def _update(self, grads: list[Any], variables: list[Variable]) -> None:
@@ -370,7 +371,7 @@ class Optimizer(Configurable):
         if self.global_clipnorm:
             squares = [ops.sum(ops.square(g)) for g in grads]
             norm = ops.sqrt(ops.sum(ops.stack(squares)))
-            # norm - norm is 0, or NaN where the norm is not finite: then nothing sensible can be done with the gradients.
+            # norm - norm is 0, or NaN where the norm is not finite: the step then shows it, as in Keras.
             scale = self.global_clipnorm * ops.minimum(1.0 / norm, 1.0 / self.global_clipnorm) + (norm - norm)
             return [g * scale for g in grads]
         return grads
@@ -433,8 +434,8 @@ class Optimizer(Configurable):
         """Read its state from a mapping that `save_own_variables` wrote."""
         if len(store.keys()) != len(self._variables):
             warnings.warn(
-                f"optimizer {self.name!r} has {len(self._variables)} variables, the file {len(store.keys())}: its state was "
-                "not loaded",
+                f"optimizer {self.name!r} has {len(self._variables)} variables, the file {len(store.keys())}: its "
+                "state was not loaded",
                 stacklevel=2,
             )
             return

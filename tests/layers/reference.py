@@ -55,7 +55,9 @@ def build_alike(theirs: Any, mine: Any, *inputs: Any, **kwargs: Any) -> None:
     mine.set_weights(weights)
 
 
-def same(name: str, inputs: Any, *args: Any, call: dict[str, Any] | None = None, tolerance: float = 2e-5, **kwargs: Any) -> Any:
+def same(
+    name: str, inputs: Any, *args: Any, call: dict[str, Any] | None = None, tolerance: float = 2e-5, **kwargs: Any
+) -> Any:
     """Both layers of one configuration give the same outputs, shapes and new weights."""
     call = call or {}
     theirs, mine = pair(name, *args, **kwargs)

@@ -387,12 +387,16 @@ def test_functions_and_lambdas_as_activations():
 def test_wrong_feature_size_names_the_layer_and_both_sizes():
     layer = layers.Dense(2, name="head")
     layer(ONES)
-    with pytest.raises(ValueError, match=r"layer 'head' \(Dense\): the input has shape \(2, 4\).*expected size 3 along axis -1, got 4"):
+    with pytest.raises(
+        ValueError, match=r"layer 'head' \(Dense\): the input has shape \(2, 4\).*expected size 3 along axis -1, got 4"
+    ):
         layer(np.ones((2, 4), "float32"))
 
 
 def test_wrong_rank_names_the_layer_and_both_ranks():
-    with pytest.raises(ValueError, match=r"layer 'conv2d' \(Conv2D\): the input has shape \(2, 3\).*expected rank 4, got rank 2"):
+    with pytest.raises(
+        ValueError, match=r"layer 'conv2d' \(Conv2D\): the input has shape \(2, 3\).*expected rank 4, got rank 2"
+    ):
         layers.Conv2D(1, 1)(ONES)
     with pytest.raises(ValueError, match="expected a rank of at least 2, got rank 1"):
         layers.Dense(1)(np.ones((3,), "float32"))
@@ -426,7 +430,10 @@ def test_an_error_inside_call_says_in_which_layer_and_what_came():
 def test_bad_arguments_name_class_argument_and_value():
     with pytest.raises(ValueError, match="Dense: argument units=-1: expected a positive integer"):
         layers.Dense(-1)
-    with pytest.raises(ValueError, match="Conv2D: argument padding='sane': expected one of 'valid', 'same', 'causal'; did you mean 'same'"):
+    with pytest.raises(
+        ValueError,
+        match="Conv2D: argument padding='sane': expected one of 'valid', 'same', 'causal'; did you mean 'same'",
+    ):
         layers.Conv2D(1, 1, padding="sane")
     with pytest.raises(ValueError, match="there is no activation called 'rulu'; did you mean"):
         layers.Dense(1, activation="rulu")

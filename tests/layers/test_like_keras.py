@@ -44,7 +44,9 @@ def test_embedding_takes_first_weights():
     assert np.array_equal(layers.Embedding(5, 2, weights=[table]).embeddings.numpy(), table)
 
 
-@pytest.mark.parametrize("name", ["relu", "tanh", "sigmoid", "softmax", "gelu", "linear", "elu", "softplus", "silu", None])
+@pytest.mark.parametrize(
+    "name", ["relu", "tanh", "sigmoid", "softmax", "gelu", "linear", "elu", "softplus", "silu", None]
+)
 def test_activation(name):
     same("Activation", array((2, 5)), name)
 
@@ -76,7 +78,14 @@ def test_softmax():
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize(
     "config",
-    [{}, {"strides": 2}, {"dilation_rate": 2}, {"groups": 2}, {"use_bias": False, "activation": "relu"}, {"kernel_size": (1, 2)}],
+    [
+        {},
+        {"strides": 2},
+        {"dilation_rate": 2},
+        {"groups": 2},
+        {"use_bias": False, "activation": "relu"},
+        {"kernel_size": (1, 2)},
+    ],
 )
 def test_conv2d(padding, config):
     config = {"kernel_size": 3, **config}
@@ -147,7 +156,9 @@ def test_batch_normalization_that_is_not_trainable_is_in_inference_mode_even_in_
     np.testing.assert_array_equal(mine(x, training=True), mine(x, training=False))
 
 
-@pytest.mark.parametrize("config", [{}, {"axis": [1, 2]}, {"axis": 1}, {"scale": False}, {"center": False}, {"epsilon": 1e-6}])
+@pytest.mark.parametrize(
+    "config", [{}, {"axis": [1, 2]}, {"axis": 1}, {"scale": False}, {"center": False}, {"epsilon": 1e-6}]
+)
 def test_layer_normalization(config):
     theirs = keras.layers.LayerNormalization(**config)
     mine = layers.LayerNormalization(**config)
@@ -213,7 +224,16 @@ LSTM_MASK = np.array([[False, True, True, False, True], [True, True, False, Fals
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_lstm(mask, config, sequences, activation):
     call = {} if mask is None else {"mask": mask}
-    same("LSTM", array((3, 5, 4)), 3, return_sequences=sequences, return_state=True, activation=activation, call=call, **config)
+    same(
+        "LSTM",
+        array((3, 5, 4)),
+        3,
+        return_sequences=sequences,
+        return_state=True,
+        activation=activation,
+        call=call,
+        **config,
+    )
 
 
 def test_lstm_bias_starts_with_open_forget_gates():
@@ -244,7 +264,9 @@ def test_stateful_lstm_goes_on_where_it_ended():
         mine(array((3, 5, 4)))
 
 
-@pytest.mark.parametrize("config", [{"dropout": 0.5}, {"recurrent_dropout": 0.5}, {"dropout": 0.5, "recurrent_dropout": 0.5}])
+@pytest.mark.parametrize(
+    "config", [{"dropout": 0.5}, {"recurrent_dropout": 0.5}, {"dropout": 0.5, "recurrent_dropout": 0.5}]
+)
 def test_lstm_drops_the_same_units_at_every_step(config):
     layer = layers.LSTM(4, seed=3, return_sequences=True, **config)
     x = np.ones((2, 6, 5), "float32")

@@ -68,7 +68,9 @@ def test_the_mean_divides_by_the_number_of_values_not_by_the_weights():
     assert float(loss([[1.0], [1.0]], [[0.0], [0.0]], sample_weight=[1.0, 0.0])) == 1.0
 
 
-@pytest.mark.parametrize("reduction, expected", [("sum_over_batch_size", 2.5), ("sum", 5.0), ("mean_with_sample_weight", 2.5)])
+@pytest.mark.parametrize(
+    "reduction, expected", [("sum_over_batch_size", 2.5), ("sum", 5.0), ("mean_with_sample_weight", 2.5)]
+)
 def test_masks_of_predictions_leave_entries_out(reduction, expected):
     y_pred = convert_to_tensor(np.array([[1.0], [2.0], [9.0]], "float32"))
     y_pred._keras_mask = convert_to_tensor(np.array([True, True, False]))
@@ -124,7 +126,9 @@ def test_get_knows_names_aliases_configurations_and_callables():
         return ops.abs(y_true - y_pred)
 
     assert losses.get(mine) is mine
-    with pytest.raises(ValueError, match="there is no loss called 'mean_squred_error'; did you mean 'mean_squared_error'"):
+    with pytest.raises(
+        ValueError, match="there is no loss called 'mean_squred_error'; did you mean 'mean_squared_error'"
+    ):
         losses.get("mean_squred_error")
 
 
@@ -134,5 +138,7 @@ def test_a_wrapper_takes_any_function():
 
 
 def test_a_wrong_reduction_is_named():
-    with pytest.raises(ValueError, match="MeanSquaredError: argument reduction='men': expected one of .*did you mean 'mean'"):
+    with pytest.raises(
+        ValueError, match="MeanSquaredError: argument reduction='men': expected one of .*did you mean 'mean'"
+    ):
         losses.MeanSquaredError(reduction="men")

@@ -49,7 +49,7 @@ class MultiHeadAttention(Layer):
         seed: integer that makes dropout deterministic.
 
     Shapes:
-        query ``(batch, T, features)``, value ``(batch, S, features)``, key ``(batch, S, features)`` (the value if None);
+        query ``(batch, T, features)``, value and key ``(batch, S, features)`` (the key is the value if None);
         attention mask ``(batch, T, S)``, True where attention is allowed; it is joined by "and" with the masks that
         query, value and (where it is another tensor than the value) key carry, and with the causal mask. Output
         ``(batch, T, features of the query)``, scores ``(batch, heads, T, S)``.

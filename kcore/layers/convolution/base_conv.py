@@ -48,7 +48,8 @@ class BaseConv(KernelLayer):
             raise ValueError(f"{type(self).__name__}: filters={self.filters} cannot be split into groups={self.groups}")
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
-                f"{type(self).__name__}: strides={self.strides} and dilation_rate={self.dilation_rate}: only one may be above 1"
+                f"{type(self).__name__}: strides={self.strides} and dilation_rate={self.dilation_rate}: only one "
+                "of them may be above 1"
             )
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
@@ -61,8 +62,8 @@ class BaseConv(KernelLayer):
         channels = input_shape[self.channel_axis]
         if channels is not None and channels % self.groups:
             raise ValueError(
-                f"{describe_layer(self)}: {channels} input channels cannot be split into groups={self.groups} (input shape "
-                f"{tuple(input_shape)})"
+                f"{describe_layer(self)}: {channels} input channels cannot be split into groups={self.groups} "
+                f"(input shape {tuple(input_shape)})"
             )
         per_group = None if channels is None else channels // self.groups
         self.make_kernel((*self.kernel_size, per_group, self.filters), (self.filters,))

@@ -47,7 +47,7 @@ class Dense(KernelLayer):
     supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.make_kernel((input_shape[-1], self.units), (self.units,))  # type: ignore[arg-type]
+        self.make_kernel((input_shape[-1], self.units), (self.units,))
         self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
 
     def call(self, inputs: Any) -> Any:

@@ -110,12 +110,15 @@ def analyze(
                 full[out_at[d]] = input_shape[in_at[d]]
             elif wanted != input_shape[in_at[d]]:
                 raise ValueError(
-                    f"equation {equation!r}: axis {d!r} is {input_shape[in_at[d]]} in the input and {wanted} in the output"
+                    f"equation {equation!r}: axis {d!r} is {input_shape[in_at[d]]} in the input and {wanted} in the "
+                    "output"
                 )
     for d in outputs:
         if d not in inputs and d not in weights:
             raise ValueError(f"equation {equation!r}: axis {d!r} of the output is in neither the input nor the kernel")
-    shape, input_axes, output_axes = [], [], []
+    shape: list[int | None] = []
+    input_axes: list[int] = []
+    output_axes: list[int] = []
     for i, d in enumerate(weights):
         if d not in out_at and d not in in_at:
             raise ValueError(f"equation {equation!r}: axis {d!r} of the kernel is in neither the input nor the output")

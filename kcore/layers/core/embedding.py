@@ -47,6 +47,8 @@ class Embedding(Layer):
     activity_regularizer: Any = argument(None, regularizers)
     quantization_config: Any = argument(None, only(None, "kcore does not quantize"))
 
+    _first_values: Any
+
     def __post_init__(self) -> None:
         self.supports_masking = self.mask_zero
         self.autocast = False

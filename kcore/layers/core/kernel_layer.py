@@ -25,7 +25,9 @@ class KernelLayer(Layer):
     kernel_constraint: Any = argument(None, constraints)
     bias_constraint: Any = argument(None, constraints)
 
-    def make_kernel(self, shape: tuple[int, ...], bias_shape: tuple[int, ...] | None, initializer: Any = None) -> None:
+    def make_kernel(
+        self, shape: tuple[int | None, ...], bias_shape: tuple[int, ...] | None, initializer: Any = None
+    ) -> None:
         """Make the kernel, and the bias where the layer has one."""
         self.kernel = self.add_weight(
             shape,

@@ -40,7 +40,8 @@ class Concatenate(Merge):
                 i != axis and None not in (m, n) and m != n for i, (m, n) in enumerate(zip(first, shape, strict=True))
             ):
                 raise ValueError(
-                    f"{describe_layer(self)}: inputs must have one shape but for axis {self.axis}, got {list(input_shape)}"
+                    f"{describe_layer(self)}: inputs must have one shape but for axis {self.axis}, got "
+                    f"{list(input_shape)}"
                 )
 
     def merge(self, inputs: list[Any]) -> Any:

@@ -67,7 +67,7 @@ class BatchNormalization(Layer):
     supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        shape = (input_shape[self.axis],)
+        shape: Any = (input_shape[self.axis],)
         self.gamma = self.beta = None
         if self.scale:
             self.gamma = self.add_weight(
@@ -95,7 +95,8 @@ class BatchNormalization(Layer):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
             raise ValueError(
-                f"{describe_layer(self)}: the mask must have one dimension less than the input {inputs.shape}, got {mask.shape}"
+                f"{describe_layer(self)}: the mask must have one dimension less than the input {inputs.shape}, got "
+                f"{mask.shape}"
             )
         x = ops.cast(inputs, result_type(inputs.dtype, "float32"))
         if not (training and self.trainable):

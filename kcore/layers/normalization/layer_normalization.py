@@ -66,7 +66,7 @@ class LayerNormalization(Layer):
                 f"{describe_layer(self)}: axis {self.axis} is out of bounds for the input shape {input_shape}"
             )
         self.axis = axes
-        shape = tuple(input_shape[a] for a in axes)
+        shape: Any = tuple(input_shape[a] for a in axes)
         self.gamma = self.beta = None
         if self.scale:
             self.gamma = self.add_weight(

@@ -87,7 +87,8 @@ class RNN(Layer):
         if self.stateful:
             if sequences_shape[0] is None:
                 raise ValueError(
-                    f"{describe_layer(self)} is stateful, so the batch size must be known, got an input of shape {sequences_shape}"
+                    f"{describe_layer(self)} is stateful, so the batch size must be known, got an input of shape "
+                    f"{sequences_shape}"
                 )
             self._make_states(sequences_shape[0])
 
@@ -116,10 +117,9 @@ class RNN(Layer):
         return initial_state(self.cell, batch_size)
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
-        if self.stateful and sequences.shape[0] != flatten(self.states)[0].shape[0]:
+        if self.stateful and sequences.shape[0] != (size := flatten(self.states)[0].shape[0]):
             raise ValueError(
-                f"{describe_layer(self)} is stateful with batches of {flatten(self.states)[0].shape[0]}, got a batch of "
-                f"{sequences.shape[0]}"
+                f"{describe_layer(self)} is stateful with batches of {size}, got a batch of {sequences.shape[0]}"
             )
         if initial_state is None:
             initial_state = self.states if self.stateful else self.get_initial_state(sequences.shape[0])
