@@ -12,7 +12,7 @@ FILES  := pyproject.toml backends/numpy/pyproject.toml plugins/rotary/pyproject.
 help:
 	@echo "make demo    train a convolutional model on handwritten digits"
 	@echo "make test    lint, types, contracts, tests, conformance, wheels"
-	@echo "make bench   measure speed and memory"
+	@echo "make bench   measure speed and memory; PEERS=path/to/python adds Keras on its engines"
 	@echo "make lint    ruff, mypy and import-linter only"
 	@echo "make format  let ruff format the sources"
 
@@ -42,7 +42,11 @@ lint: $(STAMP)
 	$(BIN)/python tools/check.py lint
 
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks
+	KERAS_BACKEND=numpy $(BIN)/python benchmarks/workloads.py --lib kcore
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/memory.py
+	$(if $(PEERS),$(BIN)/python benchmarks/compare.py --peers $(PEERS))
 
 format: $(STAMP)
 	$(BIN)/ruff format .
