@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -154,13 +155,17 @@ class Backend(ABC):
 
     def row(self, array: Any, index: int) -> Any:
         """Element `index` of the first axis, as an array over the same storage."""
-        return array[index]
+        return array[index, ...]
 
     def contiguous(self, array: Any) -> bool:
         """Whether the array lies in memory without gaps; always so where `strided_views` is False."""
         return True
 
     # -- computing -----------------------------------------------------------------------------------------------
+
+    def session(self) -> AbstractContextManager[Any]:
+        """Context around every run of an `Executable`, for settings that its kernels share."""
+        return nullcontext()
 
     def compile(self, graph: Any, device: Device) -> Any:
         """Turn a graph into an `Executable` for a device.

@@ -354,7 +354,8 @@ class Executable:
                     backend.upload(array, source)
                 else:
                     backend.copy(array, source)
-            bound.run()
+            with backend.session():
+                bound.run()
             self.runs += 1
             results = []
             for value, array in zip(self.plan.graph.outputs, bound.outputs, strict=True):

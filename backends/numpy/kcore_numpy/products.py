@@ -1,4 +1,4 @@
-"""Matrix products over the thread pool: large ones are split here, small ones are left to BLAS and its threads."""
+"""Matrix products over the thread pool: large ones are split, small ones run where they are called."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import numpy as np
 
 from kcore_numpy import threads
 
-#: Multiply-adds from which a product is split over the pool. BLAS threads wait for each other by spinning: where
-#: another process wants a core too, a product of two BLAS threads has been seen to take thirty times its time on one.
-#: Below this a hand-over to the pool would cost more than a few percent.
-SPLIT = 50_000_000
+#: Multiply-adds from which a product is split over the pool: some 40 us on one core, where handing half of it over
+#: costs half of that. While a step runs BLAS itself keeps to one thread (see `NumpyBackend.session`).
+SPLIT = 4_000_000
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], Any]:
