@@ -16,12 +16,12 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from kcore_numpy import NumpyBackend, threads
 
 from kcore import ops  # noqa: F401  (registers the ops)
 from kcore.backend.kernel import Site, kernels_of
 from kcore.graph.core import Node, Value
 from kcore.graph.op import OPS, Spec
+from kcore_numpy import NumpyBackend, threads
 
 #: name: (inputs, kernel, stride, (padding before, after), how many such layers resnet20 has)
 LAYERS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, tuple[int, int], int]] = {
