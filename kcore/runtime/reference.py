@@ -25,7 +25,7 @@ def run_op(op: Op, arrays: Sequence[np.ndarray | None], attrs: dict[str, Any]) -
         return _tuple(op.fn(*arrays, **attrs))
     specs = [None if a is None else Spec(a.shape, standardize_dtype(a.dtype)) for a in arrays]
     values = [None if s is None else Value(s.shape, s.dtype) for s in specs]  # type: ignore[arg-type]
-    node = Node(op, values, attrs, op.infer(*specs, **attrs))
+    node = Node(op, values, attrs, ())
     known = {v: a for v, a in zip(values, arrays, strict=True) if v is not None}
     steps, results = decompose(node, tuple(values))
     return tuple(_run(steps, results, known))

@@ -127,7 +127,7 @@ def cases(op: Op, dtypes: tuple[str, ...] = DTYPES, select: str | None = None) -
 
 
 def _makes_sense(case: Case) -> bool:
-    """Whether an op has values in a dtype: floats always, integers and bools where reference and `infer` agree on them."""
+    """Whether an op has values in a dtype: floats always, others where its reference and `infer` agree on them."""
     if case.dtype == "fixed" or case.dtype in FLOATS:
         return case.dtype == "fixed" or case.dtype in case.op.tolerance
     if case.op.family not in EXACT_FAMILIES:

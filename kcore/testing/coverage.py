@@ -58,6 +58,6 @@ def summary(recorded: Sequence[str]) -> list[str]:
     lines.append("exempt:")
     for (what, reason), names in sorted(reasons.items()):
         lines.append(f"  from {what}: {reason}: {', '.join(names)}")
-    if missing and options.case is None:
+    if missing and recorded and options.case is None:
         lines.append(f"not run: {', '.join(missing)}")
     return lines

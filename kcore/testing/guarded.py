@@ -65,7 +65,8 @@ def run_guarded(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarr
     constants = {v: backend.download(program.constant(v)) for v in _constants(plan)}
     before = backend.download(memory)
     for step, thunk in zip(plan.steps, bound.thunks, strict=True):
-        thunk()
+        with backend.session():
+            thunk()
         after = backend.download(memory)
         changed = after != before
         for start, stop in _writable(plan, step.node, step.scratch_offset, step.scratch_bytes):

@@ -24,7 +24,7 @@ def _run(op: Op, check: str, request: pytest.FixtureRequest) -> None:
 def test_is_covered(op: Op) -> None:
     """An op has samples, or is known to be run by another test."""
     assert op.samples or exemption(op, "eager"), (
-        f"op {op.name!r} of {op.__module__} has no samples: give it `samples=[sample((3, 4)), ...]` where it is declared"
+        f"op {op.name!r} of {op.__module__} has no samples: give it `samples=[sample((3, 4)), ...]` in its declaration"
     )
 
 
