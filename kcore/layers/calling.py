@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from kcore.runtime import KerasTensor, Tensor, Variable, name_scope
+from kcore.runtime.scope import shaping
 from kcore.tree import is_nested, leaves, map_structure
 
 
@@ -163,7 +164,8 @@ def infer_outputs(call: Callable[..., Any], args: tuple, kwargs: dict[str, Any])
     different sizes instead, and what differs between the outputs is unknown.
     """
     try:
-        return map_structure(fresh, call(*args, **kwargs))
+        with shaping():
+            return map_structure(fresh, call(*args, **kwargs))
     except Exception:
         if not any(isinstance(x, KerasTensor) and None in x.shape for x in leaves([list(args), list(kwargs.values())])):
             raise
@@ -188,4 +190,5 @@ def _with_sizes(call: Callable[..., Any], args: tuple, kwargs: dict[str, Any], s
         filled._keras_mask = None if x._keras_mask is None else fill(x._keras_mask)
         return filled
 
-    return map_structure(fresh, call(*map_structure(fill, args), **map_structure(fill, kwargs)))
+    with shaping():
+        return map_structure(fresh, call(*map_structure(fill, args), **map_structure(fill, kwargs)))

@@ -33,3 +33,21 @@ def at_path(path: str) -> Iterator[None]:
         yield
     finally:
         _path.reset(token)
+
+
+_shaping: ContextVar[bool] = ContextVar("kcore_shaping", default=False)
+
+
+@contextmanager
+def shaping() -> Iterator[None]:
+    """Within this context only shapes are found: assignments change no variable, random states included."""
+    token = _shaping.set(True)
+    try:
+        yield
+    finally:
+        _shaping.reset(token)
+
+
+def in_shaping() -> bool:
+    """Whether only shapes are being found."""
+    return _shaping.get()

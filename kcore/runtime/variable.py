@@ -11,7 +11,7 @@ import numpy as np
 from kcore import config
 from kcore.backend import selection
 from kcore.dtypes import numpy_dtype, standardize_dtype
-from kcore.runtime.scope import current_path
+from kcore.runtime.scope import current_path, in_shaping
 from kcore.runtime.tensor import EagerTensor, Operators, TracedTensor
 
 _anonymous = 0
@@ -153,6 +153,8 @@ class Variable(Operators):
         Raises:
             ValueError: the value's shape is another one.
         """
+        if in_shaping():
+            return self
         from kcore.runtime.tape import forget
         from kcore.runtime.trace import current_trace
 

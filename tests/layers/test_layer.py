@@ -254,6 +254,24 @@ def test_compute_output_shape_of_the_user_is_taken():
     assert Odd()(layers.Input((6,))).shape == (None, 6, 7)
 
 
+def test_a_symbolic_call_changes_no_state():
+    class Count(Layer):
+        def __init__(self):
+            super().__init__()
+            self.total = self.add_weight((), "zeros", trainable=False, name="total")
+
+        def call(self, x):
+            self.total.assign_add(ops.sum(x))
+            self.total.assign(self.total + 1)
+            return x
+
+    count = Count()
+    count(layers.Input((3,)))
+    assert float(count.total) == 0.0
+    count(ONES)
+    assert float(count.total) == 7.0
+
+
 def test_several_inputs_and_outputs():
     class Swap(Layer):
         def build(self, left_shape, right_shape):

@@ -112,9 +112,6 @@ class BatchNormalization(Layer):
                 moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         return ops.cast(outputs, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape  # found without touching the moving statistics
-
     def _masked_moments(self, x: Any, mask: Any) -> tuple[Any, Any]:
         axes = tuple(i for i in range(len(x.shape)) if i != self.axis % len(x.shape))
         kept = ops.broadcast_to(ops.expand_dims(ops.cast(mask, "bool"), -1), x.shape)

@@ -52,6 +52,3 @@ class Dropout(Layer):
         if training and self.rate > 0:
             return random.dropout(inputs, self.rate, noise_shape=self.noise_shape, seed=self.seed_generator)
         return inputs
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape  # found without drawing a mask
