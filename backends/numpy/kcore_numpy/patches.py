@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from math import ceil, prod
 from typing import Any, NamedTuple
@@ -63,11 +63,16 @@ class Block(NamedTuple):
     def index(self) -> tuple[slice, slice]:
         return (self.images, self.rows)
 
+    @property
+    def kind(self) -> tuple[int, int, int]:
+        """Equal for blocks that differ only in which images they hold."""
+        return (self.images.stop - self.images.start, self.rows.start, self.rows.stop)
+
 
 def block_shape(batch: int, height: int, row_bytes: int, parts: int, limit: int = BLOCK) -> tuple[int, int]:
     """Images and rows in a block of about `limit` bytes: whole images if they fit, else rows of one image."""
     image = max(1, height * row_bytes)
-    if image <= limit * 3 // 2 and batch >= parts:
+    if image <= limit * 5 // 2 and batch >= parts:
         chunks = ceil(batch / min(max(1, limit // image), ceil(batch / parts)))
         return ceil(batch / (ceil(chunks / parts) * parts)), height
     chunks = max(ceil(height / max(1, limit // max(1, row_bytes))), ceil(parts / max(1, batch)))
@@ -113,128 +118,161 @@ class Patches:
     itemsize: int
     gathers: bool = True
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """Elements in one patch."""
         return self.channels * prod(a.taps for a in self.axes)
 
-    @property
+    @cached_property
     def outs(self) -> tuple[int, ...]:
         return tuple(a.outs for a in self.axes)
 
-    @property
+    @cached_property
     def direct(self) -> bool:
         """The input itself, seen as a matrix, is the patches."""
         return all(a.whole for a in self.axes)
 
-    @property
+    @cached_property
     def by_taps(self) -> bool:
         last = self.axes[-1]
         return self.channels * (last.taps if last.spacing == 1 else 1) < SHORT_RUN and not self.direct
 
-    @property
+    @cached_property
     def parts(self) -> int:
         """Threads worth using."""
         work = self.batch * prod(self.outs) * self.depth * self.filters
         return max(1, min(threads.count(), work // GRAIN))
 
+    @cached_property
     def block_shape(self) -> tuple[int, int]:
         """Images and rows in a full block."""
         wide = self.depth + self.filters if self.gathers else 3 * self.channels
         row = prod(self.outs[1:]) * wide * self.itemsize
         return block_shape(self.batch, self.outs[0], row, self.parts)
 
+    @property
+    def block_positions(self) -> int:
+        """Output positions in a full block."""
+        images, rows = self.block_shape
+        return images * rows * prod(self.outs[1:])
+
     def shares(self) -> list[list[Block]]:
         """The blocks of each thread."""
-        return deal(cut(self.batch, self.outs[0], *self.block_shape()), self.parts)
+        return deal(cut(self.batch, self.outs[0], *self.block_shape), self.parts)
 
-    # -- working memory --------------------------------------------------------------------------------------------
-
-    def _padded_shape(self, rows: slice) -> tuple[int, ...] | None:
-        """Spatial shape of the padded input of a block, or None where the block reads nothing outside the input."""
-        spans = self._spans(rows)
-        if all(low >= 0 and high <= a.size for a, (low, high) in zip(self.axes, spans, strict=True)):
-            return None
-        return tuple(high - low for low, high in spans)
-
-    def _spans(self, rows: slice) -> list[tuple[int, int]]:
+    def spans(self, rows: slice) -> list[tuple[int, int]]:
+        """The index range that these output rows read, for each axis."""
         first, *others = self.axes
         return [first.reads(rows.start, rows.stop), *(a.reads(0, a.outs) for a in others)]
 
+    def inside(self, rows: slice) -> bool:
+        """These output rows read nothing outside the input."""
+        return all(low >= 0 and high <= a.size for a, (low, high) in zip(self.axes, self.spans(rows), strict=True))
+
+    @cached_property
     def padding_bytes(self) -> int:
         """Bytes of a thread's buffer for padded input."""
-        images, rows = self.block_shape()
-        shapes = [self._padded_shape(b.rows) for b in cut(1, self.outs[0], images, rows)]
-        sizes = [prod(s) for s in shapes if s is not None]
+        images, rows = self.block_shape
+        blocks = [b.rows for b in cut(1, self.outs[0], 1, rows) if not self.inside(b.rows)]
+        sizes = [prod(high - low for low, high in self.spans(b)) for b in blocks]
         return aligned(images * max(sizes, default=0) * self.channels * self.itemsize)
 
+    @cached_property
     def patch_bytes(self) -> int:
         """Bytes of a thread's buffer for gathered patches."""
-        if self.direct:
-            return 0
-        images, rows = self.block_shape()
-        return aligned(images * rows * prod(self.outs[1:]) * self.depth * self.itemsize)
+        return 0 if self.direct or not self.gathers else aligned(self.block_positions * self.depth * self.itemsize)
 
-    # -- binding ---------------------------------------------------------------------------------------------------
 
-    def prologue(self, x: np.ndarray, padding: np.ndarray) -> list[Step]:
-        """What a thread does once before its blocks: with whole images only the inside of the padding changes."""
-        if self.block_shape()[1] == self.outs[0] and self._padded_shape(slice(0, self.outs[0])) is not None:
-            return [partial(padding[: self.padding_bytes()].fill, 0)]
+class Reader:
+    """One thread's way to the patches of an array: the steps that fill its buffers for a block, made at plan time.
+
+    Args:
+        patches: what is read.
+        x: (batch, *spatial, channels), perhaps a slice of the channels.
+        padding, gathered: the thread's buffers, of `Patches.padding_bytes` and `Patches.patch_bytes`.
+    """
+
+    def __init__(self, patches: Patches, x: np.ndarray, padding: np.ndarray, gathered: np.ndarray):
+        self.patches, self.x, self.padding, self.gathered = patches, x, padding, gathered
+        self.whole = patches.block_shape[1] == patches.outs[0]
+        self._windows: dict[tuple, tuple] = {}  # blocks of one size share their buffers and views
+        self._gathers: dict[tuple, tuple] = {}
+
+    def prologue(self) -> list[Step]:
+        """What comes once before all blocks: with whole images only the inside of the padding changes later."""
+        if self.whole and not self.patches.inside(slice(0, self.patches.outs[0])):
+            return [partial(self.padding.fill, 0)]
         return []
 
-    def windows(self, x: np.ndarray, block: Block, padding: np.ndarray) -> tuple[list[Step], np.ndarray]:
+    def windows(self, block: Block) -> tuple[list[Step], np.ndarray]:
         """Steps that fill the padding buffer, and a view (images, *outs, *taps, channels) of the block's windows."""
-        images = x[block.images]
-        spans = self._spans(block.rows)
-        shape = self._padded_shape(block.rows)
-        steps: list[Step] = []
-        if shape is None:
-            base = images[(slice(None), *(slice(low, high) for low, high in spans))]
-        else:
-            full = (len(images), *shape, self.channels)
-            base = padding[: prod(full) * self.itemsize].view(x.dtype).reshape(full)
-            if self.block_shape()[1] != self.outs[0]:
-                steps.append(partial(base.fill, 0))
-            inner, outer = [slice(None)], [slice(None)]
-            for axis, (low, high) in zip(self.axes, spans, strict=True):
-                start, stop = max(low, 0), min(high, axis.size)
-                inner.append(slice(start - low, max(stop, start) - low))
-                outer.append(slice(start, max(stop, start)))
-            steps.append(partial(np.copyto, base[tuple(inner)], images[tuple(outer)]))
-        outs = (block.rows.stop - block.rows.start, *self.outs[1:])
-        strides = base.strides[1:-1]
-        view = as_strided(
-            base,
-            (len(images), *outs, *(a.taps for a in self.axes), self.channels),
-            (
-                base.strides[0],
-                *(s * a.step for s, a in zip(strides, self.axes, strict=True)),
-                *(s * a.spacing for s, a in zip(strides, self.axes, strict=True)),
-                base.strides[-1],
-            ),
-        )
-        return steps, view
+        kept = self._windows.get(block.kind)
+        if kept is None:
+            kept = self._windows[block.kind] = self._plan(block)
+        index, steps, inner, view, shape, strides = kept
+        source = self.x[(block.images, *index)]
+        if inner is None:
+            return [], as_strided(source, shape, strides)
+        return [*steps, partial(np.copyto, inner, source)], view
 
-    def gather(
-        self, x: np.ndarray, block: Block, padding: np.ndarray, patches: np.ndarray
-    ) -> tuple[list[Step], np.ndarray]:
-        """Steps that gather a block's patches, and the matrix (positions, taps * channels) they stand in."""
-        if self.direct:
-            chosen = x[block.index]
-            return [], as_matrix(chosen)
-        steps, view = self.windows(x, block, padding)
-        rank = len(self.axes)
-        positions = prod(view.shape[: rank + 1])
-        buffer = patches[: positions * self.depth * self.itemsize].view(x.dtype)
-        if self.by_taps:
-            order = (*range(rank + 1, 2 * rank + 2), *range(rank + 1))
-            view = view.transpose(order)
-            matrix = buffer.reshape(self.depth, positions).T
+    def _plan(self, block: Block) -> tuple:
+        """What `windows` needs for blocks of this kind."""
+        patches, spans = self.patches, self.patches.spans(block.rows)
+        images = block.images.stop - block.images.start
+        steps: list[Step] = []
+        if patches.inside(block.rows):
+            base, inner = self.x, None
+            index = tuple(slice(low, high) for low, high in spans)
         else:
-            matrix = buffer.reshape(positions, self.depth)
-        steps.append(partial(np.copyto, buffer.reshape(view.shape), view))
+            full = (images, *(high - low for low, high in spans), patches.channels)
+            base = self.padding[: prod(full) * patches.itemsize].view(self.x.dtype).reshape(full)
+            if not self.whole:
+                steps.append(partial(base.fill, 0))
+            # From a window wholly in the padding nothing is copied: both slices are empty.
+            starts = [max(low, 0) for low, _ in spans]
+            stops = [max(min(high, a.size), s) for a, (_, high), s in zip(patches.axes, spans, starts, strict=True)]
+            index = tuple(slice(a, b) for a, b in zip(starts, stops, strict=True))
+            inner = base[
+                (slice(None), *(slice(a - low, b - low) for a, b, (low, _) in zip(starts, stops, spans, strict=True)))
+            ]
+        rows = block.rows.stop - block.rows.start
+        shape = (images, rows, *patches.outs[1:], *(a.taps for a in patches.axes), patches.channels)
+        spatial = base.strides[1:-1]
+        strides = (
+            base.strides[0],
+            *(s * a.step for s, a in zip(spatial, patches.axes, strict=True)),
+            *(s * a.spacing for s, a in zip(spatial, patches.axes, strict=True)),
+            base.strides[-1],
+        )
+        view = None if inner is None else as_strided(base, shape, strides)
+        return index, steps, inner, view, shape, strides
+
+    def gather(self, block: Block) -> tuple[list[Step], np.ndarray]:
+        """Steps that gather a block's patches, and the matrix (positions, taps * channels) they stand in."""
+        if self.patches.direct:
+            return [], as_matrix(self.x[block.index])
+        steps, view = self.windows(block)
+        kept = self._gathers.get(block.kind)
+        if kept is None:
+            kept = self._gathers[block.kind] = self._target(view)
+        target, matrix, order, step = kept
+        steps.append(step or partial(np.copyto, target, view if order is None else view.transpose(order)))
         return steps, matrix
+
+    def _target(self, view: np.ndarray) -> tuple:
+        """What `gather` needs for blocks of this kind; the copy itself if it always reads the padding buffer."""
+        rank, depth = len(self.patches.axes), self.patches.depth
+        positions = prod(view.shape[: rank + 1])
+        buffer = self.gathered[: positions * depth * self.patches.itemsize].view(self.x.dtype)
+        if self.patches.by_taps:
+            order = (*range(rank + 1, 2 * rank + 2), *range(rank + 1))
+            target, matrix = buffer.reshape([view.shape[i] for i in order]), buffer.reshape(depth, positions).T
+            source = view.transpose(order)
+        else:
+            order, source = None, view
+            target, matrix = buffer.reshape(view.shape), buffer.reshape(positions, depth)
+        padded = np.may_share_memory(view, self.padding)
+        return target, matrix, order, partial(np.copyto, target, source) if padded else None
 
 
 def as_matrix(array: np.ndarray) -> np.ndarray:

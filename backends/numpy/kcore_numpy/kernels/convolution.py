@@ -14,7 +14,7 @@ from kcore.backend.kernel import Site, Thunk, kernel
 from kcore.graph.match import Pattern, term
 from kcore.graph.op import sample
 from kcore_numpy import threads
-from kcore_numpy.patches import Axis, Patches, Step, aligned, as_matrix, in_order, plain
+from kcore_numpy.patches import Axis, Patches, Reader, Step, aligned, as_matrix, in_order, plain
 
 if TYPE_CHECKING:
     from kcore.graph.core import Node
@@ -115,9 +115,8 @@ class _Scratch:
 
 def _apply_bytes(patches: Patches, direct_out: bool) -> int:
     """Scratch of `_apply`."""
-    images, rows = patches.block_shape()
-    out = 0 if direct_out else images * rows * prod(patches.outs[1:]) * patches.filters * patches.itemsize
-    return patches.parts * (patches.padding_bytes() + patches.patch_bytes() + aligned(out))
+    out = 0 if direct_out else patches.block_positions * patches.filters * patches.itemsize
+    return patches.parts * (patches.padding_bytes + patches.patch_bytes + aligned(out))
 
 
 def _apply(
@@ -136,13 +135,11 @@ def _apply(
     memory = _Scratch(scratch)
     thunks = []
     for share in patches.shares():
-        padding, gathered = memory.take(patches.padding_bytes()), memory.take(patches.patch_bytes())
-        images, rows = patches.block_shape()
-        size = images * rows * prod(patches.outs[1:]) * patches.filters * patches.itemsize
-        product = None if contiguous else memory.take(size)
-        steps = patches.prologue(x, padding)
+        reader = Reader(patches, x, memory.take(patches.padding_bytes), memory.take(patches.patch_bytes))
+        product = None if contiguous else memory.take(patches.block_positions * patches.filters * patches.itemsize)
+        steps = reader.prologue()
         for block in share:
-            more, left = patches.gather(x, block, padding, gathered)
+            more, left = reader.gather(block)
             target = out[block.index]
             steps += more
             if product is None:
@@ -169,7 +166,7 @@ def _rows_contiguous(array: np.ndarray) -> bool:
 def _correlate_bytes(patches: Patches) -> int:
     """Scratch of `_correlate`."""
     sums = 2 * aligned(patches.depth * patches.filters * patches.itemsize)
-    return patches.parts * (patches.padding_bytes() + patches.patch_bytes() + sums)
+    return patches.parts * (patches.padding_bytes + patches.patch_bytes + sums)
 
 
 def _correlate(patches: Patches, x: np.ndarray, g: np.ndarray, out: np.ndarray, scratch: np.ndarray | None) -> Thunk:
@@ -182,11 +179,11 @@ def _correlate(patches: Patches, x: np.ndarray, g: np.ndarray, out: np.ndarray, 
     nbytes = prod(shape) * patches.itemsize
     thunks, sums = [], []
     for share in patches.shares():
-        padding, gathered = memory.take(patches.padding_bytes()), memory.take(patches.patch_bytes())
+        reader = Reader(patches, x, memory.take(patches.padding_bytes), memory.take(patches.patch_bytes))
         total, part = (memory.take(nbytes).view(x.dtype).reshape(shape) for _ in range(2))
-        steps = patches.prologue(x, padding)
+        steps = reader.prologue()
         for number, block in enumerate(share):
-            more, left = patches.gather(x, block, padding, gathered)
+            more, left = reader.gather(block)
             steps += more
             right = as_matrix(g[block.index])
             if number == 0:

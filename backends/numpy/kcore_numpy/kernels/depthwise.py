@@ -12,7 +12,7 @@ import numpy as np
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore_numpy import threads
 from kcore_numpy.kernels.convolution import forward_axes, phases
-from kcore_numpy.patches import Axis, Block, Patches, Step, aligned, in_order, plain
+from kcore_numpy.patches import Axis, Block, Patches, Reader, Step, aligned, in_order, plain
 
 if TYPE_CHECKING:
     from kcore.graph.core import Node
@@ -35,11 +35,6 @@ def _by_multiplier(array: np.ndarray, channels: int) -> list[np.ndarray]:
     return [split[..., m] for m in range(split.shape[-1])]
 
 
-def _block_positions(patches: Patches) -> int:
-    images, rows = patches.block_shape()
-    return images * rows * prod(patches.outs[1:])
-
-
 def _tile_elements(patches: Patches) -> int:
     """A tap's factors, repeated along the last axis: inner loops then run over positions and channels at once."""
     return patches.outs[-1] * patches.channels
@@ -47,18 +42,16 @@ def _tile_elements(patches: Patches) -> int:
 
 def _bytes(patches: Patches, sums: int) -> int:
     """For each thread: padding, a product, and this many sums of a block."""
-    block = aligned(_block_positions(patches) * patches.channels * patches.itemsize)
-    return patches.parts * (patches.padding_bytes() + (1 + sums) * block)
+    block = aligned(patches.block_positions * patches.channels * patches.itemsize)
+    return patches.parts * (patches.padding_bytes + (1 + sums) * block)
 
 
-def _walk(
-    patches: Patches, x: np.ndarray, block: Block, padding: np.ndarray
-) -> tuple[list[Step], Iterator[tuple[int, np.ndarray]]]:
+def _walk(reader: Reader, block: Block) -> tuple[list[Step], Iterator[tuple[int, np.ndarray]]]:
     """Steps that pad a block's input, and for each tap its number and the (images, *outs, channels) it reads."""
-    steps, view = patches.windows(x, block, padding)
-    rank = len(patches.axes)
-    everything = (slice(None),) * (rank + 1)
-    shape = tuple(a.taps for a in patches.axes)
+    steps, view = reader.windows(block)
+    axes = reader.patches.axes
+    everything = (slice(None),) * (len(axes) + 1)
+    shape = tuple(a.taps for a in axes)
     return steps, ((i, view[(*everything, *tap)]) for i, tap in enumerate(np.ndindex(*shape)))
 
 
@@ -66,22 +59,23 @@ def _weighted(
     patches: Patches, sources: Sequence[np.ndarray], tiles: Sequence[np.ndarray], out: np.ndarray, scratch: np.ndarray
 ) -> Thunk:
     """Thunk for ``out = sum over sources s, taps t of source[s][t] * tiles[s][t]``, out of any strides."""
-    nbytes = aligned(_block_positions(patches) * patches.channels * patches.itemsize)
+    nbytes = aligned(patches.block_positions * patches.channels * patches.itemsize)
     thunks, used = [], 0
     for share in patches.shares():
-        padding = scratch[used : used + patches.padding_bytes()]
-        used += patches.padding_bytes()
+        padding = scratch[used : used + patches.padding_bytes]
+        used += patches.padding_bytes
         products, totals = scratch[used : used + nbytes], scratch[used + nbytes : used + 2 * nbytes]
         used += 2 * nbytes
-        steps = patches.prologue(sources[0], padding)
+        readers = [Reader(patches, source, padding, padding[:0]) for source in sources]
+        steps = readers[0].prologue()
         for block in share:
             target = out[block.index]
             size = target.size * out.itemsize
             product = products[:size].view(out.dtype).reshape(target.shape)
             total = target if target.flags.c_contiguous else totals[:size].view(out.dtype).reshape(target.shape)
             fresh = True
-            for source, factors in zip(sources, tiles, strict=True):
-                more, reads = _walk(patches, source, block, padding)
+            for reader, factors in zip(readers, tiles, strict=True):
+                more, reads = _walk(reader, block)
                 steps += more
                 for number, values in reads:
                     factor = factors[number, : target.shape[-2] * patches.channels].reshape(-1, patches.channels)
@@ -243,7 +237,7 @@ def depthwise_kernel_grad(site: Site) -> Thunk:
 
 def _sums(patches: Patches, x: np.ndarray, g: np.ndarray, out: np.ndarray, scratch: np.ndarray) -> Thunk:
     taps, width = prod(a.taps for a in patches.axes), _tile_elements(patches)
-    nbytes = aligned(_block_positions(patches) * patches.channels * patches.itemsize)
+    nbytes = aligned(patches.block_positions * patches.channels * patches.itemsize)
     thunks, totals, used = [], [], 0
 
     def take(size: int) -> np.ndarray:
@@ -252,15 +246,15 @@ def _sums(patches: Patches, x: np.ndarray, g: np.ndarray, out: np.ndarray, scrat
         return scratch[used - aligned(size) : used - aligned(size) + size]
 
     for share in patches.shares():
-        padding, products = take(patches.padding_bytes()), take(nbytes)
+        reader, products = Reader(patches, x, take(patches.padding_bytes), scratch[:0]), take(nbytes)
         total = take(taps * width * x.itemsize).view(x.dtype).reshape(taps, width)
         vector = take(width * x.itemsize).view(x.dtype)
-        steps = [*patches.prologue(x, padding), partial(total.fill, 0)]
+        steps = [*reader.prologue(), partial(total.fill, 0)]
         for block in share:
             gradient = g[block.index]
             product = products[: gradient.size * x.itemsize].view(x.dtype).reshape(gradient.shape)
             row = gradient.shape[-2] * patches.channels
-            more, reads = _walk(patches, x, block, padding)
+            more, reads = _walk(reader, block)
             steps += more
             for number, values in reads:
                 held = total[number, :row]
