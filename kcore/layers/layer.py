@@ -254,7 +254,8 @@ class Layer(Holder):
                 self._build_for(tensors)
                 check_inputs(self.input_spec, first, self)
             outputs = self._run(signature, bound, symbolic)
-            self.built = True
+            if not self.built:
+                self.built = True
             if self.activity_regularizer is not None and not symbolic:
                 self._regularize_activity(outputs)
             self._pass_masks(first, outputs, previous_mask)

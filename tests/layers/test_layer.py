@@ -171,6 +171,12 @@ def test_masks_travel_with_tensors():
         layers.Flatten()(y)
 
 
+def test_attention_leaves_the_mask_of_its_input_in_place():
+    x = layers.Embedding(5, 8, mask_zero=True)(np.array([[1, 2, 0]]))
+    attended = layers.MultiHeadAttention(2, 4)(x, x)
+    assert layers.Add()([x, attended])._keras_mask.numpy().tolist() == [[True, True, False]]
+
+
 def test_masks_travel_with_symbolic_tensors_too():
     x = layers.Embedding(5, 3, mask_zero=True)(layers.Input((4,), dtype="int32"))
     assert isinstance(x._keras_mask, KerasTensor) and x._keras_mask.shape == (None, 4)
