@@ -174,6 +174,14 @@ def test_merging(name):
     same(name, ([array((2, 4, 3)), array((2, 3), 1)],))
 
 
+def test_masked_entries_give_way_in_maximum_and_minimum():
+    a = masked(np.array([[[5.0], [5.0]]], "float32"), np.array([[True, False]]))
+    b = masked(np.array([[[1.0], [1.0]]], "float32"), np.array([[True, True]]))
+    got = layers.Maximum()([a, b])
+    assert got.numpy().tolist() == [[[5.0], [1.0]]]
+    assert got._keras_mask.numpy().tolist() == [[True, True]]
+
+
 def test_subtract_and_concatenate():
     same("Subtract", ([array((2, 3)), array((2, 3), 1)],))
     same("Concatenate", ([array((2, 3)), array((2, 5), 1)],))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 from kcore import ops
+from kcore.layers.calling import mask_of
 from kcore.layers.input_spec import describe_layer
 from kcore.layers.layer import Layer
 from kcore.tree import is_shape
@@ -58,7 +60,23 @@ class Merge(Layer):
             x = ops.expand_dims(x, 1)
         return x
 
+    def reduce_unmasked(self, op: Callable[[Any, Any], Any], inputs: list[Any]) -> Any:
+        """The inputs joined pairwise, where a masked entry gives way to the other one."""
+        joined, kept = inputs[0], _full_mask(inputs[0])
+        for x in inputs[1:]:
+            mask = _full_mask(x)
+            x = x if mask is None else ops.where(mask, x, joined)
+            joined = op(joined if kept is None else ops.where(kept, joined, x), x)
+            kept = None if kept is None or mask is None else ops.logical_or(kept, mask)
+        return joined
+
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         if previous_mask is None or any(m is None for m in previous_mask):
             return None
         return reduce(ops.logical_or, previous_mask)
+
+
+def _full_mask(x: Any) -> Any:
+    """The mask a tensor carries, in the tensor's shape, or None."""
+    mask = mask_of(x)
+    return None if mask is None else ops.broadcast_to(ops.expand_dims(mask, -1), x.shape)

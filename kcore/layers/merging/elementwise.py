@@ -94,7 +94,7 @@ class Average(Merge):
 
 @public("keras.layers")
 class Maximum(Merge):
-    """The largest of the inputs.
+    """The largest of the inputs; a masked entry gives way to the others.
 
     Shapes:
         inputs that broadcast to each other, output of their common shape.
@@ -108,12 +108,12 @@ class Maximum(Merge):
     """
 
     def merge(self, inputs: list[Any]) -> Any:
-        return reduce(ops.maximum, inputs)
+        return self.reduce_unmasked(ops.maximum, inputs)
 
 
 @public("keras.layers")
 class Minimum(Merge):
-    """The smallest of the inputs.
+    """The smallest of the inputs; a masked entry gives way to the others.
 
     Shapes:
         inputs that broadcast to each other, output of their common shape.
@@ -127,7 +127,7 @@ class Minimum(Merge):
     """
 
     def merge(self, inputs: list[Any]) -> Any:
-        return reduce(ops.minimum, inputs)
+        return self.reduce_unmasked(ops.minimum, inputs)
 
 
 def _function(layer: type[Merge]) -> Any:
