@@ -55,7 +55,7 @@ _LARGE: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
 def _out_shape(case: tuple) -> tuple[int, ...]:
     x, kernel, attrs = case
     sizes = out_sizes(x[1:-1], kernel[:-2], attrs["strides"], attrs["padding"], attrs["dilation"], "conv")
-    return (x[0], *sizes, kernel[-1])  # type: ignore[return-value]
+    return (x[0], *sizes, kernel[-1])
 
 
 def _samples(make: Any) -> list[Sample]:

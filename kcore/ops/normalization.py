@@ -478,7 +478,7 @@ def moments(x: Any, axes: int | Sequence[int], keepdims: bool = False, synchroni
     """
     found = canonical_axes(axes, len(x.shape))
     x, dtype = _working(x)
-    return tuple(_back(f(x, axis=found, keepdims=keepdims), None, dtype) for f in (average, var))  # type: ignore[return-value]
+    return tuple(_back(f(x, axis=found, keepdims=keepdims), None, dtype) for f in (average, var))
 
 
 def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float | None = None) -> Any:

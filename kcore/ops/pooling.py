@@ -72,7 +72,7 @@ def _samples(make: Any) -> list[Sample]:
 def _out_shape(shape: tuple, attrs: dict[str, Any]) -> tuple[int, ...]:
     ones = (1,) * len(attrs["pool_size"])
     sizes = out_sizes(shape[1:-1], attrs["pool_size"], attrs["strides"], attrs["padding"], ones, "pool")
-    return (shape[0], *sizes, shape[-1])  # type: ignore[return-value]
+    return (shape[0], *sizes, shape[-1])
 
 
 def _offsets(shape: tuple, attrs: dict[str, Any]) -> In:
@@ -216,7 +216,7 @@ def window_counts(sizes: Sequence[int], pool_size, strides, padding: Pairs) -> n
     counts = np.ones((1, 1))
     outs = out_sizes(sizes, pool_size, strides, padding, (1,) * len(sizes), "average_pool")
     for size, out, window, step, (low, _) in zip(sizes, outs, pool_size, strides, padding, strict=True):
-        start = np.arange(out) * step - low  # type: ignore[arg-type]
+        start = np.arange(out) * step - low
         inside = np.minimum(start + window, size) - np.maximum(start, 0)
         counts = counts[..., None, :] * inside[:, None]
     return counts[0]

@@ -63,8 +63,8 @@ def out_sizes(
     padding: Pairs,
     dilation: Sequence[int],
     op: str,
-) -> tuple[int | None, ...]:
-    """Sizes of the spatial axes after sliding the window.
+) -> tuple[Any, ...]:
+    """Sizes of the spatial axes after sliding the window, None where unknown.
 
     Raises:
         ValueError: the window is larger than the padded input.

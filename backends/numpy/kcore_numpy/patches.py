@@ -60,7 +60,8 @@ class Block(NamedTuple):
     rows: slice
 
     @property
-    def index(self) -> tuple[slice, slice]:
+    def at(self) -> tuple[slice, slice]:
+        """Index of the block in an output."""
         return (self.images, self.rows)
 
     @property
@@ -250,7 +251,7 @@ class Reader:
     def gather(self, block: Block) -> tuple[list[Step], np.ndarray]:
         """Steps that gather a block's patches, and the matrix (positions, taps * channels) they stand in."""
         if self.patches.direct:
-            return [], as_matrix(self.x[block.index])
+            return [], as_matrix(self.x[block.at])
         steps, view = self.windows(block)
         kept = self._gathers.get(block.kind)
         if kept is None:

@@ -22,6 +22,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], Any]:
     if a.ndim < 2 or b.ndim < 2 or threads.count() == 1 or out.size * a.shape[-1] < SPLIT:
         return whole
     rows, columns = out.shape[-2:]
+    parts: list[tuple[Any, Any, Any]]
     if out.ndim > 2 and prod(out.shape[:-2]) > 1:
         if not a.ndim == b.ndim == out.ndim or out.shape[0] != a.shape[0] or out.shape[0] != b.shape[0]:
             return whole

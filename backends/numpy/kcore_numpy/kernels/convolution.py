@@ -140,7 +140,7 @@ def _apply(
         steps = reader.prologue()
         for block in share:
             more, left = reader.gather(block)
-            target = out[block.index]
+            target = out[block.at]
             steps += more
             if product is None:
                 steps.append(partial(np.matmul, left, matrix, as_matrix(target)))
@@ -185,7 +185,7 @@ def _correlate(patches: Patches, x: np.ndarray, g: np.ndarray, out: np.ndarray, 
         for number, block in enumerate(share):
             more, left = reader.gather(block)
             steps += more
-            right = as_matrix(g[block.index])
+            right = as_matrix(g[block.at])
             if number == 0:
                 steps.append(partial(np.matmul, left.T, right, total))
             else:

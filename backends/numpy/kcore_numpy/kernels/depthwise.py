@@ -69,7 +69,7 @@ def _weighted(
         readers = [Reader(patches, source, padding, padding[:0]) for source in sources]
         steps = readers[0].prologue()
         for block in share:
-            target = out[block.index]
+            target = out[block.at]
             size = target.size * out.itemsize
             product = products[:size].view(out.dtype).reshape(target.shape)
             total = target if target.flags.c_contiguous else totals[:size].view(out.dtype).reshape(target.shape)
@@ -251,7 +251,7 @@ def _sums(patches: Patches, x: np.ndarray, g: np.ndarray, out: np.ndarray, scrat
         vector = take(width * x.itemsize).view(x.dtype)
         steps = [*reader.prologue(), partial(total.fill, 0)]
         for block in share:
-            gradient = g[block.index]
+            gradient = g[block.at]
             product = products[: gradient.size * x.itemsize].view(x.dtype).reshape(gradient.shape)
             row = gradient.shape[-2] * patches.channels
             more, reads = _walk(reader, block)
@@ -265,10 +265,7 @@ def _sums(patches: Patches, x: np.ndarray, g: np.ndarray, out: np.ndarray, scrat
         totals.append(total)
     first = totals[0]
     folded = first.reshape(*(a.taps for a in patches.axes), 1, -1, patches.channels)
-    return in_order(
-        [
-            threads.team(thunks),
-            *(partial(np.add, first, other, first) for other in totals[1:]),
-            partial(np.add.reduce, folded, -2, None, out),
-        ]
-    )
+    steps: list[Step] = [threads.team(thunks)]
+    steps += [partial(np.add, first, other, first) for other in totals[1:]]
+    steps.append(partial(np.add.reduce, folded, -2, None, out))
+    return in_order(steps)

@@ -150,7 +150,7 @@ def batch_norm_train(site: Site) -> Thunk:
         chunk = wide_y[rows]
         return [partial(np.multiply, chunk, scale, chunk), partial(np.add, chunk, shift, chunk)]
 
-    steps = [
+    steps: list[Step] = [
         columns.over(add_up, clear),
         *columns.fold(sums, mean),
         partial(np.divide, mean, count, mean),
@@ -213,7 +213,7 @@ def batch_norm_grad(site: Site) -> Thunk:
             partial(np.add, plain_sums[part], parts[part], plain_sums[part]),
         ]
 
-    steps = [
+    steps: list[Step] = [
         columns.spread(mean, mean_tile),
         columns.over(add_up, clear),
         *columns.fold(along, b),
@@ -260,7 +260,8 @@ def batch_norm_grad(site: Site) -> Thunk:
 )
 def batch_norm(site: Site) -> Thunk:
     """Subtract, scale and shift by tiled vectors."""
-    x, mean, variance, gamma, beta = (None if a is None else plain(a) for a in site.inputs)
+    x, mean, variance = (plain(a) for a in site.inputs[:3])
+    gamma, beta = site.inputs[3:]
     y = site.outputs[0]
     if not x.size:
         return in_order([])

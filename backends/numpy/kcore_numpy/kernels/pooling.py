@@ -163,7 +163,7 @@ def max_pool(site: Site) -> Thunk:
         room = site.scratch[used : used + aligned(elements) + 2 * aligned(elements * index.itemsize)]
         used += room.size
         for block in share:
-            target = y[block.index]
+            target = y[block.at]
             mask = _piece(room, 0, np.bool_, target.shape)
             winner = _piece(room, aligned(elements), index, target.shape)
             later = _piece(room, aligned(elements) + aligned(elements * index.itemsize), index, target.shape)
@@ -186,7 +186,7 @@ def max_pool(site: Site) -> Thunk:
                     steps.append(partial(np.maximum, winner[part], later[part], out=winner[part]))
                 steps.append(partial(np.maximum, target[part], values, out=target[part]))
             if offsets is not None:
-                steps.append(partial(np.copyto, offsets[block.index], winner))
+                steps.append(partial(np.copyto, offsets[block.at], winner))
         thunks.append(in_order(steps))
     return threads.team(thunks)
 
@@ -224,7 +224,7 @@ def max_pool_grad(site: Site) -> Thunk:
         if share and not (window.tiles and window.covers):
             steps.append(partial(dx[share[0].images.start : share[-1].images.stop].fill, 0))
         for block in share:
-            chosen, gradient = offsets[block.index], g[block.index]
+            chosen, gradient = offsets[block.at], g[block.at]
             mask = _piece(room, 0, np.bool_, chosen.shape)
             product = _piece(room, aligned(elements), g.dtype, chosen.shape)
             for number, small, large in window.reach(block.rows):
@@ -256,7 +256,7 @@ def max_pool_pick(site: Site) -> Thunk:
     for i, share in enumerate(window.shares(y.itemsize)):
         steps: list[Step] = []
         for block in share:
-            target, chosen = y[block.index], offsets[block.index]
+            target, chosen = y[block.at], offsets[block.at]
             mask = _piece(site.scratch, i * size, np.bool_, chosen.shape)
             for number, small, large in window.reach(block.rows):
                 part = (slice(None), *small)
@@ -279,7 +279,7 @@ def average_pool(site: Site) -> Thunk:
     for share in window.shares(y.itemsize):
         steps: list[Step] = []
         for block in share:
-            target = y[block.index]
+            target = y[block.at]
             steps.append(partial(target.fill, 0))
             for _, small, large in window.reach(block.rows):
                 part = (slice(None), *small)
@@ -303,7 +303,7 @@ def average_pool_grad(site: Site) -> Thunk:
         if share and not (window.tiles and window.covers):
             steps.append(partial(dx[share[0].images.start : share[-1].images.stop].fill, 0))
         for block in share:
-            gradient = g[block.index]
+            gradient = g[block.at]
             product = _piece(site.scratch, i * size, g.dtype, gradient.shape)
             steps.append(partial(np.multiply, gradient, share_of_one[block.rows], product))
             for _, small, large in window.reach(block.rows):
