@@ -249,19 +249,19 @@ def _sums(patches: Patches, x: np.ndarray, g: np.ndarray, out: np.ndarray, scrat
         reader, products = Reader(patches, x, take(patches.padding_bytes), scratch[:0]), take(nbytes)
         total = take(taps * width * x.itemsize).view(x.dtype).reshape(taps, width)
         vector = take(width * x.itemsize).view(x.dtype)
-        steps = [*reader.prologue(), partial(total.fill, 0)]
+        work: list[Step] = [*reader.prologue(), partial(total.fill, 0)]
         for block in share:
             gradient = g[block.at]
             product = products[: gradient.size * x.itemsize].view(x.dtype).reshape(gradient.shape)
             row = gradient.shape[-2] * patches.channels
             more, reads = _walk(reader, block)
-            steps += more
+            work += more
             for number, values in reads:
                 held = total[number, :row]
-                steps.append(partial(np.multiply, values, gradient, product))
-                steps.append(partial(np.add.reduce, product.reshape(-1, row), 0, None, vector[:row]))
-                steps.append(partial(np.add, held, vector[:row], held))
-        thunks.append(in_order(steps))
+                work.append(partial(np.multiply, values, gradient, product))
+                work.append(partial(np.add.reduce, product.reshape(-1, row), 0, None, vector[:row]))
+                work.append(partial(np.add, held, vector[:row], held))
+        thunks.append(in_order(work))
         totals.append(total)
     first = totals[0]
     folded = first.reshape(*(a.taps for a in patches.axes), 1, -1, patches.channels)
