@@ -49,7 +49,13 @@ def replay(fn: Callable[..., Any], *arrays: np.ndarray) -> Callable[[], None]:
     """The compiled step alone: its kernels, without uploading inputs or downloading results."""
     executable = function(fn).concrete(*arrays)
     executable.run(arrays)
-    return executable._bound.run
+    run, session = executable._bound.run, executable.backend.session
+
+    def step() -> None:
+        with session():
+            run()
+
+    return step
 
 
 def product(m: int, k: int, n: int, batch: int = 1) -> Callable[[], None]:

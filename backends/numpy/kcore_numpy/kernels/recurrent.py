@@ -10,6 +10,7 @@ import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore_numpy import threads
+from kcore_numpy.products import product
 
 #: Bytes to which every piece of working memory is rounded up.
 ALIGN = 64
@@ -72,6 +73,10 @@ class _Forward:
         self.gates = memory.array(steps, batch, 4 * units) if gates is None else gates
         self.bytes = memory.used
 
+    def rows(self, part: slice) -> tuple:
+        """What the steps of some rows of the batch need."""
+        return self.recurrent, self.through[part], self.room[part], self.half[part], self.shift[part]
+
 
 def _forward_scratch(node: Any) -> int:
     # Which outputs nobody reads is known only to the site, so there is room for all of them.
@@ -96,28 +101,43 @@ def lstm(site: Site) -> Thunk:
         if bias is not None:
             np.multiply(bias, half, out=buffers.bias)
 
-    work = []
-    for t, before in _order(steps, site.attrs["reverse"]):
-        gates = buffers.gates[t]
-        h, c = (h0, c0) if before is None else (buffers.hidden[before], buffers.cells[before])
-        hold = None if mask is None else mask[t][:, None]
-        work.append((gates, *np.split(gates, 4, axis=1), h, c, buffers.hidden[t], buffers.cells[t], hold))
-    last = work[-1]
-    ends = [(out, value) for out, value in ((site.outputs[1], last[7]), (site.outputs[2], last[8])) if out is not None]
-    products = x.reshape(-1, features), buffers.kernel, buffers.gates.reshape(-1, 4 * units)
-    return partial(_run_forward, scale, products, bias is not None, buffers, work, ends)
+    through_all = product(x.reshape(-1, features), buffers.kernel, buffers.gates.reshape(-1, 4 * units))
+    parts = []
+    for start, stop in threads.split(batch, _rows(units)):
+        rows = slice(start, stop)
+        work = []
+        for t, before in _order(steps, site.attrs["reverse"]):
+            h, c = (h0, c0) if before is None else (buffers.hidden[before], buffers.cells[before])
+            gates = buffers.gates[t][rows]
+            new = buffers.hidden[t][rows], buffers.cells[t][rows]
+            held = None if mask is None else mask[t][rows, None]
+            work.append((gates, *np.split(gates, 4, axis=1), h[rows], c[rows], *new, held))
+        parts.append(partial(_run_forward, buffers.rows(rows), None if bias is None else buffers.bias[rows], work))
+    loop = threads.team(parts, blas=True)
+    last = steps - 1 if not site.attrs["reverse"] else 0
+    ends = [(site.outputs[1], buffers.hidden[last]), (site.outputs[2], buffers.cells[last])]
+    copies = [partial(np.copyto, out, value) for out, value in ends if out is not None]
+    return partial(_each, [scale, through_all, loop, *copies])
 
 
-def _run_forward(scale: Thunk, products: tuple, biased: bool, buffers: _Forward, work: list, ends: list) -> None:
-    scale()
-    np.matmul(products[0], products[1], out=products[2])
-    recurrent, through, room = buffers.recurrent, buffers.through, buffers.room
-    bias, half, shift = buffers.bias, buffers.half, buffers.shift
+def _rows(units: int) -> int:
+    """Rows a thread should get at least: its products and elementwise steps must outweigh the handing over."""
+    return max(1, 1024 // max(1, units))
+
+
+def _each(thunks: list[Thunk]) -> None:
+    for thunk in thunks:
+        thunk()
+
+
+def _run_forward(buffers: tuple, bias: np.ndarray | None, work: list) -> None:
+    """All steps for some rows of the batch."""
+    recurrent, through, room, half, shift = buffers
     matmul, add, multiply, tanh = np.matmul, np.add, np.multiply, np.tanh
     for z, i, f, g, o, h_old, c_old, h, c, held in work:
         matmul(h_old, recurrent, through)
         add(z, through, z)
-        if biased:
+        if bias is not None:
             add(z, bias, z)
         tanh(z, z)
         multiply(z, half, z)
@@ -131,8 +151,6 @@ def _run_forward(scale: Thunk, products: tuple, biased: bool, buffers: _Forward,
             skipped = ~held
             np.copyto(c, c_old, where=skipped)
             np.copyto(h, h_old, where=skipped)
-    for out, value in ends:
-        np.copyto(out, value)
 
 
 # -- backward --------------------------------------------------------------------------------------------------------
@@ -153,6 +171,11 @@ class _Backward:
         self.room, self.kept_h, self.kept_c = (memory.array(batch, units) for _ in range(3))
         self.valid = memory.array(steps, batch, 1)
         self.bytes = memory.used
+
+    def rows(self, part: slice) -> tuple:
+        """What the steps of some rows of the batch need."""
+        columns = (self.dh, self.dc, self.room, self.kept_h, self.kept_c)
+        return self.transposed, *(column[part] for column in columns)
 
 
 @kernel(
@@ -175,30 +198,35 @@ def lstm_grad(site: Site) -> Thunk:
             for a, b in threads.split(steps, _grain(batch * units))
         ]
     )
-    work = []
-    for t, _ in reversed(order):
-        slope = buffers.slopes[t].reshape(batch, 4, units)
-        forget = gates[t][:, units : 2 * units]
-        arriving = None if g_sequence is None else g_sequence[t]
-        valid = None if mask is None else buffers.valid[t]
-        work.append((arriving, buffers.outer[t], slope[:, :3], slope[:, 3], buffers.slopes[t], forget, valid))
-    start = [(buffers.dh, g_h), (buffers.dc, g_c)]
+    parts = []
+    for begin, end in threads.split(batch, _rows(units)):
+        rows = slice(begin, end)
+        work = []
+        for t, _ in reversed(order):
+            flat = buffers.slopes[t][rows]
+            slope = flat.reshape(-1, 4, units)
+            forget = gates[t][rows, units : 2 * units]
+            arriving = None if g_sequence is None else g_sequence[t][rows]
+            valid = None if mask is None else buffers.valid[t][rows]
+            work.append((arriving, buffers.outer[t][rows], slope[:, :3], slope[:, 3], flat, forget, valid))
+        parts.append(partial(_run_backward, buffers.rows(rows), work))
+    loop = threads.team(parts, blas=True)
     dx, dh0, dc0, d_weights, d_recurrent, d_bias = site.outputs
     slopes = buffers.slopes.reshape(-1, 4 * units)
-    products = []
+    after: list[Thunk] = []
     if dx is not None:
-        products.append(partial(np.matmul, slopes, weights.T, out=dx.reshape(-1, features)))
+        after.append(product(slopes, weights.T, dx.reshape(-1, features)))
     if d_weights is not None:
-        products.append(partial(np.matmul, x.reshape(-1, features).T, slopes, out=d_weights))
+        after.append(product(x.reshape(-1, features).T, slopes, d_weights))
     if d_recurrent is not None:
-        products.append(partial(np.matmul, buffers.before.reshape(-1, units).T, slopes, out=d_recurrent))
+        after.append(product(buffers.before.reshape(-1, units).T, slopes, d_recurrent))
     if d_bias is not None:
-        products.append(partial(np.add.reduce, slopes, axis=0, out=d_bias))
+        after.append(partial(np.add.reduce, slopes, axis=0, out=d_bias))
     if dh0 is not None:
-        products.append(partial(np.copyto, dh0, buffers.dh))
+        after.append(partial(np.copyto, dh0, buffers.dh))
     if dc0 is not None:
-        products.append(partial(np.copyto, dc0, buffers.dc))
-    return partial(_run_backward, prepare, mask, recurrent, start, buffers, work, products)
+        after.append(partial(np.copyto, dc0, buffers.dc))
+    return partial(_each, [prepare, partial(_begin, buffers, recurrent, mask, g_h, g_c), loop, *after])
 
 
 def _grain(elements: int) -> int:
@@ -230,20 +258,20 @@ def _slopes(befores: list, gates: np.ndarray, cells: np.ndarray, units: int, buf
     np.multiply(outer, o, out=outer)
 
 
-def _run_backward(
-    prepare: Thunk, mask: Any, recurrent: np.ndarray, start: list, buffers: _Backward, work: list, products: list
-) -> None:
-    prepare()
+def _begin(buffers: _Backward, recurrent: np.ndarray, mask: Any, g_h: Any, g_c: Any) -> None:
     np.copyto(buffers.transposed, recurrent.T)
     if mask is not None:
         np.copyto(buffers.valid[..., 0], mask)
-    for target, value in start:
+    for target, value in ((buffers.dh, g_h), (buffers.dc, g_c)):
         if value is None:
             target.fill(0)
         else:
             np.copyto(target, value)
-    dh, dc, room, transposed = buffers.dh, buffers.dc, buffers.room, buffers.transposed
-    kept_h, kept_c = buffers.kept_h, buffers.kept_c
+
+
+def _run_backward(buffers: tuple, work: list) -> None:
+    """All steps, last first, for some rows of the batch."""
+    transposed, dh, dc, room, kept_h, kept_c = buffers
     matmul, add, multiply = np.matmul, np.add, np.multiply
     wide = dc[:, None, :]
     for arriving, outer, three, fourth, slopes, forget, valid in work:
@@ -265,5 +293,3 @@ def _run_backward(
         if valid is not None:
             add(dh, kept_h, dh)
             add(dc, kept_c, dc)
-    for product in products:
-        product()
