@@ -17,10 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the kit; the exit status is pytest's."""
-    pytest = require("pytest", "dev", "kcore test-backend")
-    backend_of(args.name)  # a readable error before pytest starts
-    options = ["--pyargs", "kcore.testing", "--backend", args.name, "-p", "no:cacheprovider"]
-    if args.primitives_only:
-        options.append("--primitives-only")
-    rest = args.pytest[1:] if args.pytest[:1] == ["--"] else args.pytest
-    return int(pytest.main([*options, *rest]))
+    require("pytest", "dev", "kcore test-backend")
+    from kcore import testing
+
+    backend_of(args.name.partition(":")[0])  # a readable error before pytest starts
+    # argparse leaves options that follow the name among the rest; pytest knows --primitives-only too
+    return testing.run(args.name, args.primitives_only, arguments=[a for a in args.pytest if a != "--"])

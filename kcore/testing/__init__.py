@@ -50,6 +50,7 @@ def run(backend: str, primitives_only: bool = False, select: str | None = None, 
 
     pytest = require("pytest", "dev", "kcore.testing")
     command = ["--pyargs", "kcore.testing", "--backend", backend, "-p", "no:cacheprovider"]
+    command += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # kcore is imported already; it has no asserts
     if primitives_only:
         command.append("--primitives-only")
     if select is not None:

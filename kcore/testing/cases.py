@@ -60,7 +60,7 @@ class Case:
         arrays = self.arrays()
         targets = [None if s is None else s.dtype for s in _wanted(self.op, arrays)]
         wide = [
-            None if a is None else a.astype("float64" if t in FLOATS else numpy_dtype(t))  # type: ignore[arg-type]
+            None if a is None else a.astype("float64" if t in FLOATS else numpy_dtype(t))
             for a, t in zip(arrays, targets, strict=True)
         ]
         with np.errstate(all="ignore"):

@@ -25,8 +25,8 @@ def summary(recorded: Sequence[str]) -> list[str]:
     """
     ran: dict[str, dict[str, int]] = {check: {} for check in CHECKS}
     for entry in recorded:
-        check, op, count = entry.split("|")
-        ran[check][op] = int(count)
+        check, name, count = entry.split("|")
+        ran[check][name] = int(count)
     ops = all_ops()
     composites = sum(not op.primitive for op in ops)
     mode = ", kernels of composites switched off" if options.primitives_only else ""
