@@ -112,6 +112,25 @@ def matmul(x1: Any, x2: Any) -> Any:
     return squeeze(y, -2 if nb > 1 else -1) if na == 1 else y
 
 
+def linear(x: Any, kernel: Any, bias: Any = None) -> Any:
+    """``x @ kernel + bias`` over the last axis; the bias is added to flat rows, where a kernel may fuse it.
+
+    Args:
+        x: tensor ``(..., n)``.
+        kernel: tensor ``(n, m)``.
+        bias: tensor ``(m,)``, or None.
+
+    Returns:
+        Tensor ``(..., m)``.
+    """
+    if bias is None or len(x.shape) == 2:
+        y = matmul(x, kernel)
+        return y if bias is None else OPS["add"](y, bias)
+    _infer(Spec(tuple(x.shape), x.dtype), Spec(tuple(kernel.shape), kernel.dtype))
+    rows = OPS["add"](_matmul(reshape(x, (-1, x.shape[-1])), kernel), bias)
+    return reshape(rows, (*x.shape[:-1], kernel.shape[-1]))
+
+
 def dot(x1: Any, x2: Any) -> Any:
     """Dot product as NumPy's: sum over the last axis of `x1` and the last but one of `x2`."""
     a, b = _tensor(x1), _tensor(x2)
@@ -235,4 +254,4 @@ def matrix_transpose(x: Any) -> Any:
     return swapaxes(x, -1, -2)
 
 
-__all__ = ["dot", "einsum", "matmul", "matrix_transpose", "outer", "tensordot", "vdot"]
+__all__ = ["dot", "einsum", "linear", "matmul", "matrix_transpose", "outer", "tensordot", "vdot"]

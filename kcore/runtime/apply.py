@@ -109,7 +109,7 @@ def _eager(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
     for x in args:
         kind = type(x)
         if kind is EagerTensor:
-            if x.backend is not backend or x.device != device:
+            if x.backend is not backend or (x.device is not device and x.device != device):
                 x = moved(x, backend, device)
             key.append(x.shape)
             key.append(x.dtype)

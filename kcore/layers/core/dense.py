@@ -51,4 +51,4 @@ class Dense(KernelLayer):
         self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
 
     def call(self, inputs: Any) -> Any:
-        return self.finish(ops.matmul(inputs, self.kernel))
+        return self.activation(ops.linear(inputs, self.kernel, self.bias))
