@@ -10,6 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
+from kcore.dtypes import itemsize
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -84,6 +86,11 @@ class Source:
     def global_size(self) -> int:
         """Work-items in all."""
         return self.groups * self.local
+
+    @property
+    def argument_bytes(self) -> int:
+        """Bytes of arguments; OpenCL promises room for 1024, CUDA for 4096."""
+        return sum(itemsize(a.dtype) if a.kind in ("size", "start") else 8 for a in self.arguments)
 
     @cached_property
     def key(self) -> str:

@@ -122,7 +122,7 @@ def _join(members: Sequence[Node], outs: Sequence[Value], reduction: Node) -> No
             inner.update(zip(member.outputs, results, strict=True))
             continue
         group: Graph = member.attrs["body"]
-        own: dict[Value, Value] = {p: known(v) for p, v in zip(group.inputs, member.inputs, strict=True)}
+        own: dict[Value, Value] = {p: known(v) for p, v in zip(group.inputs, member.sources, strict=True)}
         for node in group.nodes:
             operands = [None if v is None else own[v] if v in own else known(v) for v in node.inputs]
             own.update(zip(node.outputs, copy(node, operands), strict=True))
