@@ -60,7 +60,7 @@ def test_nan_wins_in_every_lane(name, build, agree, draw):
     [ReductionTile(1, 1, 1), ReductionTile(1, 16, 4), ReductionTile(16, 1, 1), ReductionTile(8, 4, 2),
      ReductionTile(4, 4, 4, 3), ReductionTile(16, 2, 1, 5)],
 )  # fmt: skip
-@pytest.mark.parametrize(("shape", "axis"), [((19, 131), (1,)), ((131, 19), (0,)), ((19, 131), (0, 1))])
+@pytest.mark.parametrize(("shape", "axis"), [((19, 131), (1,)), ((131, 19), (0,))])
 def test_tiles_and_splits(tile, shape, axis, build, agree, draw):
     x = build.input(*shape)
     total = build("sum", build("multiply", x, x), axis=axis, keepdims=False)
