@@ -73,6 +73,9 @@ class Registry:
     def name_of(self, obj: Any) -> str:
         """The registered name of an object, or its own."""
         try:
+            if obj not in self._custom_names and obj not in self._addresses and _package(obj) != "kcore":
+                for find in self.finders:  # a plugin's class that was imported, but never looked up by name
+                    find("")
             return self._custom_names.get(obj) or obj.__name__
         except TypeError:  # not hashable
             return obj.__name__
