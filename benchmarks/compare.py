@@ -26,7 +26,8 @@ def run(python: str, lib: str, engine: str, name: str, repeats: int) -> dict[str
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
         environment = {**os.environ, "KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
-        command = [python, str(HERE / "workloads.py"), "--lib", lib, "--only", name, "--repeats", str(repeats), "--json", str(out)]
+        command = [python, str(HERE / "workloads.py"), "--lib", lib, "--only", name]
+        command += ["--repeats", str(repeats), "--json", str(out)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             print(f"{lib}/{engine} {name} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
@@ -41,7 +42,7 @@ def middle(rounds: list[dict[str, float]]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", required=True, help="python of an environment with keras, jax, torch, tensorflow-cpu")
+    parser.add_argument("--peers", required=True, help="python with keras, jax, torch and tensorflow-cpu")
     parser.add_argument("--backend", default="numpy", help="kcore's backend")
     parser.add_argument("--engines", default="jax,torch,tensorflow")
     parser.add_argument("--only", default="mlp,mlp4,cnn,resnet20,lstm,transformer")
@@ -59,7 +60,8 @@ def main() -> None:
                 if figures is not None:
                     found.setdefault(f"{lib}/{engine}", []).append(figures)
         table[name] = {side: middle(rounds) for side, rounds in found.items()}
-        print(f"{name}: " + "  ".join(f"{s} {f['steps_per_s']:.1f}/s" for s, f in table[name].items()), file=sys.stderr, flush=True)
+        figures = "  ".join(f"{side} {f['steps_per_s']:.1f}/s" for side, f in table[name].items())
+        print(f"{name}: {figures}", file=sys.stderr, flush=True)
     print(report(table, f"kcore/{args.backend}", [f"keras/{e}" for e in args.engines.split(",")]))
     if args.json:
         Path(args.json).write_text(json.dumps(table, indent=1), encoding="utf-8")

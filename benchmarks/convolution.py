@@ -85,7 +85,8 @@ def main() -> None:
     threads.set_count(arguments.parse_args().threads)
     NumpyBackend()  # loads the kernels
     print(
-        f"{threads.count()} threads\n{'layer':24s} {'products':>19s} {'forward':>15s} {'d input':>15s} {'d kernel':>15s}"
+        f"{threads.count()} threads\n"
+        f"{'layer':24s} {'products':>19s} {'forward':>15s} {'d input':>15s} {'d kernel':>15s}"
     )
     sums = np.zeros(4)
     for name, (shape, window, stride, pad, count) in LAYERS.items():

@@ -1,6 +1,6 @@
 """What the engine itself costs: import, an eager op, tracing and planning per node, replay per node.
 
-    python benchmarks/engine.py
+python benchmarks/engine.py
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def import_seconds(rounds: int = 9) -> tuple[float, list[str]]:
         "import time; t = time.perf_counter(); import kcore; s = time.perf_counter() - t; import sys; "
         "print(s, *[m for m in ('h5py', 'rich', 'kcore_numpy', 'cupy', 'pyopencl') if m in sys.modules])"
     )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() for _ in range(rounds)]
+    command = [sys.executable, "-c", code]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(rounds)]
     return statistics.median(float(r[0]) for r in runs[1:]), runs[0][1:]
 
 
@@ -88,7 +89,8 @@ def main() -> None:
 
     a = ops.convert_to_tensor(np.ones(4, "float32"))
     print(f"eager add of two        {microseconds(lambda: ops.add(a, a)):8.2f} us")
-    print(f"the same in NumPy       {microseconds(lambda b=np.ones(4, 'float32'): b + b):8.2f} us")
+    b = np.ones(4, "float32")
+    print(f"the same in NumPy       {microseconds(lambda: b + b):8.2f} us")
     print(f"trace, passes, plan     {trace_cost():8.3f} ms per node")
     print(f"replay beyond kernels   {replay_overhead():8.3f} us per node   (kcore {kcore.__version__})")
 

@@ -1,6 +1,6 @@
 """Memory of steady training steps: growth over many steps, the largest temporary of any kernel, the arena's peak.
 
-    python benchmarks/memory.py [--only mlp,cnn] [--steps 10000]
+python benchmarks/memory.py [--only mlp,cnn] [--steps 10000]
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def growth(model: Any, x: np.ndarray, y: np.ndarray, batch: int, steps: int) -> 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(WORKLOADS))
-    parser.add_argument("--steps", type=int, default=0, help="steps per workload; 0: 10,000 of mlp and 20 of the others")
+    parser.add_argument("--steps", type=int, default=0, help="0: 10,000 of mlp and 20 of the others")
     args = parser.parse_args()
     failed = False
     print("| workload | arena | growth per 1,000 steps | largest temporary of a kernel |\n|---|---|---|---|")
@@ -66,7 +66,9 @@ def main() -> int:
         steps = args.steps or (10_000 if name == "mlp" else 20)
         grown = growth(model, x, y, batch, steps)
         failed |= temporary > 128 * 1024
-        print(f"| {name} | {executable.nbytes / 1e6:.1f} MB | {grown * 1000 / steps / 1e3:.1f} KB ({steps} steps) | {temporary / 1024:.1f} KB in {kernel} |", flush=True)
+        growing = f"{grown / steps:.2f} KB ({steps} steps)"
+        held = f"{temporary / 1024:.1f} KB in {kernel}"
+        print(f"| {name} | {executable.nbytes / 1e6:.1f} MB | {growing} | {held} |", flush=True)
     return int(failed)
 
 

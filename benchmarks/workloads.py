@@ -23,7 +23,7 @@ import numpy as np
 Data = tuple[Any, np.ndarray, np.ndarray, int]
 
 
-def _dense(k: Any, rng: np.random.Generator, layers: list[Any], batch: int, steps: int) -> tuple[Any, np.ndarray, np.ndarray]:
+def _dense(k: Any, rng: np.random.Generator, layers: list[Any], batch: int, steps: int) -> tuple[Any, Any, Any]:
     model = k.Sequential([k.Input((784,)), *layers])
     x = rng.random((batch * steps, 784), dtype=np.float32)
     return model, x, np.eye(10, dtype=np.float32)[rng.integers(0, 10, len(x))]
@@ -172,7 +172,8 @@ def main() -> None:
     start = time.perf_counter()
     k = importlib.import_module(args.lib)
     k.layers.Dense  # noqa: B018 (kcore loads its modules when they are first used)
-    report: dict[str, Any] = {"lib": args.lib, "engine": os.environ.get("KERAS_BACKEND", ""), "import_s": time.perf_counter() - start, "rows": {}}
+    seconds, engine = time.perf_counter() - start, os.environ.get("KERAS_BACKEND", "")
+    report: dict[str, Any] = {"lib": args.lib, "engine": engine, "import_s": seconds, "rows": {}}
     for name in args.only.split(","):
         row = report["rows"][name] = measure(k, name, args.repeats)
         figures = "  ".join(f"{key} {value:.2f}" for key, value in row.items())

@@ -1,4 +1,4 @@
-"""The default compile: lower a graph to the kernels a backend has, plan one arena, bind, and run the kernels in order."""
+"""The default compile: lower a graph to a backend's kernels, plan one arena, bind, and run the kernels in order."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ from kcore.graph.core import Constant, Graph, Node, State, Value
 from kcore.graph.fuse import FUSED, fuse_elementwise, fuse_segments
 from kcore.graph.fuse_reduction import FUSED_REDUCTION, fuse_reductions
 from kcore.graph.match import fuse_patterns
-from kcore.graph.op import OPS
+from kcore.graph.op import OPS, Op
 from kcore.graph.passes import remove_dead, rewrite
 from kcore.graph.plan import Plan, make_plan
 
 #: Kernels every backend has through the core: control flow, which only runs other graphs.
 CORE = "*"
 
-#: Set by `kcore.runtime`: traces a node's decomposition, (node, inputs) -> (nodes, output values).
-decompose: Callable[[Node, tuple], tuple[list[Node], list[Value]]]
+
+class Moves:
+    """How often a variable has changed its buffer; an Executable bound before the last time binds anew."""
+
+    count = 0
 
 
 _primitives_only = False
@@ -76,10 +79,10 @@ def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
     composites = composites and not _primitives_only
     remove_dead(graph)
     table = backend.kernels
-    graph = rewrite(graph, None, decompose)
+    graph = rewrite(graph, None, Op.decomposer)
     if composites:
         fuse_patterns(graph, table.patterns())
-    graph = rewrite(graph, lambda node: composites and choose(backend, node) is not None, decompose)
+    graph = rewrite(graph, lambda node: composites and choose(backend, node) is not None, Op.decomposer)
     if composites:
         fuse_patterns(graph, table.patterns())
     if FUSED.name in table:
@@ -103,7 +106,7 @@ def _fusible(backend: Backend, node: Node) -> bool:
 
 
 def _snapshot_state(graph: Graph) -> None:
-    """Copy a variable's old content where it is handed out or moved to another variable in the very step that changes it."""
+    """Copy a variable's old content where the very step that changes it hands it out or moves it to another one."""
     copies: dict[Value, Value] = {}
 
     def keep(value: Value) -> Value:
@@ -237,7 +240,7 @@ class Bound:
         """Run all kernels, then commit what is not computed in place."""
         i = 0
         try:
-            for i, thunk in enumerate(self.thunks):
+            for i, thunk in enumerate(self.thunks):  # noqa: B007 (the handler names the thunk that failed)
                 thunk()
         except Exception as error:
             node = self.program.plan.steps[i].node
@@ -268,7 +271,7 @@ def host_kernel(backend: Backend, node: Node) -> Kernel:
     if k is None:
         raise MissingKernelError(
             f"backend {backend.name!r} has no kernel for op {node.op.name!r} on "
-            f"{', '.join(str(v.spec) for v in node.sources)}, and it is a primitive, so nothing decomposes it ({node.location()})"
+            f"{', '.join(str(v.spec) for v in node.sources)}, and nothing decomposes a primitive ({node.location()})"
         )
     return k
 
@@ -328,6 +331,7 @@ class Executable:
         self.arena = arena_of(backend, device)
         self.runs = 0
         self._bound: Bound | None = None
+        self._moves = -1
 
     @property
     def nbytes(self) -> int:
@@ -349,8 +353,9 @@ class Executable:
         """
         with self.arena.lock:
             bound = self._bound
-            if bound is None:
+            if bound is None or self._moves != Moves.count:
                 bound = self._bound = self.program.bind(self.arena.reserve(self, self.plan.arena))
+                self._moves = Moves.count
             backend = self.backend
             for array, source in zip(bound.inputs, inputs, strict=True):
                 if type(source) is Rows:

@@ -45,8 +45,9 @@ def mark_groups(graph: Graph, fusible: Callable[[Node], bool]) -> list[list[Node
         shape = node.outputs[0].shape if can else None
         home = None
         if can:
-            joined = [u for u in sources if u.shape == shape and not any(o.ancestors & u.bit for o in sources if o is not u)]
-            for unit in joined:
+            for unit in sources:
+                if unit.shape != shape or any(o.ancestors & unit.bit for o in sources if o is not unit):
+                    continue
                 home = unit if home is None else _merge(home, unit, unit_of, units)
         ancestors = 0
         for unit in sources:
@@ -216,7 +217,7 @@ def fuse_segments(graph: Graph, least: int = 2) -> None:
 
 
 def _signature(node: Node) -> Any:
-    """A key equal for fused nodes whose bodies differ in shapes only: ops, attributes, dtypes, which operands are full."""
+    """A key equal for fused nodes whose bodies differ in shapes only: ops, attributes, dtypes, full operands."""
     body: Graph = node.attrs["body"]
     shape = node.outputs[0].shape
     number: dict[Value, int] = {v: i for i, v in enumerate(body.inputs)}

@@ -1,4 +1,4 @@
-"""What an op is: name, attributes, shape rule, gradient rule, and a decomposition or a NumPy reference, in one place."""
+"""What an op is: name, attributes, shape rule, gradient rule, decomposition or NumPy reference, in one place."""
 
 from __future__ import annotations
 
@@ -177,6 +177,9 @@ class Op:
         return args, attrs
 
     # -- the parts ---------------------------------------------------------------------------------------------
+
+    #: Set by `kcore.runtime`: traces a node's decomposition, (node, inputs) -> (nodes, output values).
+    decomposer: Callable[[Any, tuple], tuple[list[Any], list[Any]]]
 
     #: Set by `kcore.runtime`: shapes of a composite's outputs, found by tracing its decomposition.
     shaper: Callable[[Op, tuple, dict], tuple[Spec, ...]]

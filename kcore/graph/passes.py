@@ -1,4 +1,4 @@
-"""Graph-to-graph passes: dead nodes, duplicates, constant folding, algebraic simplification, lowering by decomposition."""
+"""Graph-to-graph passes: dead nodes, duplicates, constant folding, algebra, lowering by decomposition."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def rewrite(graph: Graph, has_kernel: Callable[[Node], bool] | None, decompose: 
     for node in graph.nodes:
         sweep.emit(node)
     result = sweep.graph
-    result.outputs = [sweep.now[v] for v in graph.outputs]
-    result.updates = {k: sweep.now[v] for k, v in graph.updates.items()}
+    result.outputs = [sweep.now[v] for v in graph.outputs]  # type: ignore[misc]
+    result.updates = {k: sweep.now[v] for k, v in graph.updates.items()}  # type: ignore[misc]
     remove_dead(result)
     return result
 

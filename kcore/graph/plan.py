@@ -112,9 +112,7 @@ def schedule(graph: Graph) -> tuple[list[Node], int]:
     return body + [n for n in graph.nodes if n in tail], len(body)
 
 
-def make_plan(
-    graph: Graph, kernel_of: Callable[[Node], Any], strided_views: bool, keep_inputs: bool = False
-) -> Plan:
+def make_plan(graph: Graph, kernel_of: Callable[[Node], Any], strided_views: bool, keep_inputs: bool = False) -> Plan:
     """Order the nodes, choose views and in-place reuse by alias sets, and pack the rest into one arena.
 
     Args:

@@ -170,7 +170,7 @@ def outer(x1: Any, x2: Any) -> Any:
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:
-    """Sum of products by Einstein's convention, e.g. ``einsum("bij,bjk->bik", x, y)``; one `...` per operand is allowed.
+    """Sum of products by Einstein's convention, e.g. ``einsum("bij,bjk->bik", x, y)``; an operand may have one `...`.
 
     Two operands at a time become one batched matrix product.
 

@@ -21,11 +21,16 @@ from kcore.runtime.trace import current_trace, inline, trace_body
 from kcore.runtime.variable import Variable
 
 
+def _said(specs: Any) -> str:
+    """Specs for an error message."""
+    return ", ".join(map(str, specs)) or "nothing"
+
+
 def _specs(values: Any) -> tuple[Spec, ...]:
     return tuple(Spec(v.shape, v.dtype) for v in values)
 
 
-# -- the ops -------------------------------------------------------------------------------------------------------------
+# -- the ops ---------------------------------------------------------------------------------------------------------
 
 
 @primitive("control", "cond", infer=lambda *inputs, true, false: _specs(true.outputs), inputs=("*inputs",))
@@ -188,7 +193,7 @@ def _value(graph: Graph, t: Any) -> Any:
     return graph.constant(array, t.dtype if isinstance(getattr(t, "dtype", None), str) else array.dtype.name)
 
 
-# -- public functions ----------------------------------------------------------------------------------------------------
+# -- public functions ------------------------------------------------------------------------------------------------
 
 
 def _flat(x: Any) -> tuple[Any, list[Any]]:
@@ -261,7 +266,8 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
 
     Args:
         pred: bool scalar tensor.
-        true_fn, false_fn: functions without arguments that return one structure of tensors of the same shapes and dtypes.
+        true_fn, false_fn: functions without arguments; they return tensors of one structure, with equal shapes and
+            dtypes.
 
     Raises:
         ValueError: the branches return different structures, shapes or dtypes.
@@ -274,8 +280,8 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     false, captured_false, other = _traced("false_branch", false_fn, [])
     if structure != other or _specs(true.outputs) != _specs(false.outputs):
         raise ValueError(
-            f"cond: the branches must return the same structure, shapes and dtypes; true_fn returns {list(map(str, _specs(true.outputs)))}, "
-            f"false_fn {list(map(str, _specs(false.outputs)))}"
+            "cond: the branches must return the same structure, shapes and dtypes; "
+            f"true_fn returns {_said(_specs(true.outputs))}, false_fn {_said(_specs(false.outputs))}"
         )
     inputs = _with_captures([true, false], [captured_true, captured_false], 0)
     return rebuild(structure, iter(_tuple(_cond(pred, *inputs, true=true, false=false))))
@@ -323,7 +329,8 @@ def scan(
     new = _specs(graph.outputs[: len(carry)])
     if structure[1] != carry_structure or list(new) != [t.spec for t in carry]:
         raise ValueError(
-            f"scan: the carry must keep its structure, shapes and dtypes; it began as {[str(t.spec) for t in carry]} and became {[str(s) for s in new]}"
+            "scan: the carry must keep its structure, shapes and dtypes; "
+            f"it began as {_said(t.spec for t in carry)} and became {_said(new)}"
         )
     outs = _tuple(
         _scan(
@@ -400,7 +407,8 @@ def while_loop(
     graph, captured, _ = _traced(getattr(body, "__name__", "while"), step, specs)
     if list(_specs(graph.outputs)) != specs:
         raise ValueError(
-            f"while_loop: loop variables must keep shapes and dtypes; they began as {list(map(str, specs))} and became {list(map(str, _specs(graph.outputs)))}"
+            "while_loop: loop variables must keep shapes and dtypes; "
+            f"they began as {_said(specs)} and became {_said(_specs(graph.outputs))}"
         )
     shared = _with_captures([test, graph], [captured_test, captured], len(carry))
     outs = _tuple(_while(*carry, *shared, test=test, body=graph, carried=len(carry), limit=maximum_iterations))

@@ -88,24 +88,26 @@ def binary(
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------
 
-add = binary("add", np.add, lambda a, b, y, g: (g, g), "{0} + {1}")
-subtract = binary("subtract", np.subtract, lambda a, b, y, g: (g, -g), "{0} - {1}")
-multiply = binary("multiply", np.multiply, lambda a, b, y, g: (g * b, g * a), "{0} * {1}")
-divide = binary(
+add: Op = binary("add", np.add, lambda a, b, y, g: (g, g), "{0} + {1}")
+subtract: Op = binary("subtract", np.subtract, lambda a, b, y, g: (g, -g), "{0} - {1}")
+multiply: Op = binary("multiply", np.multiply, lambda a, b, y, g: (g * b, g * a), "{0} * {1}")
+divide: Op = binary(
     "divide", np.true_divide, lambda a, b, y, g: (g / b, -g * y / b), "{0} / {1}", promote="float", b=(0.5, 2.0),
     doc="Quotient, element by element; integers are divided as floats.",
 )  # fmt: skip
-power = binary(
+power: Op = binary(
     "power", np.power,
-    lambda a, b, y, g: (g * b * power(a, b - 1), g * y * log(where(a > 0, a, 1.0))), "pow({0}, {1})", a=(0.2, 2.0), b=(0.5, 3.0),
+    lambda a, b, y, g: (g * b * power(a, b - 1), g * y * log(where(a > 0, a, 1.0))), "pow({0}, {1})",
+    a=(0.2, 2.0), b=(0.5, 3.0),
 )  # fmt: skip
-maximum = binary("maximum", np.maximum, lambda a, b, y, g: _shared(a >= b, b >= a, g), "max({0}, {1})")
-minimum = binary("minimum", np.minimum, lambda a, b, y, g: _shared(a <= b, b <= a, g), "min({0}, {1})")
-mod = binary("mod", np.mod, lambda a, b, y, g: (g, -g * floor(a / b)), "pymod({0}, {1})", a=(0.6, 0.9), b=(1.1, 2.0))
-floor_divide = binary("floor_divide", np.floor_divide, None, "pyfloordiv({0}, {1})", a=(0.6, 5.9), b=(1.1, 2.0))
-arctan2 = binary(
+maximum: Op = binary("maximum", np.maximum, lambda a, b, y, g: _shared(a >= b, b >= a, g), "max({0}, {1})")
+minimum: Op = binary("minimum", np.minimum, lambda a, b, y, g: _shared(a <= b, b <= a, g), "min({0}, {1})")
+mod: Op = binary("mod", np.mod, lambda a, b, y, g: (g, -g * floor(a / b)), "pymod({0}, {1})", a=(0.6, 0.9), b=(1.1, 2.0))
+floor_divide: Op = binary("floor_divide", np.floor_divide, None, "pyfloordiv({0}, {1})", a=(0.6, 5.9), b=(1.1, 2.0))
+arctan2: Op = binary(
     "arctan2", np.arctan2,
-    lambda a, b, y, g: (g * b / (a * a + b * b), -g * a / (a * a + b * b)), "atan2({0}, {1})", promote="float", a=(0.5, 2.0),
+    lambda a, b, y, g: (g * b / (a * a + b * b), -g * a / (a * a + b * b)), "atan2({0}, {1})",
+    promote="float", a=(0.5, 2.0),
 )  # fmt: skip
 
 
@@ -116,12 +118,12 @@ def _shared(first: Any, second: Any, g: Any) -> tuple[Any, Any]:
     return where(first, half, 0.0), where(second, half, 0.0)
 
 
-negative = unary("negative", np.negative, lambda x, y, g: -g, "-{0}", promote=None)
-abs = unary("abs", np.abs, lambda x, y, g: g * sign(x), "fabs({0})", promote=None)
-sign = unary("sign", np.sign, lambda x, y, g: zeros_of(x), "sign({0})", promote=None)
-floor = unary("floor", np.floor, lambda x, y, g: zeros_of(x), "floor({0})", low=0.1, high=0.9)
-ceil = unary("ceil", np.ceil, lambda x, y, g: zeros_of(x), "ceil({0})", low=0.1, high=0.9)
-_round = unary(
+negative: Op = unary("negative", np.negative, lambda x, y, g: -g, "-{0}", promote=None)
+abs: Op = unary("abs", np.abs, lambda x, y, g: g * sign(x), "fabs({0})", promote=None)
+sign: Op = unary("sign", np.sign, lambda x, y, g: zeros_of(x), "sign({0})", promote=None)
+floor: Op = unary("floor", np.floor, lambda x, y, g: zeros_of(x), "floor({0})", low=0.1, high=0.9)
+ceil: Op = unary("ceil", np.ceil, lambda x, y, g: zeros_of(x), "ceil({0})", low=0.1, high=0.9)
+_round: Op = unary(
     "round",
     np.rint,
     lambda x, y, g: zeros_of(x),
@@ -133,21 +135,21 @@ _round = unary(
 
 # -- functions ---------------------------------------------------------------------------------------------------------
 
-exp = unary("exp", np.exp, lambda x, y, g: g * y, "exp({0})")
-expm1 = unary("expm1", np.expm1, lambda x, y, g: g * (y + 1.0), "expm1({0})")
-log = unary("log", np.log, lambda x, y, g: g / x, "log({0})", low=0.2, high=3.0)
-log1p = unary("log1p", np.log1p, lambda x, y, g: g / (x + 1.0), "log1p({0})", low=-0.5)
-sqrt = unary("sqrt", np.sqrt, lambda x, y, g: g * 0.5 / y, "sqrt({0})", low=0.2, high=3.0)
-sin = unary("sin", np.sin, lambda x, y, g: g * cos(x), "sin({0})")
-cos = unary("cos", np.cos, lambda x, y, g: -g * sin(x), "cos({0})")
-tan = unary("tan", np.tan, lambda x, y, g: g * (1.0 + y * y), "tan({0})", low=-1.2, high=1.2)
-arcsin = unary("arcsin", np.arcsin, lambda x, y, g: g / sqrt(1.0 - x * x), "asin({0})", low=-0.9, high=0.9)
-arccos = unary("arccos", np.arccos, lambda x, y, g: -g / sqrt(1.0 - x * x), "acos({0})", low=-0.9, high=0.9)
-arctan = unary("arctan", np.arctan, lambda x, y, g: g / (1.0 + x * x), "atan({0})")
-sinh = unary("sinh", np.sinh, lambda x, y, g: g * cosh(x), "sinh({0})")
-cosh = unary("cosh", np.cosh, lambda x, y, g: g * sinh(x), "cosh({0})")
-tanh = unary("tanh", np.tanh, lambda x, y, g: g * (1.0 - y * y), "tanh({0})")
-erf = unary(
+exp: Op = unary("exp", np.exp, lambda x, y, g: g * y, "exp({0})")
+expm1: Op = unary("expm1", np.expm1, lambda x, y, g: g * (y + 1.0), "expm1({0})")
+log: Op = unary("log", np.log, lambda x, y, g: g / x, "log({0})", low=0.2, high=3.0)
+log1p: Op = unary("log1p", np.log1p, lambda x, y, g: g / (x + 1.0), "log1p({0})", low=-0.5)
+sqrt: Op = unary("sqrt", np.sqrt, lambda x, y, g: g * 0.5 / y, "sqrt({0})", low=0.2, high=3.0)
+sin: Op = unary("sin", np.sin, lambda x, y, g: g * cos(x), "sin({0})")
+cos: Op = unary("cos", np.cos, lambda x, y, g: -g * sin(x), "cos({0})")
+tan: Op = unary("tan", np.tan, lambda x, y, g: g * (1.0 + y * y), "tan({0})", low=-1.2, high=1.2)
+arcsin: Op = unary("arcsin", np.arcsin, lambda x, y, g: g / sqrt(1.0 - x * x), "asin({0})", low=-0.9, high=0.9)
+arccos: Op = unary("arccos", np.arccos, lambda x, y, g: -g / sqrt(1.0 - x * x), "acos({0})", low=-0.9, high=0.9)
+arctan: Op = unary("arctan", np.arctan, lambda x, y, g: g / (1.0 + x * x), "atan({0})")
+sinh: Op = unary("sinh", np.sinh, lambda x, y, g: g * cosh(x), "sinh({0})")
+cosh: Op = unary("cosh", np.cosh, lambda x, y, g: g * sinh(x), "cosh({0})")
+tanh: Op = unary("tanh", np.tanh, lambda x, y, g: g * (1.0 - y * y), "tanh({0})")
+erf: Op = unary(
     "erf", lambda x: np.vectorize(math.erf, otypes=[np.float64])(x) if np.size(x) else np.zeros(np.shape(x)),
     lambda x, y, g: g * (2.0 / math.sqrt(math.pi)) * exp(-x * x), "erf({0})", low=-4.0, high=4.0,
     doc="Error function 2/sqrt(pi) * integral of exp(-t^2) from 0 to x.",
@@ -155,19 +157,19 @@ erf = unary(
 
 # -- comparison and logic ----------------------------------------------------------------------------------------------
 
-equal = binary("equal", np.equal, None, "{0} == {1}", infer=predicate)
-not_equal = binary("not_equal", np.not_equal, None, "{0} != {1}", infer=predicate)
-less = binary("less", np.less, None, "{0} < {1}", infer=predicate)
-less_equal = binary("less_equal", np.less_equal, None, "{0} <= {1}", infer=predicate)
-greater = binary("greater", np.greater, None, "{0} > {1}", infer=predicate)
-greater_equal = binary("greater_equal", np.greater_equal, None, "{0} >= {1}", infer=predicate)
-logical_and = binary("logical_and", np.logical_and, None, "{0} && {1}", infer=predicate)
-logical_or = binary("logical_or", np.logical_or, None, "{0} || {1}", infer=predicate)
-logical_xor = binary("logical_xor", np.logical_xor, None, "(({0}) != 0) != (({1}) != 0)", infer=predicate)
-logical_not = unary("logical_not", np.logical_not, None, "!{0}", promote=None, infer=predicate)
-isnan = unary("isnan", np.isnan, None, "isnan({0})", infer=predicate)
-isinf = unary("isinf", np.isinf, None, "isinf({0})", infer=predicate)
-isfinite = unary("isfinite", np.isfinite, None, "isfinite({0})", infer=predicate)
+equal: Op = binary("equal", np.equal, None, "{0} == {1}", infer=predicate)
+not_equal: Op = binary("not_equal", np.not_equal, None, "{0} != {1}", infer=predicate)
+less: Op = binary("less", np.less, None, "{0} < {1}", infer=predicate)
+less_equal: Op = binary("less_equal", np.less_equal, None, "{0} <= {1}", infer=predicate)
+greater: Op = binary("greater", np.greater, None, "{0} > {1}", infer=predicate)
+greater_equal: Op = binary("greater_equal", np.greater_equal, None, "{0} >= {1}", infer=predicate)
+logical_and: Op = binary("logical_and", np.logical_and, None, "{0} && {1}", infer=predicate)
+logical_or: Op = binary("logical_or", np.logical_or, None, "{0} || {1}", infer=predicate)
+logical_xor: Op = binary("logical_xor", np.logical_xor, None, "(({0}) != 0) != (({1}) != 0)", infer=predicate)
+logical_not: Op = unary("logical_not", np.logical_not, None, "!{0}", promote=None, infer=predicate)
+isnan: Op = unary("isnan", np.isnan, None, "isnan({0})", infer=predicate)
+isinf: Op = unary("isinf", np.isinf, None, "isinf({0})", infer=predicate)
+isfinite: Op = unary("isfinite", np.isfinite, None, "isfinite({0})", infer=predicate)
 
 
 def _where_infer(condition: Spec, x1: Spec, x2: Spec) -> Spec:
@@ -179,7 +181,7 @@ def _where_reference(condition: Any, x1: Any, x2: Any) -> Any:
     return np.where(condition, x1, x2)
 
 
-where = OPS.add(
+where: Op = OPS.add(
     Op(
         "where",
         _where_reference,
@@ -206,7 +208,7 @@ def _cast_reference(x: Any, *, dtype: str) -> Any:
         return np.asarray(x).astype(numpy_dtype(dtype))
 
 
-_cast = OPS.add(
+_cast: Op = OPS.add(
     Op(
         "cast",
         _cast_reference,
@@ -235,8 +237,8 @@ def cast(x: Any, dtype: Any) -> Any:
     return _cast(x, dtype=standardize_dtype(dtype))
 
 
-identity = unary("identity", np.array, lambda x, y, g: g, "{0}", promote=None, doc="The tensor itself.")
-stop_gradient = unary(
+identity: Op = unary("identity", np.array, lambda x, y, g: g, "{0}", promote=None, doc="The tensor itself.")
+stop_gradient: Op = unary(
     "stop_gradient", np.array, None, "{0}", promote=None, doc="The tensor, through which no gradient flows."
 )
 
@@ -287,7 +289,9 @@ def relu(x: Any) -> Any:
     return maximum(x, 0)
 
 
-relu.gradient(lambda ctx, g: relu_grad(ctx.outputs[0], g))
+@relu.gradient
+def _(ctx: Any, g: Any) -> Any:
+    return relu_grad(ctx.outputs[0], g)
 
 
 @composite("elementwise", infer=elementwise, promote="common", samples=[sample((3, 5), (3, 5)), sample((33,), (33,))])
@@ -461,10 +465,11 @@ swish = silu
 hard_swish = hard_silu
 
 __all__ = [
-    "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cast", "ceil", "clip", "cos", "cosh", "divide", "elu",
-    "equal", "erf", "exp", "expm1", "floor", "floor_divide", "gelu", "greater", "greater_equal", "hard_sigmoid", "hard_silu",
-    "hard_swish", "isfinite", "isinf", "isnan", "leaky_relu", "less", "less_equal", "log", "log1p", "log_sigmoid",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "negative",
-    "not_equal", "power", "reciprocal", "relu", "relu6", "round", "rsqrt", "selu", "sigmoid", "sign", "silu", "sin", "sinh",
-    "divide_no_nan", "softplus", "softsign", "sqrt", "square", "stop_gradient", "subtract", "swish", "tan", "tanh", "true_divide", "where",
+    "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cast", "ceil", "clip", "cos", "cosh", "divide",
+    "divide_no_nan", "elu", "equal", "erf", "exp", "expm1", "floor", "floor_divide", "gelu", "greater", "greater_equal",
+    "hard_sigmoid", "hard_silu", "hard_swish", "isfinite", "isinf", "isnan", "leaky_relu", "less", "less_equal", "log",
+    "log1p", "log_sigmoid", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod",
+    "multiply", "negative", "not_equal", "power", "reciprocal", "relu", "relu6", "round", "rsqrt", "selu", "sigmoid",
+    "sign", "silu", "sin", "sinh", "softplus", "softsign", "sqrt", "square", "stop_gradient", "subtract", "swish",
+    "tan", "tanh", "true_divide", "where",
 ]  # fmt: skip

@@ -187,7 +187,7 @@ def sum_to(x, *, shape):
 sum_to.gradient(lambda ctx, g: broadcast_to(g, ctx.inputs[0].shape))
 
 
-# -- public functions ----------------------------------------------------------------------------------------------------
+# -- public functions ------------------------------------------------------------------------------------------------
 
 
 def _tensor(x: Any) -> Any:
@@ -310,7 +310,7 @@ def count_nonzero(x: Any, axis: Any = None) -> Any:
     return sum(cast(_tensor(x) != 0, "int32"), axis)
 
 
-# -- softmax and its kin -----------------------------------------------------------------------------------------------
+# -- softmax and its kin ---------------------------------------------------------------------------------------------
 
 _ROWS = [
     sample((3, 5), axis=(1,)),
@@ -394,6 +394,6 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 amax, amin = max, min
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "cumsum", "log_softmax", "logsumexp", "max", "mean",
-    "min", "norm", "prod", "softmax", "std", "sum", "var",
+    "all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "cumsum", "log_softmax", "logsumexp", "max",
+    "mean", "min", "norm", "prod", "softmax", "std", "sum", "var",
 ]  # fmt: skip

@@ -29,7 +29,7 @@ def _ints(shape: Any) -> tuple:
     return tuple(d if d is None else index(d) for d in shape)
 
 
-# -- aliasing and views --------------------------------------------------------------------------------------------------
+# -- aliasing and views ----------------------------------------------------------------------------------------------
 
 
 def _reshape_infer(x: Spec, *, shape: tuple) -> Spec:
@@ -83,7 +83,7 @@ def reshape(x: Any, newshape: Any) -> Any:
 def expand_dims(x: Any, axis: Any) -> Any:
     """The tensor with new dimensions of size 1 at `axis` of the result."""
     x = _tensor(x)
-    axes = [axis] if isinstance(axis, int | np.integer) else list(axis)
+    axes: list[Any] = [axis] if isinstance(axis, int | np.integer) else list(axis)
     ndim = len(x.shape) + len(axes)
     places = {canonical_axis(a, ndim) for a in axes}
     rest = iter(x.shape)
@@ -220,12 +220,17 @@ def _slice(x, *, start, stop, step):
     return x[tuple(map(builtins.slice, start, stop, step))]
 
 
-_slice.gradient(lambda ctx, g: unslice(g, shape=tuple(ctx.inputs[0].shape), **ctx.attrs))
+@_slice.gradient
+def _(ctx: Any, g: Any) -> Any:
+    return unslice(g, shape=tuple(ctx.inputs[0].shape), **ctx.attrs)
 
 
 @primitive(
     "shape", infer=lambda x, shape, start, stop, step: Spec(shape, x.dtype),
-    samples=[sample((3, 4), shape=(5, 6), start=(1, 2), stop=(4, 6), step=(1, 1)), sample((9, 11), shape=(17, 33), start=(0, 1), stop=(17, 33), step=(2, 3))],
+    samples=[
+        sample((3, 4), shape=(5, 6), start=(1, 2), stop=(4, 6), step=(1, 1)),
+        sample((9, 11), shape=(17, 33), start=(0, 1), stop=(17, 33), step=(2, 3)),
+    ],
 )  # fmt: skip
 def unslice(x, *, shape, start, stop, step):
     """Zeros with `x` where the slice would have read."""
@@ -329,7 +334,7 @@ def getitem(x: Any, key: Any) -> Any:
     return y
 
 
-# -- joining and padding -------------------------------------------------------------------------------------------------
+# -- joining and padding ---------------------------------------------------------------------------------------------
 
 
 def _concatenate_infer(*xs: Spec, axis: int) -> Spec:
@@ -398,7 +403,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     if isinstance(indices_or_sections, int | np.integer):
         if n is None or n % indices_or_sections:
             raise ValueError(
-                f"split: dimension {axis} of shape {tuple(x.shape)} cannot be cut into {indices_or_sections} equal parts"
+                f"split: dimension {axis} of shape {tuple(x.shape)} cannot be cut into {indices_or_sections} parts"
             )
         size = n // indices_or_sections
         cuts = [size * i for i in range(1, indices_or_sections)]
@@ -487,7 +492,7 @@ def tile(x: Any, repeats: Any) -> Any:
     return reshape(wide, [None if d is None else r * d for r, d in zip(reps, shape, strict=True)])
 
 
-# -- making --------------------------------------------------------------------------------------------------------------
+# -- making ----------------------------------------------------------------------------------------------------------
 
 
 @primitive(
@@ -652,7 +657,7 @@ def size(x: Any) -> int | None:
 
 
 __all__ = [
-    "arange", "broadcast_to", "concatenate", "copy", "expand_dims", "eye", "flip", "full", "full_like", "getitem", "moveaxis", "ndim",
-    "one_hot", "ones", "ones_like", "pad", "repeat", "reshape", "shape", "size", "slice", "split", "squeeze", "stack",
-    "swapaxes", "tile", "transpose", "tril", "triu", "unstack", "zeros", "zeros_like",
+    "arange", "broadcast_to", "concatenate", "copy", "expand_dims", "eye", "flip", "full", "full_like", "getitem",
+    "moveaxis", "ndim", "one_hot", "ones", "ones_like", "pad", "repeat", "reshape", "shape", "size", "slice", "split",
+    "squeeze", "stack", "swapaxes", "tile", "transpose", "tril", "triu", "unstack", "zeros", "zeros_like",
 ]  # fmt: skip

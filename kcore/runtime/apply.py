@@ -294,4 +294,4 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
 
 Op.evaluator = staticmethod(evaluate)  # type: ignore[assignment]
 Op.shaper = staticmethod(shaper)  # type: ignore[assignment]
-backend_compile.decompose = decompose
+Op.decomposer = staticmethod(decompose)  # type: ignore[assignment]

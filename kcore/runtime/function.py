@@ -214,7 +214,8 @@ class Function:
             worst = max(self._shapes.items(), key=lambda item: len(item[1]))
             shown = ", ".join(map(str, sorted(worst[1])[:4]))
             warnings.warn(
-                f"{self.name!r} has been traced {self.traces + 1} times: its argument {_argument(worst[0])!r} came in {len(worst[1])} "
+                f"{self.name!r} has been traced {self.traces + 1} times: "
+                f"its argument {_argument(worst[0])!r} came in {len(worst[1])} "
                 f"shapes ({shown}, ...). Each new shape costs a trace; pad it to a few fixed sizes.",
                 stacklevel=4,
             )
@@ -241,8 +242,8 @@ class Function:
             worst = low if low < 0 else high
             at = f" in layer {bounds.path!r}" if bounds.path else ""
             raise ValueError(
-                f"argument {bounds.name!r} holds {worst}, but op {bounds.op!r}{at} needs integers from 0 to {bounds.size - 1} "
-                f"(there are {bounds.size} classes or rows)"
+                f"argument {bounds.name!r} holds {worst}, but op {bounds.op!r}{at} needs integers from 0 to "
+                f"{bounds.size - 1} (there are {bounds.size} classes or rows)"
             )
 
 

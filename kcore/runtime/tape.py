@@ -184,7 +184,7 @@ class GradientTape:
     def _record(self, op: Op, inputs: Sequence[Any], attrs: dict[str, Any], outputs: Sequence[EagerTensor]) -> None:
         if not any(id(x) in self._values for x in inputs if type(x) is EagerTensor):
             return
-        values = []
+        values: list[Value | None] = []
         for x in inputs:
             if x is None:
                 values.append(None)

@@ -1,4 +1,4 @@
-"""Tensors: what ops take and return, in three kinds: with a value (eager), in a graph (traced), with a shape only (symbolic)."""
+"""Tensors in three kinds: with a value (eager), in a graph (traced), with a shape only (symbolic)."""
 
 from __future__ import annotations
 

@@ -79,8 +79,8 @@ class Trace:
                 return x.value
             if not self._inside(x.trace):
                 raise TracingError(
-                    f"a tensor of the traced function {x.trace.graph.name!r} is used in {self.graph.name!r} after its trace "
-                    "ended; return it from the function instead of keeping it"
+                    f"a tensor of the traced function {x.trace.graph.name!r} is used in {self.graph.name!r} after its "
+                    "trace ended; return it from the function instead of keeping it"
                 )
             return self._capture(x, x.value)
         if isinstance(x, Variable):
@@ -127,8 +127,8 @@ class Trace:
         """Let the variable have this value from here on; the step commits the last one."""
         if self.body:
             raise TracingError(
-                f"variable {variable.path!r} is assigned inside the body of {self.graph.name!r}; pass it as part of the "
-                "loop's state and assign the result after the loop"
+                f"variable {variable.path!r} is assigned inside the body of {self.graph.name!r}; pass it as part of "
+                "the loop's state and assign the result after the loop"
             )
         lifted = self.lift(value)
         self.values[variable] = self.assigned[variable] = lifted
@@ -155,9 +155,8 @@ class Trace:
             specs = op.infer(*[None if v is None else Spec(v.shape, v.dtype) for v in values], **attrs)
         except (ValueError, TypeError) as error:
             path = current_path()
-            if path and not getattr(error, "_kcore_noted", False):
+            if path and not getattr(error, "__notes__", None):
                 error.add_note(f"in op {op.name!r} of layer {path!r}")
-                error._kcore_noted = True  # type: ignore[attr-defined]
             raise
         node = Node(op, values, attrs, specs, current_path(), _user_line())
         outputs = self.graph.add(node)

@@ -10,6 +10,7 @@ import numpy as np
 
 from kcore import config
 from kcore.backend import selection
+from kcore.backend.compile import Moves
 from kcore.dtypes import numpy_dtype, standardize_dtype
 from kcore.runtime.scope import current_path, in_shaping
 from kcore.runtime.tensor import EagerTensor, Operators, TracedTensor
@@ -101,6 +102,7 @@ class Variable(Operators):
             array = backend.empty(self.shape, self.dtype, device)
             backend.upload(array, values)
             self._array, self._backend, self._device = array, backend, device
+            Moves.count += 1
         return self._array
 
     @property
@@ -205,7 +207,8 @@ class Variable(Operators):
         return self
 
     def __repr__(self) -> str:
-        return f"<Variable path={self.path} shape={self.shape} dtype={self.dtype} value={np.array2string(self.numpy(), threshold=6)}>"
+        value = np.array2string(self.numpy(), threshold=6)
+        return f"<Variable path={self.path} shape={self.shape} dtype={self.dtype} value={value}>"
 
 
 def _value_dtype(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+
 import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
@@ -72,7 +73,7 @@ def _bind(site: Site) -> Thunk:
 
 
 _SUM = term("add", _PRODUCT, "bias")
-_ATTRS = {"matmul": ("matmul", {"transpose_a": False, "transpose_b": False}), "add": ("add", {})}
+_ATTRS: dict[str, Any] = {"matmul": ("matmul", {"transpose_a": False, "transpose_b": False}), "add": ("add", {})}
 
 _BIAS = Pattern("dense_bias", _SUM, accepts=_fits, samples=[sample(a, b, b[1:], **_ATTRS) for a, b in _SHAPES])
 _ACTIVATED = Pattern(

@@ -19,7 +19,8 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "tan": np.tan, "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan, "sinh": np.sinh, "cosh": np.cosh,
     "tanh": np.tanh, "square": np.square, "reciprocal": np.reciprocal, "equal": np.equal, "not_equal": np.not_equal,
     "less": np.less, "less_equal": np.less_equal, "greater": np.greater, "greater_equal": np.greater_equal,
-    "logical_and": np.logical_and, "logical_or": np.logical_or, "logical_xor": np.logical_xor, "logical_not": np.logical_not,
+    "logical_and": np.logical_and, "logical_or": np.logical_or, "logical_xor": np.logical_xor,
+    "logical_not": np.logical_not,
     "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
 }  # fmt: skip
 
@@ -95,7 +96,7 @@ def where(site: Site) -> Thunk:
     return run
 
 
-# -- composites worth a kernel of their own ------------------------------------------------------------------------------
+# -- composites worth a kernel of their own ------------------------------------------------------------------------
 
 
 @kernel("relu", backend="numpy")
