@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+#: Where kcore itself lies: a frame from another file is the user's, whatever their project is called.
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 _path: ContextVar[str] = ContextVar("kcore_path", default="")
 

@@ -12,6 +12,7 @@ import numpy as np
 from kcore.errors import TracingError
 from kcore.graph.core import Value
 from kcore.graph.op import OPS, Spec
+from kcore.runtime.scope import PACKAGE
 
 if TYPE_CHECKING:
     from kcore.runtime.trace import Trace
@@ -158,7 +159,7 @@ class EagerTensor(Tensor):
 def user_frame() -> traceback.FrameSummary | None:
     """The innermost line of the user's own code on the stack."""
     for frame in reversed(traceback.extract_stack()):
-        if "/kcore/" not in frame.filename.replace("\\", "/"):
+        if not frame.filename.startswith(PACKAGE):
             return frame
     return None
 
@@ -269,7 +270,7 @@ class KerasTensor(Tensor):
     def __float__(self) -> float:
         raise TypeError(f"{self!r} has no value: it cannot become a number")
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape} dtype={self.dtype} name={self.name}>"

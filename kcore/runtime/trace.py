@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,11 @@ from kcore.errors import TracingError
 from kcore.graph.core import Graph, Node, Value
 from kcore.graph.op import OPS, Op, Spec
 from kcore.runtime.promote import promoted, to_array
-from kcore.runtime.scope import at_path, current_path
+from kcore.runtime.scope import PACKAGE, at_path, current_path
 from kcore.runtime.tensor import EagerTensor, KerasTensor, TracedTensor
 from kcore.runtime.variable import Variable
 
 _current: ContextVar[Trace | None] = ContextVar("kcore_trace", default=None)
-
-_PACKAGE = str(Path(__file__).resolve().parent.parent) + "/"
 
 
 def current_trace() -> Trace | None:
@@ -38,7 +35,7 @@ def in_trace() -> bool:
 def _user_line() -> tuple[str, int] | None:
     frame = sys._getframe(2)
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        if not frame.f_code.co_filename.startswith(PACKAGE):
             return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back  # type: ignore[assignment]
     return None
