@@ -117,8 +117,11 @@ def _ordered(units: list[_Unit], unit_of: dict[Value, _Unit]) -> list[_Unit]:
     return order
 
 
-def fuse_elementwise(graph: Graph, fusible: Callable[[Node], bool], minimum: int = 2) -> None:
-    """Replace, in place, each group of at least `minimum` elementwise nodes by one fused node."""
+def fuse_elementwise(graph: Graph, fusible: Callable[[Node], bool], minimum: int = 2, alone: int = 1 << 17) -> None:
+    """Replace, in place, each group of at least `minimum` elementwise nodes by one fused node.
+
+    A single node of `alone` elements or more becomes one, too, so that it is cut into chunks and split like a chain.
+    """
     groups = mark_groups(graph, fusible)
     readers: dict[Value, set[int]] = {}
     for i, group in enumerate(groups):
@@ -130,10 +133,10 @@ def fuse_elementwise(graph: Graph, fusible: Callable[[Node], bool], minimum: int
     renamed: dict[Value, Value] = {}
     nodes: list[Node] = []
     for i, group in enumerate(groups):
-        if len(group) < minimum:
+        if len(group) < minimum and not (fusible(group[0]) and group[0].outputs[0].size >= alone):
             nodes += group
             continue
-        fused, outs = _make_group(group, lambda v, i=i: bool(readers.get(v, set()) - {i}))
+        fused, outs = _make_group(group, {v for n in group for v in n.outputs if readers.get(v, set()) - {i}})
         renamed.update(zip(outs, fused.outputs, strict=True))
         nodes.append(fused)
     _rename(graph, nodes, renamed)
@@ -148,7 +151,7 @@ def _rename(graph: Graph, nodes: list[Node], renamed: dict[Value, Value]) -> Non
     graph.updates = {k: renamed.get(v, v) for k, v in graph.updates.items()}
 
 
-def _make_group(group: list[Node], escapes: Callable[[Value], bool]) -> tuple[Node, list[Value]]:
+def _make_group(group: list[Node], escaping: set[Value]) -> tuple[Node, list[Value]]:
     """A fused node for the group, and the group's values its outputs stand for."""
     body = Graph("+".join(dict.fromkeys(n.op.name for n in group)))
     inner: dict[Value, Value] = {}
@@ -173,7 +176,7 @@ def _make_group(group: list[Node], escapes: Callable[[Value], bool]) -> tuple[No
         )
         body.add(copy)
         inner.update(zip(node.outputs, copy.outputs, strict=True))
-    outs = [v for node in group for v in node.outputs if escapes(v)]
+    outs = [v for node in group for v in node.outputs if v in escaping]
     body.outputs = [inner[v] for v in outs]
     last = group[-1]
     attrs = {"body": body, "segments": 1, "shared": 0}
@@ -227,14 +230,14 @@ def _signature(node: Node) -> Any:
             return None
         parts.append((value.dtype, value.shape == shape))
     for inner in body.nodes:
-        operands = []
-        for value in inner.inputs:
-            if value is None:
+        operands: list[Any] = []
+        for operand in inner.inputs:
+            if operand is None:
                 operands.append(None)
-            elif value.constant is not None:
-                operands.append((value.dtype, value.constant.tobytes()))
+            elif operand.constant is not None:
+                operands.append((operand.dtype, operand.constant.tobytes()))
             else:
-                operands.append(number[value])
+                operands.append(number[operand])
         parts.append(
             (inner.op.name, tuple(operands), tuple(inner.attrs.items()), tuple(v.dtype for v in inner.outputs))
         )

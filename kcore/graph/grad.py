@@ -83,7 +83,8 @@ def _input_grads(
         )
     for value, need, grad in zip(node.inputs, needs, result, strict=True):
         if need and grad is not None:
-            yield value, _fit(grad, value)  # type: ignore[misc]
+            assert value is not None
+            yield value, _fit(grad, value)
 
 
 def _fit(grad: Any, value: Value) -> Any:

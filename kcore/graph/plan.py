@@ -172,7 +172,7 @@ def _place_in_variables(plan: Plan, launched: list[Node], kernels: dict[Node, An
         if value is leaf:
             continue
         direct = at is not None and at >= plan.commit_from and value not in taken and value not in plan.views
-        if direct and leaf is not None:
+        if at is not None and direct and leaf is not None:
             final_read = last.get(leaf, -1)
             direct = final_read < at or (final_read == at and _may_share(launched[at], kernels, value, leaf, plan))
         if direct:
@@ -297,7 +297,7 @@ def _reusable(
 def _whole(plan: Plan, value: Value | None) -> bool:
     """Whether a value is its root read straight through (itself, or reshapes of it)."""
     while value in plan.views:
-        value, node = plan.views[value]  # type: ignore[index]
+        value, node = plan.views[value]
         if not node.op.aliases:
             return False
     return True

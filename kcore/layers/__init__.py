@@ -52,6 +52,7 @@ from kcore.layers.recurrent.rnn import RNN
 from kcore.layers.recurrent.stacked_cells import StackedRNNCells
 from kcore.layers.regularization.dropout import Dropout
 from kcore.layers.reshaping.flatten import Flatten
+from kcore.layers.reshaping.reshape import Reshape
 from kcore.registry import deserialize as _deserialize
 from kcore.registry import serialize as _serialize
 
@@ -98,6 +99,7 @@ __all__ = [
     "MultiHeadAttention",
     "Multiply",
     "ReLU",
+    "Reshape",
     "Softmax",
     "StackedRNNCells",
     "Subtract",

@@ -6,6 +6,7 @@ from kcore.ops.attention import *  # noqa: F403
 from kcore.ops.contraction import *  # noqa: F403
 from kcore.ops.control import *  # noqa: F403
 from kcore.ops.convolution import *  # noqa: F403
+from kcore.ops.creation import *  # noqa: F403
 from kcore.ops.elementwise import *  # noqa: F403
 from kcore.ops.indexing import *  # noqa: F403
 from kcore.ops.losses import *  # noqa: F403

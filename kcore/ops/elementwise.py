@@ -82,7 +82,7 @@ def binary(
     )
     op.__module__ = __name__
     if grad is not None:
-        op.gradient(lambda ctx, g: grad(*ctx.inputs, ctx.outputs[0], g))
+        op.gradient(lambda ctx, g: grad(ctx.inputs[0], ctx.inputs[1], ctx.outputs[0], g))
     return OPS.add(op)
 
 
@@ -102,7 +102,9 @@ power: Op = binary(
 )  # fmt: skip
 maximum: Op = binary("maximum", np.maximum, lambda a, b, y, g: _shared(a >= b, b >= a, g), "max({0}, {1})")
 minimum: Op = binary("minimum", np.minimum, lambda a, b, y, g: _shared(a <= b, b <= a, g), "min({0}, {1})")
-mod: Op = binary("mod", np.mod, lambda a, b, y, g: (g, -g * floor(a / b)), "pymod({0}, {1})", a=(0.6, 0.9), b=(1.1, 2.0))
+mod: Op = binary(
+    "mod", np.mod, lambda a, b, y, g: (g, -g * floor(a / b)), "pymod({0}, {1})", a=(0.6, 0.9), b=(1.1, 2.0)
+)
 floor_divide: Op = binary("floor_divide", np.floor_divide, None, "pyfloordiv({0}, {1})", a=(0.6, 5.9), b=(1.1, 2.0))
 arctan2: Op = binary(
     "arctan2", np.arctan2,

@@ -8,13 +8,14 @@ from typing import Any
 
 from kcore import config
 from kcore.graph.op import In, Spec, composite, sample
+from kcore.ops.creation import ones, zeros
 from kcore.ops.elementwise import abs as absolute
 from kcore.ops.elementwise import add, cast, divide, maximum, minimum, multiply, power, rsqrt, square, subtract
 from kcore.ops.reduction import max as largest
 from kcore.ops.reduction import mean as average
 from kcore.ops.reduction import sum as total
 from kcore.ops.reduction import var
-from kcore.ops.shape import broadcast_to, expand_dims, ones, reshape, transpose, zeros
+from kcore.ops.shape import broadcast_to, expand_dims, reshape, transpose
 from kcore.ops.shapes import canonical_axes
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Ops that move or make elements without computing: reshape, transpose, slice, pad, concatenate, fill, ranges."""
+"""Ops that move elements without computing: reshape, transpose, slice, indexing, concatenate, pad."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kcore import config
-from kcore.dtypes import numpy_dtype, result_type, standardize_dtype
-from kcore.graph.op import OPS, Op, Spec, composite, primitive, sample
-from kcore.ops.elementwise import cast, where
+from kcore.graph.op import OPS, Op, Spec, primitive, sample
+from kcore.ops.elementwise import where
 from kcore.ops.shapes import canonical_axes, canonical_axis, same, size_of
 from kcore.runtime.tensor import method
 
@@ -271,66 +269,106 @@ def flip(x: Any, axis: Any = None) -> Any:
     return _flip(x, axes=canonical_axes(axis, len(x.shape)))
 
 
-@method("__getitem__")
-def getitem(x: Any, key: Any) -> Any:
-    """Indexing with integers, slices, None, an Ellipsis, and one integer tensor or list, as in NumPy."""
-    x = _tensor(x)
+class _Index:
+    """One indexing expression taken apart: a strided slice, axes to flip, the resulting shape, and gathers."""
+
+    def __init__(self) -> None:
+        self.start: list[int] = []
+        self.stop: list[int | None] = []
+        self.step: list[int] = []
+        self.flips: list[int] = []
+        self.shape: list[int | None] = []
+        self.gathers: list[tuple[int, Any]] = []
+
+    def take(self, start: int, stop: int | None, step: int = 1) -> None:
+        self.start.append(start)
+        self.stop.append(stop)
+        self.step.append(step)
+
+    def slice(self, k: builtins.slice, d: int | None) -> None:
+        """A slice of a dimension of size d."""
+        if d is None:
+            if (k.start or 0) < 0 or (k.stop is not None and k.stop >= 0) or (k.step or 1) != 1:
+                a, b, s = k.indices(1 << 30)
+                self.take(a, b, s)
+                self.shape.append(len(range(a, b, s)))
+            else:
+                self.take(k.start or 0, None)
+                self.shape.append(None)
+            return
+        a, b, s = k.indices(d)
+        n = len(range(a, b, s))
+        if s < 0:
+            self.flips.append(len(self.start))
+            a, b, s = (a + (n - 1) * s, a + 1, -s) if n else (0, 0, 1)
+        self.take(a, b if n else a, s)
+        self.shape.append(n)
+
+    def gather(self, k: Any, d: int | None) -> None:
+        """The elements a list or tensor of indices names."""
+        self.take(0, d)
+        self.gathers.append((len(self.shape), k))
+        self.shape.append(d)
+
+    def one(self, k: Any, d: int | None, shape: tuple) -> None:
+        """A single element: the dimension goes."""
+        i = index(k)
+        if d is not None and not -d <= i < d:
+            raise IndexError(f"index {i} is out of range for axis {len(self.start)} of a tensor of shape {shape}")
+        i = i + d if i < 0 and d is not None else i
+        self.take(i, i + 1)
+
+
+def _whole_keys(key: Any, ndim: int, shape: tuple) -> list[Any]:
+    """One key per dimension (and None for new ones): an Ellipsis and missing keys become full slices."""
     keys = list(key) if isinstance(key, tuple) else [key]
     used = builtins.sum(k is not None and not isinstance(k, EllipsisType) for k in keys)
-    ndim = len(x.shape)
     if used > ndim:
-        raise IndexError(f"{used} indices for a tensor of shape {tuple(x.shape)}")
+        raise IndexError(f"{used} indices for a tensor of shape {shape}")
     fill = [builtins.slice(None)] * (ndim - used)
-    where_ = next((i for i, k in enumerate(keys) if isinstance(k, EllipsisType)), None)
-    keys = keys + fill if where_ is None else keys[:where_] + fill + keys[where_ + 1 :]
-    start, stop, step, flips, result, gathers = [], [], [], [], [], []
-    axis = 0
-    for k in keys:
+    dots = next((i for i, k in enumerate(keys) if isinstance(k, EllipsisType)), None)
+    return keys + fill if dots is None else keys[:dots] + fill + keys[dots + 1 :]
+
+
+def _names_many(k: Any) -> bool:
+    """Whether a key is a list or tensor of indices; a traced scalar counts, having no value yet."""
+    return isinstance(k, list) or getattr(k, "shape", ()) != () or hasattr(k, "trace")
+
+
+@method("__getitem__")
+def getitem(x: Any, key: Any) -> Any:
+    """Indexing with integers, slices, None, an Ellipsis, and integer tensors or lists, as in NumPy.
+
+    Raises:
+        IndexError: there are more indices than dimensions, or one is out of range.
+        TypeError: an index is a boolean tensor, whose result has no static shape.
+    """
+    x = _tensor(x)
+    shape = tuple(x.shape)
+    found = _Index()
+    for k in _whole_keys(key, len(shape), shape):
+        d = shape[len(found.start)] if k is not None else None
         if k is None:
-            result.append(1)
-            continue
-        d = x.shape[axis]
-        if isinstance(k, builtins.slice):
-            if d is None and (k.start or 0) >= 0 and (k.stop is None or k.stop < 0) and (k.step or 1) == 1:
-                start.append(k.start or 0), stop.append(None), step.append(1)
-                result.append(None)
-            else:
-                a, b, s = k.indices(d if d is not None else 1 << 30)
-                n = len(range(a, b, s))
-                if s < 0:
-                    flips.append(axis)
-                    a, b, s = (a + (n - 1) * s, a + 1, -s) if n else (0, 0, 1)
-                start.append(a), stop.append(b if n else a), step.append(s)
-                result.append(n)
-        elif hasattr(k, "shape") and getattr(k, "shape", ()) != () or isinstance(k, list):
-            start.append(0), stop.append(d), step.append(1)
-            gathers.append((len(result), k))
-            result.append(d)
-        elif hasattr(k, "dtype") and not isinstance(k, np.generic | np.ndarray) and hasattr(k, "trace"):
-            start.append(0), stop.append(d), step.append(1)
-            gathers.append((len(result), k))
-            result.append(d)
+            found.shape.append(1)
+        elif isinstance(k, builtins.slice):
+            found.slice(k, d)
+        elif _names_many(k):
+            found.gather(k, d)
         else:
-            i = index(k)
-            if d is not None and not -d <= i < d:
-                raise IndexError(f"index {i} is out of range for axis {axis} of a tensor of shape {tuple(x.shape)}")
-            i = i + d if i < 0 and d is not None else i
-            start.append(i), stop.append(i + 1), step.append(1)
-        axis += 1
-    full = all(
-        a == 0 and (b is None or b == d) and s == 1 for a, b, s, d in zip(start, stop, step, x.shape, strict=True)
-    )
-    y = x if full else _slice(x, start=tuple(start), stop=tuple(stop), step=tuple(step))
-    if flips:
-        y = _flip(y, axes=tuple(flips))
-    if tuple(y.shape) != tuple(result):
-        y = _reshape(y, shape=tuple(result))
-    for place, indices in reversed(gathers):
-        indices = _tensor(indices) if not isinstance(indices, list) else OPS["identity"](indices)
+            found.one(k, d, shape)
+    bounds = zip(found.start, found.stop, found.step, shape, strict=True)
+    y = x
+    if not all(a == 0 and (b is None or b == d) and s == 1 for a, b, s, d in bounds):
+        y = _slice(x, start=tuple(found.start), stop=tuple(found.stop), step=tuple(found.step))
+    if found.flips:
+        y = _flip(y, axes=tuple(found.flips))
+    if tuple(y.shape) != tuple(found.shape):
+        y = _reshape(y, shape=tuple(found.shape))
+    for place, indices in reversed(found.gathers):
+        indices = OPS["identity"](indices) if isinstance(indices, list) else _tensor(indices)
         if indices.dtype == "bool":
             raise TypeError("indexing with a boolean tensor has no static shape; use ops.where")
-        size = y.shape[place]
-        y = OPS["gather"](y, where(indices < 0, indices + size, indices), axis=place)
+        y = OPS["gather"](y, where(indices < 0, indices + y.shape[place], indices), axis=place)
     return y
 
 
@@ -492,37 +530,6 @@ def tile(x: Any, repeats: Any) -> Any:
     return reshape(wide, [None if d is None else r * d for r, d in zip(reps, shape, strict=True)])
 
 
-# -- making ----------------------------------------------------------------------------------------------------------
-
-
-@primitive(
-    "shape",
-    "full",
-    infer=lambda *, shape, value, dtype: Spec(shape, dtype),
-    samples=[sample(shape=(3, 4), value=1.5, dtype="float32"), sample(shape=(), value=2, dtype="int32")],
-)
-def _full(*, shape, value, dtype):
-    """A tensor of one value."""
-    return np.full(shape, value, numpy_dtype(dtype))
-
-
-@primitive("shape", infer=lambda *, value: Spec(value.array.shape, value.dtype))
-def constant(*, value):
-    """A tensor known when the graph was made; `value` holds `.array` and `.dtype`."""
-    return value.array
-
-
-@primitive(
-    "shape",
-    infer=lambda *, shape, axis, dtype: Spec(shape, dtype),
-    samples=[sample(shape=(5,), axis=0, dtype="int32"), sample(shape=(3, 4), axis=1, dtype="float32")],
-)
-def iota(*, shape, axis, dtype):
-    """Each element's index along an axis."""
-    steps = np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))])
-    return np.broadcast_to(steps, shape).astype(numpy_dtype(dtype))
-
-
 copy = OPS.add(
     Op(
         "copy",
@@ -535,110 +542,6 @@ copy = OPS.add(
     )
 )
 copy.gradient(lambda ctx, g: g)
-
-
-@composite(
-    "shape",
-    infer=lambda x, dtype=None: Spec(x.shape, dtype or x.dtype),
-    samples=[sample((3, 4), grad=False)],
-    differentiable=False,
-)
-def zeros_like(x, dtype=None):
-    """Zeros of the shape and dtype of a tensor."""
-    return _full(shape=tuple(x.shape), value=0, dtype=dtype or x.dtype)
-
-
-@composite(
-    "shape",
-    infer=lambda x, dtype=None: Spec(x.shape, dtype or x.dtype),
-    samples=[sample((3, 4), grad=False)],
-    differentiable=False,
-)
-def ones_like(x, dtype=None):
-    """Ones of the shape and dtype of a tensor."""
-    return _full(shape=tuple(x.shape), value=1, dtype=dtype or x.dtype)
-
-
-def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """A tensor of one value, of the shape and dtype of another."""
-    return zeros_like(x, dtype=None if dtype is None else standardize_dtype(dtype)) + cast(
-        fill_value, dtype or _tensor(x).dtype
-    )
-
-
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """A tensor of one value.
-
-    Args:
-        shape: ints.
-        fill_value: number, or tensor that broadcasts to the shape.
-        dtype: floatx if not given.
-    """
-    name = standardize_dtype(dtype) if dtype is not None else config.floatx()
-    if isinstance(fill_value, int | float | bool):
-        return _full(shape=_ints(shape), value=fill_value, dtype=name)
-    return broadcast_to(cast(fill_value, name), _ints(shape))
-
-
-def zeros(shape: Any, dtype: Any = None) -> Any:
-    """A tensor of zeros."""
-    return full(shape, 0, dtype)
-
-
-def ones(shape: Any, dtype: Any = None) -> Any:
-    """A tensor of ones."""
-    return full(shape, 1, dtype)
-
-
-def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Any:
-    """Numbers from `start` to before `stop`, `step` apart; int32 or floatx unless `dtype` says otherwise."""
-    if stop is None:
-        start, stop = 0, start
-    step = 1 if step is None else step
-    name = standardize_dtype(dtype) if dtype is not None else result_type(*{type(v) for v in (start, stop, step)})
-    n = builtins.max(0, math.ceil((stop - start) / step))
-    if isinstance(start, int) and isinstance(step, int) and "int" in name:
-        y = iota(shape=(n,), axis=0, dtype=name)
-        y = y if step == 1 else y * step
-        return y if start == 0 else y + start
-    return OPS["identity"](np.arange(start, stop, step).astype(numpy_dtype(name)))
-
-
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Ones on the k-th diagonal of an N x M matrix, zeros elsewhere."""
-    m = N if M is None else M
-    rows, columns = iota(shape=(N, m), axis=0, dtype="int32"), iota(shape=(N, m), axis=1, dtype="int32")
-    return cast(columns - rows == k, dtype or config.floatx())
-
-
-def _triangle(x: Any, keep: Any, k: int) -> Any:
-    x = _tensor(x)
-    n, m = x.shape[-2:]
-    rows, columns = iota(shape=(n, m), axis=0, dtype="int32"), iota(shape=(n, m), axis=1, dtype="int32")
-    return where(keep(columns - rows, k), x, cast(0, x.dtype))
-
-
-def tril(x: Any, k: int = 0) -> Any:
-    """The last two dimensions with zeros above the k-th diagonal."""
-    return _triangle(x, lambda d, k: d <= k, k)
-
-
-def triu(x: Any, k: int = 0) -> Any:
-    """The last two dimensions with zeros below the k-th diagonal."""
-    return _triangle(x, lambda d, k: d >= k, k)
-
-
-def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
-    """One at each index along a new axis of `num_classes`, zeros elsewhere; zeros for an index out of range."""
-    if sparse:
-        raise ValueError("one_hot: sparse tensors are not supported, sparse must be False")
-    x = _tensor(x)
-    axis = canonical_axis(axis, len(x.shape) + 1)
-    wide = expand_dims(x, axis)
-    shape = tuple(num_classes if i == axis else 1 for i in range(len(wide.shape)))
-    return cast(
-        wide == iota(shape=shape, axis=axis, dtype=x.dtype if "int" in x.dtype else "int32"), dtype or config.floatx()
-    )
 
 
 def shape(x: Any) -> tuple:
@@ -657,7 +560,6 @@ def size(x: Any) -> int | None:
 
 
 __all__ = [
-    "arange", "broadcast_to", "concatenate", "copy", "expand_dims", "eye", "flip", "full", "full_like", "getitem",
-    "moveaxis", "ndim", "one_hot", "ones", "ones_like", "pad", "repeat", "reshape", "shape", "size", "slice", "split",
-    "squeeze", "stack", "swapaxes", "tile", "transpose", "tril", "triu", "unstack", "zeros", "zeros_like",
+    "broadcast_to", "concatenate", "copy", "expand_dims", "flip", "getitem", "moveaxis", "ndim", "pad", "repeat",
+    "reshape", "shape", "size", "slice", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "unstack",
 ]  # fmt: skip

@@ -243,7 +243,8 @@ def _scalar(x: Any, dtype: str, backend: Any, device: Any) -> Any:
         array = backend.empty((), dtype, device)
         backend.upload(array, np.array(x, dtype=numpy_dtype(dtype)))
         return array
-    return _typed_scalar(type(x), x, dtype, backend, device)
+    kind: Any = type(x)
+    return _typed_scalar(kind, x, dtype, backend, device)
 
 
 def moved(x: EagerTensor, backend: Any, device: Any) -> EagerTensor:
@@ -292,6 +293,6 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
     return from_host(array, actual)
 
 
-Op.evaluator = staticmethod(evaluate)  # type: ignore[assignment]
-Op.shaper = staticmethod(shaper)  # type: ignore[assignment]
-Op.decomposer = staticmethod(decompose)  # type: ignore[assignment]
+Op.evaluator = staticmethod(evaluate)
+Op.shaper = staticmethod(shaper)
+Op.decomposer = staticmethod(decompose)

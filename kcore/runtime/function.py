@@ -18,7 +18,7 @@ from kcore.backend.batch import Rows
 from kcore.graph.core import Graph, Placeholder, Value
 from kcore.runtime.apply import convert_to_tensor
 from kcore.runtime.promote import to_array
-from kcore.runtime.tensor import EagerTensor, Tensor, TracedTensor
+from kcore.runtime.tensor import EagerTensor, TracedTensor
 from kcore.runtime.trace import Trace, current_trace
 from kcore.runtime.variable import Variable
 
@@ -120,7 +120,7 @@ class Function:
 
     def __init__(self, fn: Callable[..., Any], name: str | None = None):
         self.fn = fn
-        self.name = name or getattr(fn, "__name__", "function")
+        self.name: str = name or getattr(fn, "__name__", None) or "function"
         self.traces = 0
         self._cache: OrderedDict[Any, Concrete] = OrderedDict()
         self._shapes: dict[str, set[tuple]] = {}
@@ -232,7 +232,7 @@ class Function:
             self._check_array(bounds, x.array)
             self._checked[key] = weakref.ref(x.array)
         else:
-            self._check_array(bounds, x.numpy() if isinstance(x, Tensor) else np.asarray(x))
+            self._check_array(bounds, x.numpy() if isinstance(x, EagerTensor) else np.asarray(x))
 
     def _check_array(self, bounds: Bounds, array: np.ndarray) -> None:
         if not array.size:

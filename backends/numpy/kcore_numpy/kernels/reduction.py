@@ -69,7 +69,7 @@ _arg("argmin", np.argmin)
 
 @kernel("cumsum", backend="numpy")
 def cumsum(site: Site) -> Thunk:
-    return partial(np.cumsum, site.inputs[0], axis=site.attrs["axis"], out=site.outputs[0])
+    return partial(np.add.accumulate, site.inputs[0], axis=site.attrs["axis"], out=site.outputs[0])
 
 
 @kernel("cumprod_exclusive", backend="numpy")
