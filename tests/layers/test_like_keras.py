@@ -194,6 +194,20 @@ def test_flatten():
     same("Flatten", array((2, 3, 4, 5)), data_format="channels_first")
 
 
+@pytest.mark.parametrize("target", [(4, 3), (12,), (-1, 2), (2, -1, 2), (1, 3, 4, 1)])
+def test_reshape(target):
+    same("Reshape", array((2, 3, 4)), target)
+
+
+def test_reshape_of_unknown_sizes():
+    assert layers.Reshape((-1, 2))(layers.Input((None, 4))).shape == (None, None, 2)
+    assert layers.Reshape((6,))(layers.Input((None, 3))).shape == (None, 6)
+    with pytest.raises(ValueError, match=r"layer 'turn': cannot reshape samples of shape \(3, 4\) .* into \(5, -1\)"):
+        layers.Reshape((5, -1), name="turn")(array((2, 3, 4)))
+    with pytest.raises(ValueError, match=r"target_shape=\(-1, -1\): expected a tuple of sizes"):
+        layers.Reshape((-1, -1))
+
+
 def test_masking():
     x = array((2, 3, 2))
     x[0, 1] = 0
