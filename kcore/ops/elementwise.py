@@ -317,6 +317,43 @@ def divide_no_nan(x1: Any, x2: Any) -> Any:
     return where(zero, 0, x1 / where(zero, 1, x2))
 
 
+@composite(
+    "elementwise",
+    infer=elementwise,
+    promote="float",
+    samples=[sample(s, t) for s, t in [((3, 4), (3, 4)), ((2, 1, 5), (3, 1)), ((17,), ()), ((0, 3), (3,))]]
+    + [sample(In((5,), -200.0, 200.0), In((5,), -200.0, 200.0), grad=False)],
+)
+def logaddexp(x1: Any, x2: Any) -> Any:
+    """log(exp(x1) + exp(x2)), without overflow: the sum of two probabilities given by their logarithms.
+
+    Args:
+        x1, x2: tensors that broadcast; minus infinity is the logarithm of 0.
+
+    Returns:
+        The broadcast shape; integers are computed as floats.
+
+    Example:
+        >>> logaddexp([0.0, 1000.0], [0.0, 1000.0]).numpy().round(4).tolist()
+        [0.6931, 1000.6931]
+
+    Source: `keras.ops.logaddexp`.
+    """
+    return maximum(x1, x2) + log1p(exp(-abs(_distance(x1, x2))))
+
+
+def _distance(x1: Any, x2: Any) -> Any:
+    """x1 - x2, and 0 where both are the same infinity."""
+    return where(equal(x1, x2), 0.0, x1 - x2)
+
+
+@logaddexp.gradient
+def _(ctx: Any, g: Any) -> tuple[Any, Any]:
+    """Each input counts by its share of the sum."""
+    distance = _distance(*ctx.inputs)
+    return g * sigmoid(distance), g * sigmoid(-distance)
+
+
 @elementwise_composite(promote="common", low=0.5, high=5.5)
 def relu6(x: Any) -> Any:
     """min(max(x, 0), 6)."""
@@ -467,11 +504,11 @@ swish = silu
 hard_swish = hard_silu
 
 __all__ = [
-    "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cast", "ceil", "clip", "cos", "cosh", "divide",
-    "divide_no_nan", "elu", "equal", "erf", "exp", "expm1", "floor", "floor_divide", "gelu", "greater", "greater_equal",
-    "hard_sigmoid", "hard_silu", "hard_swish", "isfinite", "isinf", "isnan", "leaky_relu", "less", "less_equal", "log",
-    "log1p", "log_sigmoid", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod",
-    "multiply", "negative", "not_equal", "power", "reciprocal", "relu", "relu6", "round", "rsqrt", "selu", "sigmoid",
-    "sign", "silu", "sin", "sinh", "softplus", "softsign", "sqrt", "square", "stop_gradient", "subtract", "swish",
-    "tan", "tanh", "true_divide", "where",
+    "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cast", "ceil", "clip", "cos", "cosh",
+    "divide", "divide_no_nan", "elu", "equal", "erf", "exp", "expm1", "floor", "floor_divide", "gelu", "greater",
+    "greater_equal", "hard_sigmoid", "hard_silu", "hard_swish", "isfinite", "isinf", "isnan", "leaky_relu", "less",
+    "less_equal", "log", "log1p", "log_sigmoid", "logaddexp", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "maximum", "minimum", "mod", "multiply", "negative", "not_equal", "power", "reciprocal", "relu",
+    "relu6", "round", "rsqrt", "selu", "sigmoid", "sign", "silu", "sin", "sinh", "softplus", "softsign", "sqrt",
+    "square", "stop_gradient", "subtract", "swish", "tan", "tanh", "true_divide", "where",
 ]  # fmt: skip
