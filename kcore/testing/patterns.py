@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from kcore.backend.kernel import Kernel
+from kcore.backend.kernel import Kernel, kernels_of
 from kcore.graph.core import Graph
 from kcore.graph.match import Pattern, Term
 from kcore.graph.op import OPS, In, Sample
@@ -100,6 +101,25 @@ def check_pattern(kernel: Kernel, dtype: str) -> list[str]:
     """
     pattern = kernel.pattern
     assert pattern is not None
+    with _alone(kernel):
+        return _check(kernel, pattern, dtype)
+
+
+@contextmanager
+def _alone(kernel: Kernel) -> Iterator[None]:
+    """Without the backend's other pattern kernels, of which one may otherwise take the place of this one."""
+    table = kernels_of(kernel.backend)
+    others = [k for k in table.patterns() if k is not kernel]
+    for other in others:
+        table.remove(other)
+    try:
+        yield
+    finally:
+        for other in others:
+            table.add(other)
+
+
+def _check(kernel: Kernel, pattern: Pattern, dtype: str) -> list[str]:
     tried = []
     for index, twin in enumerate(twins(pattern)):
         case = Case(pattern.op, index, twin.sample, dtype)
@@ -113,7 +133,7 @@ def check_pattern(kernel: Kernel, dtype: str) -> list[str]:
             continue  # sizes that stand in attributes too cannot be changed
         tried.append(twin.name)
         complaints = []
-        used = kernel.pattern is not None and _uses(executable.plan.graph, pattern)
+        used = _uses(executable.plan.graph, pattern)
         if twin.matches is not None and used != twin.matches:
             complaints.append(
                 "the kernel is not used" if twin.matches else "the kernel is used, and an inner value lost"
