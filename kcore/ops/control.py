@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kcore.dtypes import numpy_dtype
+from kcore.errors import GradientError
 from kcore.graph.core import Graph
 from kcore.graph.op import Spec, primitive
 from kcore.ops.creation import zeros_like as zeros_like_op
@@ -153,7 +154,6 @@ def _(ctx: Any, *gs: Any) -> Any:
     "while",
     infer=lambda *inputs, test, body, carried, limit: _specs(body.outputs),
     inputs=("*inputs",),
-    differentiable=False,
 )
 def _while(*inputs, test, body, carried, limit):
     """Run `body` on the carry while `test` holds, at most `limit` times if that is not None."""
@@ -163,6 +163,28 @@ def _while(*inputs, test, body, carried, limit):
         carry = run_graph(body, [*carry, *shared])
         count += 1
     return tuple(carry)
+
+
+@_while.gradient
+def _(ctx: Any, *gs: Any) -> Any:
+    """That of a scan of as many steps as there may be, which keep the state once the test fails."""
+    test, body, carried, limit = (ctx.attrs[k] for k in ("test", "body", "carried", "limit"))
+    if limit is None:
+        raise GradientError(
+            "the gradient of a while_loop needs to know how many steps there are at most; "
+            "pass maximum_iterations to while_loop"
+        )
+
+    def bounded(*values: Any) -> tuple:
+        shared = values[carried:]
+
+        def step(state: tuple, _: Any) -> Any:
+            (holds,) = inline(test, [*state, *shared])
+            return cond(holds, lambda: tuple(inline(body, [*state, *shared])), lambda: state), ()
+
+        return scan(step, tuple(values[:carried]), length=limit)[0]
+
+    return vjp(bounded, ctx.inputs, gs)
 
 
 def _is_float(x: Any) -> bool:
@@ -376,11 +398,12 @@ def while_loop(
 ) -> Any:
     """Run ``loop_vars = body(*loop_vars)`` while ``cond(*loop_vars)`` holds.
 
-    A gradient needs `maximum_iterations`: the loop then becomes a scan of that many steps which keep the state once
-    the condition fails.
+    A gradient needs `maximum_iterations`: it is that of a scan of so many steps which keep the state once the
+    condition fails.
 
     Raises:
         ValueError: the loop variables change shape or dtype.
+        GradientError: a gradient was asked for and there is no `maximum_iterations`.
     """
     single = not isinstance(loop_vars, tuple | list)
     start = (loop_vars,) if single else tuple(loop_vars)
@@ -395,8 +418,6 @@ def while_loop(
             count += 1
         return state[0] if single else state
     structure, carry = _flat(start)
-    if maximum_iterations is not None and any(map(_is_float, carry)):
-        return _bounded_loop(cond, body, start, maximum_iterations, single)
 
     def step(*values: Any) -> Any:
         new = body(*rebuild(structure, iter(values)))
@@ -414,19 +435,6 @@ def while_loop(
     outs = _tuple(_while(*carry, *shared, test=test, body=graph, carried=len(carry), limit=maximum_iterations))
     result = rebuild(structure, iter(outs))
     return result[0] if single else result
-
-
-def _bounded_loop(test: Callable, body: Callable, start: tuple, limit: int, single: bool) -> Any:
-    def step(state: Any, _: Any) -> Any:
-        new = cond(test(*state), lambda: _as_tuple(body(*state)), lambda: _as_tuple(state))
-        return new, convert_to_tensor(0)
-
-    result, _ = scan(step, _tensors(start), convert_to_tensor(np.zeros(limit, "int32")))
-    return result[0] if single else result
-
-
-def _as_tuple(x: Any) -> tuple:
-    return tuple(x) if isinstance(x, tuple | list) else (x,)
 
 
 def fori_loop(lower: int, upper: int, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:

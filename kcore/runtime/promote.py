@@ -57,11 +57,11 @@ def to_array(x: Any, dtype: str | None = None) -> tuple[np.ndarray, str]:
         TypeError: it holds strings or other objects.
     """
     kind = type(x)
+    array = np.asarray(x)
+    if array.dtype.kind in "OUS":
+        raise TypeError(f"cannot make a tensor of {kind.__name__} {str(x)[:80]!r}: its elements are no numbers")
     if dtype is None:
         dtype = (
             config.floatx() if kind is float else "int32" if kind is int else "bool" if kind is bool else dtype_of(x)
         )
-    array = np.asarray(x)
-    if array.dtype.kind in "OUS":
-        raise TypeError(f"cannot make a tensor of {kind.__name__} {str(x)[:80]!r}: its elements are no numbers")
     return np.array(array, dtype=numpy_dtype(dtype), order="C"), dtype
