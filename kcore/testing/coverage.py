@@ -23,7 +23,7 @@ def summary(recorded: Sequence[str]) -> list[str]:
     Args:
         recorded: ``"check|op|cases"`` of each test that ran.
     """
-    ran: dict[str, dict[str, int]] = {check: {} for check in CHECKS}
+    ran: dict[str, dict[str, int]] = {check: {} for check in (*CHECKS, "pattern")}
     for entry in recorded:
         check, name, count = entry.split("|")
         ran[check][name] = int(count)
@@ -55,6 +55,12 @@ def summary(recorded: Sequence[str]) -> list[str]:
             f"  {title:44} {len(covered):4} ops, {sum(covered.values()):5} cases; {exempt} exempt, "
             f"{len(ops) - len(covered) - exempt} not run"
         )
+    patterns = selection.current().backend.kernels.patterns()
+    off = ": switched off" if options.primitives_only else ""
+    lines.append(
+        f"  {'patterns and their twins':44} {len(ran['pattern']):4} of {len(patterns)} pattern kernels, "
+        f"{sum(ran['pattern'].values())} programs{off}"
+    )
     lines.append("exempt:")
     for (what, reason), names in sorted(reasons.items()):
         lines.append(f"  from {what}: {reason}: {', '.join(names)}")

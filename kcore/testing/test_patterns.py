@@ -24,5 +24,7 @@ def test_pattern_has_samples(kernel: Kernel) -> None:
 
 @pytest.mark.skipif(options.primitives_only, reason="patterns are switched off")
 @every_pattern
-def test_pattern_and_its_twins(kernel: Kernel) -> None:
-    assert check_pattern(kernel, "float32"), f"pattern kernel {kernel}: no twin could be built"
+def test_pattern_and_its_twins(kernel: Kernel, request: pytest.FixtureRequest) -> None:
+    tried = check_pattern(kernel, "float32")
+    assert tried, f"pattern kernel {kernel}: no twin could be built"
+    request.node.user_properties.append(("kcore", f"pattern|{kernel}|{len(tried)}"))
