@@ -30,7 +30,9 @@ class Program:
     def __init__(self, seed: int, length: int = 12, variables: int = 2, elementwise: bool = False):
         self.seed, self.length, self.elementwise = seed, length, elementwise
         rng = np.random.default_rng(seed)
-        self.shape = (int(rng.integers(1, 6)), int(rng.integers(1, 9)))
+        rows = int(rng.integers(1, 6))
+        # square more often than not: there a value and its transpose fit each other, and one another's memory
+        self.shape = (rows, rows if rng.random() < 0.6 else int(rng.integers(1, 9)))
         self.inputs = [rng.uniform(-1, 1, self.shape) for _ in range(2)] + [rng.uniform(-1, 1, self.shape[1:])]
         self.values = [rng.uniform(-1, 1, self.shape) for _ in range(variables)]
 
@@ -52,7 +54,12 @@ class Program:
                 alive.append(self._operation(rng, alive))
             same = [t for t in alive if tuple(t.shape) == self.shape]
             for v in variables:
-                if rng.random() < 0.8:
+                kind = rng.random()
+                if kind < 0.3 and self.shape[0] == self.shape[1] and not self.elementwise:
+                    assign(v, OPS["subtract"](v, OPS["transpose"](v, axes=(1, 0))))
+                elif kind < 0.5:
+                    assign(v, OPS["multiply"](v, same[int(rng.integers(len(same)))]))
+                elif kind < 0.9:
                     assign(v, same[int(rng.integers(len(same)))])
             count = int(rng.integers(1, 4))
             outputs = [alive[-1], *[alive[int(rng.integers(len(alive)))] for _ in range(count)]]
@@ -61,14 +68,19 @@ class Program:
         return run
 
     def _operation(self, rng: np.random.Generator, alive: list[Any]) -> Any:
-        pick = lambda: alive[int(rng.integers(max(0, len(alive) - 6), len(alive)))]  # noqa: E731
+        recent = rng.random() < 0.7
+        x = alive[int(rng.integers(max(0, len(alive) - 6) if recent else 0, len(alive)))]
         kind = 0.0 if self.elementwise else rng.random()
-        x = pick()
         if kind < 0.5:
             name = list(_CHAIN)[int(rng.integers(len(_CHAIN)))]
             others = [self._fitting(rng, alive, x) for _ in range(_CHAIN[name] - 1)]
             return OPS[name](x, *others)
         ndim = len(x.shape)
+        if ndim == 2 and x.shape[0] == x.shape[1] and rng.random() < 0.4:
+            turned = OPS["transpose"](x, axes=(1, 0))
+            if rng.random() < 0.5:
+                return OPS["subtract"](OPS["tanh"](x), turned)
+            return OPS["tanh"](OPS["matmul"](x, turned if rng.random() < 0.5 else x))
         if kind < 0.6 and ndim:
             return OPS["transpose"](x, axes=tuple(int(a) for a in rng.permutation(ndim)))
         if kind < 0.7 and ndim and min(x.shape) > 0:

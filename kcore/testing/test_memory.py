@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kcore.backend.compile import Bound, Executable
-from kcore.runtime import Variable, function
+from kcore.graph.op import OPS
+from kcore.runtime import Variable, convert_to_tensor, function
 from kcore.testing.guarded import spread
 from kcore.testing.random_graphs import Program
 
@@ -115,3 +116,21 @@ def test_large_constants_are_kept() -> None:
     run = function(lambda x: x + table)
     np.testing.assert_array_equal(run(np.zeros((50, 100), "float32")).numpy(), table)
     np.testing.assert_array_equal(run(np.ones((50, 100), "float32")).numpy(), table + 1)
+
+
+def test_long_chains_work_in_pieces_as_well_as_whole() -> None:
+    """Fused elementwise work on more elements than fit a cache, with broadcasting, strides and several results."""
+    rng = np.random.default_rng(5)
+    x, y, row, column = (rng.uniform(-1, 1, s).astype("float32") for s in ((301, 307), (307, 301), (307,), (301, 1)))
+
+    def chain(x, y, row, column):
+        turned = OPS["transpose"](y, axes=(1, 0))
+        a = OPS["tanh"](x * row + column) - turned
+        b = OPS["maximum"](a, x) * OPS["sigmoid"](turned)
+        return a * b + 0.5, OPS["square"](b) - a, OPS["sum"](b, axis=(0,), keepdims=False)
+
+    wanted = [t.numpy() for t in chain(*map(convert_to_tensor, (x, y, row, column)))]
+    compiled = function(chain)
+    for _ in range(2):
+        for i, (a, b) in enumerate(zip(compiled(x, y, row, column), wanted, strict=True)):
+            np.testing.assert_allclose(a.numpy(), b, rtol=1e-5, atol=1e-5, err_msg=f"result {i}")
