@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kcore.backend.compile import Executable
+from kcore.runtime import GradientTape, function
+from kcore.testing.guarded import run_guarded
 from kcore.testing.trainings import MODELS, train
 
 STEPS = 6
@@ -38,3 +41,25 @@ def test_compiled_training_equals_training_op_by_op(name: str) -> None:
 def test_two_runs_are_the_same_bits() -> None:
     for a, b in zip(train("cnn", 3)[1], train("cnn", 3)[1], strict=True):
         assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_kernel_of_a_step_stays_inside_its_buffers(name: str) -> None:
+    """Forward and backward of a whole model, kernel by kernel between guards, give the bits of the shared arena."""
+    model, x, _ = MODELS[name]()
+
+    @function
+    def gradients(x):
+        with GradientTape() as tape:
+            y = model(x, training=True)
+        return [y, *tape.gradient(y, model.trainable_variables)]
+
+    executable = gradients.concrete(x)
+    if type(executable) is not Executable:
+        pytest.skip("this backend plans its memory itself")
+    state = {v: v.numpy() for v in executable.plan.graph.state}
+    wanted = [t.numpy() for t in gradients(x)]
+    for v, value in state.items():
+        v.assign(value)
+    for i, (a, b) in enumerate(zip(run_guarded(executable.program, [x]), wanted, strict=True)):
+        np.testing.assert_array_equal(a, b, err_msg=f"{name}: result {i}")
