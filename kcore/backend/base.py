@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kcore.backend.kernel import KernelTable, kernels_of
+from kcore.backend.kernel import KernelTable, Site, Thunk, kernels_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,6 +162,13 @@ class Backend(ABC):
         return True
 
     # -- computing -----------------------------------------------------------------------------------------------
+
+    def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
+        """What a step runs, in order: thunks, each with the numbers of the launches it covers.
+
+        A backend overrides it to run launches that do not depend on each other at once.
+        """
+        return [(thunk, [i]) for i, (_, thunk) in enumerate(launches)]
 
     def session(self) -> AbstractContextManager[Any]:
         """Context around every run of an `Executable`, for settings that its kernels share."""

@@ -222,6 +222,7 @@ class Bound:
 
         self.inputs = [array_of(v) for v in plan.graph.inputs]
         self.thunks: list[Thunk] = []
+        sites: list[Site] = []
         for step in plan.steps:
             node = step.node
             written = tuple(
@@ -232,19 +233,21 @@ class Bound:
                 scratch = backend.view(storage, base + step.scratch_offset, (step.scratch_bytes,), "uint8")
             site = Site(node, tuple(array_of(v) for v in node.inputs), written, scratch, program.device)
             site.memory = (backend, storage, base + step.scratch_offset)
+            sites.append(site)
             self.thunks.append(step.kernel.bind(site))
+        self.launches = backend.arrange(list(zip(sites, self.thunks, strict=True)))
         self.outputs = [array_of(v) for v in plan.graph.outputs]
         self.copies = [(variable.buffer(backend, program.device), array_of(value)) for variable, value in plan.copies]
 
     def run(self) -> None:
         """Run all kernels, then commit what is not computed in place."""
-        i = 0
+        covered: list[int] = []
         try:
-            for i, thunk in enumerate(self.thunks):  # noqa: B007 (the handler names the thunk that failed)
+            for thunk, covered in self.launches:  # noqa: B007 (the handler names the launches that failed)
                 thunk()
         except Exception as error:
-            node = self.program.plan.steps[i].node
-            error.add_note(f"in kernel {self.program.plan.steps[i].kernel} for op {node.op.name!r} ({node.location()})")
+            for step in [self.program.plan.steps[i] for i in covered[:8]]:
+                error.add_note(f"in kernel {step.kernel} for op {step.node.op.name!r} ({step.node.location()})")
             raise
         copy = self.program.backend.copy
         for home, value in self.copies:

@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import platform
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import numpy as np
 import kcore_numpy.kernels
 from kcore.backend.base import Backend, Device
 from kcore.backend.batch import Rows
+from kcore.backend.kernel import Site, Thunk
 from kcore.dtypes import numpy_dtype
-from kcore_numpy import threads
+from kcore_numpy import schedule, threads
 
 
 class NumpyBackend(Backend):
@@ -73,6 +75,10 @@ class NumpyBackend(Backend):
     def copy(self, dst: np.ndarray, src: np.ndarray) -> None:
         """Copy one array to another."""
         np.copyto(dst, src)
+
+    def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
+        """Gather launches into regions that the threads run side by side."""
+        return schedule.arrange(launches)
 
     def session(self) -> AbstractContextManager[Any]:
         """BLAS keeps to the calling thread: the kernels split their products themselves, over one pool.

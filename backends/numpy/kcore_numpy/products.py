@@ -10,28 +10,35 @@ from typing import Any
 import numpy as np
 
 from kcore_numpy import threads
+from kcore_numpy.schedule import Job, Jobs
 
-#: Multiply-adds from which a product is split over the pool: some 40 us on one core, where handing half of it over
-#: costs half of that. While a step runs BLAS itself keeps to one thread (see `NumpyBackend.session`).
-SPLIT = 4_000_000
+#: Multiply-adds from which a product is split over the threads. While a step runs BLAS itself keeps to one thread (see
+#: `NumpyBackend.session`).
+SPLIT = 8_000_000
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], Any]:
     """Thunk for ``out = a @ b``; matrices, or stacks of them of one shape."""
     whole = partial(np.matmul, a, b, out)
+    cost = product_cost(out.size * a.shape[-1])
     if a.ndim < 2 or b.ndim < 2 or threads.count() == 1 or out.size * a.shape[-1] < SPLIT:
-        return whole
+        return Jobs([Job(whole, (a, b), (out,), cost)])
     rows, columns = out.shape[-2:]
-    parts: list[tuple[Any, Any, Any]]
     if out.ndim > 2 and prod(out.shape[:-2]) > 1:
         if not a.ndim == b.ndim == out.ndim or out.shape[0] != a.shape[0] or out.shape[0] != b.shape[0]:
-            return whole
+            return Jobs([Job(whole, (a, b), (out,), cost)])
         parts = [(slice(x, y), slice(x, y), slice(x, y)) for x, y in threads.split(out.shape[0])]
-    elif rows >= columns:
+    elif rows >= columns // 4:
         parts = [((..., slice(x, y), slice(None)), ..., (..., slice(x, y), slice(None))) for x, y in _cuts(rows)]
     else:
         parts = [(..., (..., slice(x, y)), (..., slice(x, y))) for x, y in _cuts(columns)]
-    return threads.team([partial(np.matmul, a[i], b[j], out[k]) for i, j, k in parts], blas=True)
+    pieces = [(a[i], b[j], out[k]) for i, j, k in parts]
+    return Jobs([Job(partial(np.matmul, x, y, z), (x, y), (z,), cost / len(pieces)) for x, y, z in pieces])
+
+
+def product_cost(multiply_adds: int) -> float:
+    """About how many microseconds a product takes on one core."""
+    return 2.0 + multiply_adds / 50_000
 
 
 def _cuts(size: int) -> list[tuple[int, int]]:

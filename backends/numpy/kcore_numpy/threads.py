@@ -229,6 +229,11 @@ def team(thunks: Sequence[Thunk], blas: bool = False) -> Thunk:
     return partial(_run_single_blas if blas else run, list(thunks))
 
 
+def is_team(thunk: Thunk) -> bool:
+    """Whether a thunk uses the pool itself."""
+    return isinstance(thunk, partial) and thunk.func in (run, _run_single_blas)
+
+
 def _run_single_blas(thunks: Sequence[Thunk]) -> None:
     with _blas:
         run(thunks)

@@ -12,7 +12,8 @@ from kcore.graph.core import Node, Value
 from kcore.graph.match import Pattern, term
 from kcore.graph.op import sample
 from kcore_numpy import threads
-from kcore_numpy.products import SPLIT
+from kcore_numpy.products import SPLIT, product_cost
+from kcore_numpy.schedule import Job, Jobs, sequence
 
 #: Elements of the result per block: with its inputs it stays in a core's own cache.
 BLOCK = 1 << 16
@@ -45,14 +46,6 @@ def _activate(name: str, out: np.ndarray) -> list[Thunk]:
     return [scale, partial(np.tanh, out, out=out), scale, partial(np.add, out, half, out=out)]
 
 
-def _sequence(thunks: list[Thunk]) -> Thunk:
-    def run() -> None:
-        for thunk in thunks:
-            thunk()
-
-    return run
-
-
 def _bind(site: Site) -> Thunk:
     x, weights, bias = site.inputs
     columns = bias.shape[0]
@@ -69,8 +62,9 @@ def _bind(site: Site) -> Thunk:
             thunks.append(partial(np.matmul, x[at : min(at + size, stop)], weights, block))
             thunks.append(partial(np.add, block, bias, out=block))
             thunks += _activate(activation, block) if activation else []
-        jobs.append(_sequence(thunks))
-    return threads.team(jobs, blas=True)
+        cost = product_cost(work // len(parts)) + out.size // len(parts) / 2000
+        jobs.append(Job(sequence(thunks), (x[start:stop], weights, bias), (out[start:stop],), cost))
+    return Jobs(jobs)
 
 
 _SUM = term("add", _PRODUCT, "bias")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 
 from kcore.backend.kernel import Kernel, Site, Thunk, kernel, kernels_of
 from kcore.graph.core import Graph, Node, Value
 from kcore_numpy import threads
+from kcore_numpy.schedule import Job, Jobs, sequence
 
 #: Elements per chunk: a handful of float32 operands of this length fit a core's own cache.
-CHUNK = 1 << 14
-#: Below this many elements times ops a second thread costs more than it saves.
-SPLIT = 1 << 18
+CHUNK = 1 << 16
+#: Elements from which a segment is cut into a part for each thread. Two threads that make many short NumPy calls spend
+#: their time handing the interpreter lock to each other, so the calls of a part must not be short.
+SPLIT = 1 << 17
 
 
 class _Layout:
@@ -33,18 +36,31 @@ class _Layout:
         self.shape = tuple(int(np.prod([shape[i] for i in g])) for g in groups) or (1,)
         self.arrays = [o.viewed(groups, self.shape) for o in padded]
 
-    def chunks(self) -> Iterator[tuple[slice, ...]]:
-        """Index tuples that cut the shape into pieces of about CHUNK elements."""
+    def chunks(self, parts: int) -> Iterator[tuple[int, tuple[slice, ...]]]:
+        """Index tuples that cut the shape into chunks, each with the number of the part (of `parts`) it lies in.
+
+        Parts are cut along the first axis at the places every kernel cuts its rows, so that a thread finds its own.
+        """
         shape = self.shape
         inner, axis = 1, len(shape) - 1
         while axis > 0 and inner * shape[axis] <= CHUNK:
             inner *= shape[axis]
             axis -= 1
         rows = max(1, CHUNK // inner)
-        outer = [[slice(i, i + 1) for i in range(d)] for d in shape[:axis]]
-        for lead in product(*outer):
-            for start in range(0, shape[axis], rows):
-                yield (*lead, slice(start, min(start + rows, shape[axis])))
+        for part, (first, last) in enumerate(_even(shape[0], parts)):
+            if axis == 0:
+                for start in range(first, last, rows):
+                    yield part, (slice(start, min(start + rows, last)),)
+                continue
+            outer = [[slice(i, i + 1) for i in range(d)] for d in shape[1:axis]]
+            for lead in product([slice(i, i + 1) for i in range(first, last)], *outer):
+                for start in range(0, shape[axis], rows):
+                    yield part, (*lead, slice(start, min(start + rows, shape[axis])))
+
+
+def _even(n: int, parts: int) -> list[tuple[int, int]]:
+    edges = [n * i // parts for i in range(parts + 1)]
+    return [(a, b) for a, b in pairwise(edges) if b > a]
 
 
 class _Operand:
@@ -181,14 +197,6 @@ def _fused_scratch(node: Node) -> int:
     return _Body(node.attrs["body"]).bytes_per_thread() * threads.count()
 
 
-def _sequence(thunks: list[Thunk]) -> Callable[[], None]:
-    def run() -> None:
-        for thunk in thunks:
-            thunk()
-
-    return run
-
-
 @kernel("fused", backend="numpy", scratch=_fused_scratch)
 def fused(site: Site) -> Thunk:
     attrs = site.attrs
@@ -196,41 +204,42 @@ def fused(site: Site) -> Thunk:
     shared, segments = attrs["shared"], attrs["segments"]
     own = (len(site.inputs) - shared) // segments
     outs = len(site.outputs) // segments
-    pieces: list[tuple[int, list[np.ndarray], list[np.ndarray | None], tuple[int, ...]]] = []
+    length = max(len(body.body.nodes), 1)
+    sizes = [site.node.outputs[s * outs].size for s in range(segments)]
+    workers = threads.count() if max(sizes) >= SPLIT else 1
+    memory = body.bytes_per_thread()
+    work = [_Work(site.scratch[w * memory : (w + 1) * memory]) for w in range(workers)]
     for s in range(segments):
         inputs = [*site.inputs[:shared], *site.inputs[shared + s * own : shared + (s + 1) * own]]
         outputs = site.outputs[s * outs : (s + 1) * outs]
-        written = [a for a in outputs if a is not None]
-        layout = _Layout(site.node.outputs[s * outs].shape, [*inputs, *written])
-        views = layout.arrays
-        for index in layout.chunks():
-            whole = tuple(s.stop - s.start if isinstance(s, slice) else 1 for s in index) + layout.shape[len(index) :]
-            cut = [_cut(a, index) for a in views]
-            remaining = iter(cut[len(inputs) :])
-            chunk_outputs = [None if a is None else next(remaining) for a in outputs]
-            pieces.append((int(np.prod(whole)), cut[: len(inputs)], chunk_outputs, whole))
-    total = sum(p[0] for p in pieces) * max(len(body.body.nodes), 1)
-    workers = threads.count() if total >= SPLIT and len(pieces) > 1 else 1
-    memory = body.bytes_per_thread()
-    jobs: list[list[Thunk]] = []
-    for w, (start, stop) in enumerate(_balance([p[0] for p in pieces], workers)):
-        own_memory = site.scratch[w * memory : (w + 1) * memory]
-        jobs.append([t for _, i, o, whole in pieces[start:stop] for t in body.thunks(i, o, whole, own_memory)])
-    jobs = [j for j in jobs if j]
-    if len(jobs) == 1:
-        return jobs[0][0] if len(jobs[0]) == 1 else _sequence(jobs[0])
-    return partial(threads.run, [_sequence(j) for j in jobs])
+        layout = _Layout(site.node.outputs[s * outs].shape, [*inputs, *[a for a in outputs if a is not None]])
+        parts = workers if sizes[s] >= SPLIT else 1
+        least = min(range(workers), key=lambda w: work[w].elements)
+        for part, index in layout.chunks(parts):
+            whole = tuple(x.stop - x.start for x in index) + layout.shape[len(index) :]
+            cut = [_cut(a, index) for a in layout.arrays]
+            written = iter(cut[len(inputs) :])
+            home = work[part if parts > 1 else least]
+            home.add(body, cut[: len(inputs)], [None if a is None else next(written) for a in outputs], whole)
+    return Jobs([w.job(length) for w in work if w.thunks])
 
 
-def _balance(sizes: list[int], workers: int) -> list[tuple[int, int]]:
-    """Consecutive runs of pieces with about equal numbers of elements."""
-    goal = sum(sizes) / workers
-    ranges, start, done = [], 0, 0
-    for w in range(workers):
-        stop = start
-        while stop < len(sizes) and (w == workers - 1 or done + sizes[stop] / 2 < goal * (w + 1)):
-            done += sizes[stop]
-            stop += 1
-        ranges.append((start, stop))
-        start = stop
-    return ranges
+class _Work:
+    """What one thread does of a fused launch."""
+
+    def __init__(self, memory: np.ndarray):
+        self.memory = memory
+        self.thunks: list[Thunk] = []
+        self.reads: list[np.ndarray] = []
+        self.writes: list[np.ndarray] = [memory]
+        self.elements = 0
+
+    def add(self, body: _Body, inputs: list[Any], outputs: list[Any], whole: tuple[int, ...]) -> None:
+        self.thunks += body.thunks(inputs, outputs, whole, self.memory)
+        self.reads += inputs
+        self.writes += [a for a in outputs if a is not None]
+        self.elements += int(np.prod(whole))
+
+    def job(self, length: int) -> Job:
+        cost = 0.6 * len(self.thunks) + self.elements * length / 7000
+        return Job(sequence(self.thunks), self.reads, self.writes, cost)

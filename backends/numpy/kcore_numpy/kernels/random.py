@@ -11,6 +11,7 @@ import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore_numpy import threads
+from kcore_numpy.schedule import Job, Jobs
 
 #: Words of 64 bits drawn at once: 120 KB. Shorter chunks make threads pass the interpreter lock back and forth.
 CHUNK = 15360
@@ -55,10 +56,10 @@ class Stream:
 
 
 def _parts(words: int) -> list[tuple[int, int]]:
-    """Ranges of words for the threads, each beginning with a whole chunk."""
+    """Ranges of words for the threads, each beginning with a whole block of four."""
     if words < PARALLEL:
         return [(0, words)] if words else []
-    return [(a * CHUNK, min(b * CHUNK, words)) for a, b in threads.split(-(-words // CHUNK))]
+    return [(a * 4, min(b * 4, words)) for a, b in threads.split(-(-words // 4))]
 
 
 def _draw(
@@ -70,18 +71,25 @@ def _draw(
 
 
 def _plan(
-    site_words: int, state: np.ndarray, use: Callable[[int], Callable], slices: Callable[[int, int], Any]
+    site_words: int,
+    state: np.ndarray,
+    use: Callable[[int], Callable],
+    slices: Callable[[int, int], Any],
+    rooms: Any = None,
 ) -> Thunk:
     """A thunk that draws all words by chunks; ``use(part)`` takes (words, slices(start, stop)) on a part's thread."""
     parts = _parts(site_words)
-    thunks = []
+    jobs = []
     for number, (start, stop) in enumerate(parts):
         stream = Stream()
         source = stream.raw if len(parts) == 1 else stream.raw_free
         edges = [(a, min(a + CHUNK, stop)) for a in range(start, stop, CHUNK)]
         work = [(b - a, slices(a, b)) for a, b in edges]
-        thunks.append(partial(_draw, stream, state, start, work, source, use(number)))
-    return threads.team(thunks) if thunks else _nothing
+        touched = [a for _, arrays in work for a in (arrays if isinstance(arrays, tuple) else (arrays,))]
+        touched += [] if rooms is None else [rooms[number]]
+        cost = 10.0 + (stop - start) / 250
+        jobs.append(Job(partial(_draw, stream, state, start, work, source, use(number)), (state,), touched, cost))
+    return Jobs(jobs) if jobs else _nothing
 
 
 def _nothing() -> None:
@@ -110,7 +118,11 @@ def random_bits(site: Site) -> Thunk:
     else:
         rooms = site.scratch.view(np.uint64).reshape(threads.count(), -1)
         return _plan(
-            -(-out.size // lanes), site.inputs[0], lambda part: _scale_lanes(kind, below, width, rooms[part]), slices
+            -(-out.size // lanes),
+            site.inputs[0],
+            lambda part: _scale_lanes(kind, below, width, rooms[part]),
+            slices,
+            rooms,
         )
     return _plan(-(-out.size // lanes), site.inputs[0], lambda part: use, slices)
 
@@ -217,7 +229,7 @@ def dropout(site: Site) -> Thunk:
 
         return use
 
-    return _plan(math.ceil(y.size / 4), site.inputs[1], on, slices)
+    return _plan(math.ceil(y.size / 4), site.inputs[1], on, slices, rooms)
 
 
 def _grad_supports(node: Any) -> bool:
@@ -242,9 +254,11 @@ def dropout_grad(site: Site) -> Thunk:
     kind = _SIGNED[y.itemsize]
     scale = y.dtype.type(1.0 / (1.0 - site.attrs["rate"]))
     rooms = site.scratch.reshape(threads.count(), -1)
-    thunks = []
+    jobs = []
     for number, (start, stop) in enumerate(threads.split(y.size, 2 * _LANES)):
         cuts = [slice(a, min(a + _LANES, stop)) for a in range(start, stop, _LANES)]
         work = [(g[cut], kept[cut], y[cut], y.view(kind)[cut]) for cut in cuts]
-        thunks.append(partial(_clear, work, scale, rooms[number], kind))
-    return threads.team(thunks) if thunks else _nothing
+        part = slice(start, stop)
+        thunk = partial(_clear, work, scale, rooms[number], kind)
+        jobs.append(Job(thunk, (g[part], kept[part]), (y[part], rooms[number]), 3.0 + (stop - start) / 1500))
+    return Jobs(jobs) if jobs else _nothing
