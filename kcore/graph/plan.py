@@ -108,8 +108,18 @@ def schedule(graph: Graph) -> tuple[list[Node], int]:
             tail.add(node)
         else:
             needed.update(node.sources)
-    body = [n for n in graph.nodes if n not in tail]
+    body = _small_first([n for n in graph.nodes if n not in tail])
     return body + [n for n in graph.nodes if n in tail], len(body)
+
+
+def _small_first(nodes: list[Node]) -> list[Node]:
+    """Numbers computed from nothing but leaves (bias corrections, learning rates) first, out of the way of the rest."""
+    ready: set[Value] = set()
+    for node in nodes:
+        if all(v.node is None or v in ready for v in node.sources) and all(v.size <= 1 for v in node.outputs):
+            if not node.op.effect and all(v.size <= 1 for v in node.sources):
+                ready.update(node.outputs)
+    return [n for n in nodes if n.outputs[0] in ready] + [n for n in nodes if n.outputs[0] not in ready]
 
 
 def make_plan(graph: Graph, kernel_of: Callable[[Node], Any], strided_views: bool, keep_inputs: bool = False) -> Plan:

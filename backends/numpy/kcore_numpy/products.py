@@ -24,23 +24,19 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], Any]:
     if a.ndim < 2 or b.ndim < 2 or threads.count() == 1 or out.size * a.shape[-1] < SPLIT:
         return Jobs([Job(whole, (a, b), (out,), cost)])
     rows, columns = out.shape[-2:]
+    pieces: list[tuple[Any, Any, Any]]
     if out.ndim > 2 and prod(out.shape[:-2]) > 1:
         if not a.ndim == b.ndim == out.ndim or out.shape[0] != a.shape[0] or out.shape[0] != b.shape[0]:
             return Jobs([Job(whole, (a, b), (out,), cost)])
-        parts = [(slice(x, y), slice(x, y), slice(x, y)) for x, y in threads.split(out.shape[0])]
+        pieces = [(a[x:y], b[x:y], out[x:y]) for x, y in threads.split(out.shape[0])]
     elif rows >= columns // 4:
-        parts = [((..., slice(x, y), slice(None)), ..., (..., slice(x, y), slice(None))) for x, y in _cuts(rows)]
+        # where every kernel cuts its rows, so that what follows finds its own rows on its own thread
+        pieces = [(a[..., x:y, :], b, out[..., x:y, :]) for x, y in threads.split(rows)]
     else:
-        parts = [(..., (..., slice(x, y)), (..., slice(x, y))) for x, y in _cuts(columns)]
-    pieces = [(a[i], b[j], out[k]) for i, j, k in parts]
+        pieces = [(a, b[..., x:y], out[..., x:y]) for x, y in threads.split(columns)]
     return Jobs([Job(partial(np.matmul, x, y, z), (x, y), (z,), cost / len(pieces)) for x, y, z in pieces])
 
 
 def product_cost(multiply_adds: int) -> float:
     """About how many microseconds a product takes on one core."""
     return 2.0 + multiply_adds / 50_000
-
-
-def _cuts(size: int) -> list[tuple[int, int]]:
-    """Even parts, cut at multiples of 16 so that no vector is torn."""
-    return [(a * 16, min(b * 16, size)) for a, b in threads.split(-(-size // 16))]

@@ -69,7 +69,8 @@ _arg("argmin", np.argmin)
 
 @kernel("cumsum", backend="numpy")
 def cumsum(site: Site) -> Thunk:
-    return partial(np.add.accumulate, site.inputs[0], axis=site.attrs["axis"], out=site.outputs[0])
+    accumulate: Callable[..., Any] = np.add.accumulate
+    return partial(accumulate, site.inputs[0], axis=site.attrs["axis"], out=site.outputs[0])
 
 
 @kernel("cumprod_exclusive", backend="numpy")
