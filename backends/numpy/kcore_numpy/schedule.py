@@ -1,14 +1,14 @@
-"""Which thread runs what: launches whose parts touch no common memory run side by side without waiting for each other.
+"""Which thread runs what: a step's launches as one list of jobs per thread, with waits where memory is shared.
 
 Handing work to a thread and waiting for it costs some 40 us, more than many a kernel. So a kernel may offer its work
-as `Jobs`, each with the memory it reads and writes, and a step's launches are gathered into regions: within one, every
-thread runs its own jobs of many launches in a row, and only where one thread needs what another has written (or still
-reads what it would overwrite) does everybody wait. The regions are fixed when a plan is bound, so that a run is the
-same every time.
+as `Jobs`, each with the memory it reads and writes, and the launches of a step are laid out over the threads once, when
+a plan is bound: a job waits for another thread's job only if it reads what that one writes, or writes what that one
+still reads. The layout is fixed, so a run is the same every time, whatever the threads' luck.
 """
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,8 +20,12 @@ from numpy.lib.array_utils import byte_bounds
 from kcore.backend.kernel import Site, Thunk
 from kcore_numpy import threads
 
-#: Microseconds a region must save to be worth waking a thread.
-WORTH = 50.0
+#: Microseconds until a waiting thread has noticed that it may go on.
+LATENCY = 40.0
+#: Microseconds it costs to tell it.
+SIGNAL = 4.0
+#: Microseconds a layout must save to be worth its trouble.
+WORTH = 40.0
 #: A launch that offers no jobs and touches more bytes than this may use the pool itself: everybody waits for it.
 SMALL = 1 << 21
 
@@ -56,7 +60,7 @@ class Jobs:
             thunk()
 
 
-def _spans(arrays: Sequence[Any]) -> list[Span]:
+def spans(arrays: Sequence[Any]) -> list[Span]:
     """The pieces of memory the arrays lie in, those that touch joined."""
     joined: list[Span] = []
     for start, stop in sorted(byte_bounds(a) for a in arrays if a is not None and a.size):
@@ -72,62 +76,173 @@ def _meet(one: Sequence[Span], other: Sequence[Span]) -> bool:
 
 
 @dataclass
-class _Worker:
-    thunks: list[Thunk] = field(default_factory=list)
-    reads: list[Span] = field(default_factory=list)
-    writes: list[Span] = field(default_factory=list)
-    cost: float = 0.0
+class _Placed:
+    """A job on a thread: what it touches, when it should be done, whom it waits for and who waits for it."""
+
+    thunk: Thunk
+    reads: list[Span]
+    writes: list[Span]
+    done: float
+    waits: list[_Placed] = field(default_factory=list)
+    waited_for: int = 0
 
     def clashes(self, reads: list[Span], writes: list[Span]) -> bool:
-        """Whether a job that touches this memory must wait for what this worker does."""
         return _meet(reads, self.writes) or _meet(writes, self.writes) or _meet(writes, self.reads)
 
-    def take(self, job: Job, reads: list[Span], writes: list[Span]) -> None:
-        self.thunks.append(job.thunk)
-        self.reads += reads
-        self.writes += writes
-        self.cost += job.cost
+
+@dataclass
+class _Lane:
+    """The jobs of one thread, and up to which of every other lane's jobs it has waited already."""
+
+    jobs: list[_Placed] = field(default_factory=list)
+    known: dict[int, int] = field(default_factory=dict)
+    busy: float = 0.0
+
+    def last_clash(self, reads: list[Span], writes: list[Span], after: int) -> int:
+        """Number of the last job, beyond `after`, that the memory clashes with; -1 if there is none."""
+        for i in range(len(self.jobs) - 1, after, -1):
+            if self.jobs[i].clashes(reads, writes):
+                return i
+        return -1
 
 
-class _Region:
-    """Launches that run between two points at which all threads wait."""
+class _Layout:
+    """Launches between two points at which all threads wait."""
 
     def __init__(self, count: int):
-        self.workers = [_Worker() for _ in range(count)]
+        self.lanes = [_Lane() for _ in range(count)]
         self.in_order: list[Thunk] = []
         self.steps: list[int] = []
+        self.serial = 0.0
 
-    def accept(self, step: int, jobs: Sequence[Job]) -> bool:
-        """Take in all jobs of a launch if none has to wait for another thread; else change nothing."""
-        chosen: list[tuple[_Worker, Job, list[Span], list[Span]]] = []
-        load = {id(w): w.cost for w in self.workers}
-        for number, job in enumerate(jobs):
-            reads, writes = _spans(job.reads), _spans(job.writes)
-            free = [w for w in self.workers if not any(o.clashes(reads, writes) for o in self.workers if o is not w)]
-            home = self.workers[number % len(self.workers)]
-            if len(jobs) > 1 and home not in free or not free:
-                return False
-            worker = home if len(jobs) > 1 else min(free, key=lambda w: load[id(w)])
-            load[id(worker)] += job.cost
-            chosen.append((worker, job, reads, writes))
-        for worker, job, reads, writes in chosen:
-            worker.take(job, reads, writes)
-            self.in_order.append(job.thunk)
+    def take(self, step: int, jobs: Sequence[Job]) -> None:
+        """Put each job on the thread where it is done first."""
         self.steps.append(step)
-        return True
+        for job in jobs:
+            reads, writes = spans(job.reads), spans(job.writes)
+            options = [self._option(i, job.cost, reads, writes) for i in range(len(self.lanes))]
+            _, home, needed = min(options, key=lambda option: option[:2])
+            lane = self.lanes[home]
+            placed = _Placed(job.thunk, reads, writes, options[home][0])
+            for other, i in needed:
+                lane.known[other] = i
+                target = self.lanes[other].jobs[i]
+                target.waited_for += 1
+                placed.waits.append(target)
+                self.lanes[other].busy += SIGNAL
+            lane.jobs.append(placed)
+            lane.busy = placed.done
+            self.in_order.append(job.thunk)
+            self.serial += job.cost
+
+    def _option(
+        self, home: int, cost: float, reads: list[Span], writes: list[Span]
+    ) -> tuple[float, int, list[tuple[int, int]]]:
+        """When the job would be done on a lane, and which jobs of other lanes it would have to wait for."""
+        lane = self.lanes[home]
+        begin = lane.busy if lane.jobs or home == 0 else LATENCY
+        needed = []
+        for other, theirs in enumerate(self.lanes):
+            if other == home:
+                continue
+            i = theirs.last_clash(reads, writes, lane.known.get(other, -1))
+            if i >= 0:
+                needed.append((other, i))
+                begin = max(begin, theirs.jobs[i].done + LATENCY)
+        return begin + cost, home, needed
 
     def launch(self) -> Thunk:
-        """The region as one thunk: over the threads, or in program order where that would save too little."""
-        busy = sorted((w for w in self.workers if w.thunks), key=lambda w: -w.cost)
-        if len(busy) > 1 and sum(w.cost for w in busy[1:]) > WORTH:
-            return partial(threads.run, [sequence(w.thunks) for w in busy])
+        """The layout as one thunk: over the threads, or in program order where that would save too little."""
+        used = [lane for lane in self.lanes if lane.jobs]
+        if len(used) > 1 and self.serial - max(lane.busy for lane in used) - LATENCY > WORTH:
+            return _Together(used, self.in_order)
         return sequence(self.in_order)
+
+
+class _Failed(Exception):
+    """Another thread's job raised; what waits for it stops."""
+
+
+class _Bell:
+    """A lock that one job opens and one job, on another thread, waits at; closed again after each run."""
+
+    def __init__(self, run: _Together):
+        self.run = run
+        self.lock = allocate_lock()
+        self.lock.acquire()
+
+    def ring(self) -> None:
+        self.lock.release()
+
+    def wait(self) -> None:
+        self.lock.acquire()
+        if self.run.failed:
+            raise _Failed
+
+
+class _Together:
+    """Several lanes at once; where the pool is taken, all jobs in program order."""
+
+    def __init__(self, lanes: Sequence[_Lane], in_order: Sequence[Thunk]):
+        self.lanes = lanes
+        self.in_order = sequence(in_order)
+        self.failed = False
+        self._connect()
+
+    def _connect(self) -> None:
+        """Make the bells, and each lane a list of calls."""
+        self.failed = False
+        self.bells: list[_Bell] = []
+        rings: dict[int, list[_Bell]] = {}
+        waits: dict[int, list[_Bell]] = {}
+        for lane in self.lanes:
+            for job in lane.jobs:
+                for target in job.waits:
+                    bell = _Bell(self)
+                    self.bells.append(bell)
+                    rings.setdefault(id(target), []).append(bell)
+                    waits.setdefault(id(job), []).append(bell)
+        self.calls = []
+        for lane in self.lanes:
+            calls: list[Thunk] = []
+            for job in lane.jobs:
+                calls += [bell.wait for bell in waits.get(id(job), ())]
+                calls.append(job.thunk)
+                calls += [bell.ring for bell in rings.get(id(job), ())]
+            self.calls.append(partial(self._run, calls))
+
+    def _run(self, calls: Sequence[Thunk]) -> None:
+        try:
+            for call in calls:
+                call()
+        except _Failed:
+            self._open()
+        except BaseException:
+            self.failed = True
+            self._open()
+            raise
+
+    def _open(self) -> None:
+        """Let everybody pass who waits, now or later."""
+        for bell in self.bells:
+            if bell.lock.locked():
+                bell.lock.release()
+
+    def __call__(self) -> None:
+        try:
+            together = threads.together(self.calls)
+        except BaseException:
+            self._connect()
+            raise
+        if not together:
+            self.in_order()
 
 
 def sequence(thunks: Sequence[Thunk]) -> Thunk:
     """One thunk that runs these in a row."""
     if len(thunks) == 1:
         return thunks[0]
+    thunks = list(thunks)
 
     def run() -> None:
         for thunk in thunks:
@@ -137,27 +252,26 @@ def sequence(thunks: Sequence[Thunk]) -> Thunk:
 
 
 def arrange(launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
-    """The launches of a step as regions: thunks in order, each with the numbers of the launches it runs."""
+    """The launches of a step laid out: thunks in order, each with the numbers of the launches it runs."""
     count = threads.count()
     if count == 1:
         return [(thunk, [i]) for i, (_, thunk) in enumerate(launches)]
     result: list[tuple[Thunk, list[int]]] = []
-    region = _Region(count)
+    layout = _Layout(count)
 
     def close() -> None:
-        nonlocal region
-        if region.steps:
-            result.append((region.launch(), region.steps))
-            region = _Region(count)
+        nonlocal layout
+        if layout.steps:
+            result.append((layout.launch(), layout.steps))
+            layout = _Layout(count)
 
     for i, (site, thunk) in enumerate(launches):
         jobs = _jobs(site, thunk)
         if jobs is None:
             close()
             result.append((thunk, [i]))
-        elif not region.accept(i, jobs):
-            close()
-            region.accept(i, jobs)
+        else:
+            layout.take(i, jobs)
     close()
     return result
 
@@ -168,8 +282,8 @@ def _jobs(site: Site, thunk: Callable[[], Any]) -> Sequence[Job] | None:
         return thunk.jobs
     if threads.is_team(thunk):
         return None
-    writes = [a for a in (*site.outputs, site.scratch) if a is not None]
     touched = sum(a.nbytes for a in (*site.inputs, *site.outputs) if a is not None)
     if touched > SMALL:
         return None
-    return [Job(thunk, [a for a in site.inputs if a is not None], writes, 3.0 + touched / 1e4)]
+    writes = [a for a in (*site.outputs, site.scratch) if a is not None]
+    return [Job(thunk, [a for a in site.inputs if a is not None], writes, 5.0 + touched / 1e4)]

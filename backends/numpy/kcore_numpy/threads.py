@@ -10,6 +10,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 Thunk = Callable[[], Any]
@@ -96,6 +97,7 @@ class _Worker:
         threading.Thread(target=self._loop, name=f"kcore-numpy-{number}", daemon=True).start()
 
     def _loop(self) -> None:
+        np.seterr(all="ignore")  # NaN and infinity are results; what the caller has set does not reach this thread
         while True:
             self.go.acquire()
             try:
@@ -182,25 +184,33 @@ def run(thunks: Sequence[Thunk]) -> None:
     while another thread holds the pool, runs its thunks one after the other.
     """
     number = min(len(thunks), _count)
-    if number < 2 or not _pool.acquire(False):
+    parts = thunks
+    if number > 1 and len(thunks) > number:
+        parts = [_drain_into(iter(thunks))] * number
+    if number < 2 or not together(parts):
         for thunk in thunks:
             thunk()
-        return
+
+
+def together(thunks: Sequence[Thunk]) -> bool:
+    """Run each thunk on a thread of its own, the first on the calling one, and wait for all; raise the first error.
+
+    Returns:
+        False, and nothing has run, where there are not that many threads or the pool is taken.
+    """
+    number = len(thunks)
+    if number > _count or not _pool.acquire(False):
+        return False
     try:
         while len(_workers) < number - 1:
             _workers.append(_Worker(len(_workers) + 1))
         helpers = _workers[: number - 1]
-        if len(thunks) > number:
-            first = _drain_into(iter(thunks))
-            others: Sequence[Thunk] = [first] * (number - 1)
-        else:
-            first, others = thunks[0], thunks[1:]
-        for worker, thunk in zip(helpers, others, strict=True):
+        for worker, thunk in zip(helpers, thunks[1:], strict=True):
             worker.thunk = thunk
             worker.go.release()
         error: BaseException | None = None
         try:
-            first()
+            thunks[0]()
         except BaseException as caught:  # noqa: BLE001 - the others must end before it is raised
             error = caught
         for worker in helpers:
@@ -210,6 +220,7 @@ def run(thunks: Sequence[Thunk]) -> None:
         _pool.release()
     if error is not None:
         raise error
+    return True
 
 
 def _drain_into(thunks: Iterator[Thunk]) -> Thunk:
