@@ -260,11 +260,11 @@ def _pack(plan: Plan, launched: list[Node], kernels: dict[Node, Any], last: dict
         step = Step(node, k)
         if k.scratch is not None:
             step.scratch_bytes = int(k.scratch(node))
-            if step.scratch_bytes:
-                step.scratch_offset = arena.take(step.scratch_bytes)
-                arena.give(step.scratch_offset, step.scratch_bytes)
         plan.steps.append(step)
-    plan.arena = arena.size
+    # working memory lies behind all values: a launch's scratch overwrites nothing another thread may still read
+    for step in plan.steps:
+        step.scratch_offset = arena.size if step.scratch_bytes else 0
+    plan.arena = arena.size + max((aligned(s.scratch_bytes) for s in plan.steps), default=0)
 
 
 def _reusable(

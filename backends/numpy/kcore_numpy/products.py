@@ -14,7 +14,7 @@ from kcore_numpy.schedule import Job, Jobs
 
 #: Multiply-adds from which a product is split over the threads. While a step runs BLAS itself keeps to one thread (see
 #: `NumpyBackend.session`).
-SPLIT = 8_000_000
+SPLIT = 4_000_000
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], Any]:

@@ -17,7 +17,7 @@ from kcore_numpy.schedule import Job, Jobs
 CHUNK = 15360
 
 #: From this many words on the stream is drawn by several threads.
-PARALLEL = 4 * CHUNK
+PARALLEL = 2048
 
 _FULL = (1 << 64) - 1
 
@@ -82,7 +82,7 @@ def _plan(
     jobs = []
     for number, (start, stop) in enumerate(parts):
         stream = Stream()
-        source = stream.raw if len(parts) == 1 else stream.raw_free
+        source = stream.raw if stop - start < CHUNK else stream.raw_free
         edges = [(a, min(a + CHUNK, stop)) for a in range(start, stop, CHUNK)]
         work = [(b - a, slices(a, b)) for a, b in edges]
         touched = [a for _, arrays in work for a in (arrays if isinstance(arrays, tuple) else (arrays,))]
