@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kcore.backend.kernel import KernelTable, Site, Thunk, kernels_of
+from kcore.backend.kernel import Kernel, KernelTable, Site, Thunk, kernels_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -173,6 +173,10 @@ class Backend(ABC):
     def session(self) -> AbstractContextManager[Any]:
         """Context around every run of an `Executable`, for settings that its kernels share."""
         return nullcontext()
+
+    def launch(self, kernel: Kernel, site: Site) -> None:
+        """Run one kernel now, outside of any `Executable`: an eager op."""
+        kernel.bind(site)()
 
     def compile(self, graph: Any, device: Device) -> Any:
         """Turn a graph into an `Executable` for a device.

@@ -210,7 +210,7 @@ def _launch(call: _Call, arrays: list[Any], backend: Any, device: Any, aliasing:
     outputs = tuple(backend.empty(s.shape, s.dtype, device) for s in call.specs)
     storage = backend.allocate(call.scratch, device) if call.scratch else None
     scratch = backend.view(storage, 0, (call.scratch,), "uint8") if call.scratch else None
-    kernel.bind(Site(node, tuple(arrays), outputs, scratch, device, (backend, storage, 0)))()
+    backend.launch(kernel, Site(node, tuple(arrays), outputs, scratch, device, (backend, storage, 0)))
     return outputs
 
 
