@@ -113,6 +113,20 @@ class Tensor(Operators):
         self._keras_mask: Any = None
 
 
+def as_array(x: Any, dtype: Any, copy: bool | None) -> np.ndarray:
+    """What ``__array__`` of a tensor or variable answers; reading one always copies.
+
+    Raises:
+        ValueError: `copy` is False.
+    """
+    if copy is False:
+        raise ValueError(
+            f"reading a {type(x).__name__} copies it: np.array(..., copy=False) cannot be; use np.asarray or .numpy()"
+        )
+    array = x.numpy()
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
 class EagerTensor(Tensor):
     """A tensor with a value, held in memory of a device. It never changes."""
 
@@ -131,8 +145,7 @@ class EagerTensor(Tensor):
         return self.backend.download(self.data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.numpy()
-        return array if dtype is None else array.astype(dtype)
+        return as_array(self, dtype, copy)
 
     def item(self) -> Any:
         """The value of a tensor with one element, as a Python scalar."""

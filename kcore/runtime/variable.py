@@ -13,7 +13,7 @@ from kcore.backend import selection
 from kcore.backend.compile import Moves
 from kcore.dtypes import numpy_dtype, standardize_dtype
 from kcore.runtime.scope import current_path, in_shaping
-from kcore.runtime.tensor import EagerTensor, Operators, TracedTensor
+from kcore.runtime.tensor import EagerTensor, Operators, TracedTensor, as_array
 
 _anonymous = 0
 _lock = threading.Lock()
@@ -33,7 +33,7 @@ class Variable(Operators):
 
     Example:
         >>> v = Variable([1.0, 2.0], name="scale")
-        >>> v.assign_add([1.0, 1.0]); v.numpy()
+        >>> v.assign_add([1.0, 1.0]).numpy()
         array([2., 3.], dtype=float32)
     """
 
@@ -135,8 +135,7 @@ class Variable(Operators):
         return self._backend.download(self._array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.numpy()
-        return array if dtype is None else array.astype(dtype)
+        return as_array(self, dtype, copy)
 
     def __float__(self) -> float:
         return float(self.value)
