@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import kcore.backend.control  # the kernels every backend has from the core
 from kcore.backend.base import Backend, Device, Problem
 from kcore.backend.selection import (
     Current,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from kcore.cli import main
@@ -78,6 +81,12 @@ def test_doctor_is_content_where_all_is_well(kcore):
     status, out, _ = kcore("doctor")
     assert status == 0, out
     assert "numpy:0" in out and "chosen by: the best installed backend" in out and "no problem found" in out
+
+
+def test_doctor_knows_the_kernels_of_the_core():
+    command = [sys.executable, "-m", "kcore", "doctor"]  # a process that has compiled nothing yet
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert said.returncode == 0 and "have no kernel" not in said.stdout
 
 
 def test_doctor_says_what_is_broken_why_and_what_to_type(kcore, install):
