@@ -12,6 +12,9 @@ from kcore.graph.core import Graph, Node, Value
 #: Constants larger than this many elements are not computed ahead.
 FOLD_LIMIT = 1 << 16
 
+#: The same for values made from nothing, such as the gradient a loss starts from: a kernel fills larger ones.
+FILL_LIMIT = 64
+
 Decompose = Callable[[Node, tuple], tuple[list[Node], list[Value]]]
 
 
@@ -74,6 +77,8 @@ class _Sweep:
             known = self.seen.get(key) if key is not None else None
             if known is not None:
                 return known
+        if op.primitive and op.elementwise:
+            inputs = self._narrow(node, inputs)
         fresh = Node(op, inputs, node.attrs, [v.spec for v in node.outputs], node.path, node.where, node.device)
         if self.has_kernel is not None and not op.primitive and not self.has_kernel(fresh):
             steps, outputs = self.decompose(fresh, inputs)
@@ -86,13 +91,29 @@ class _Sweep:
             self.seen[key] = tuple(values)
         return values
 
+    def _narrow(self, node: Node, inputs: tuple) -> tuple:
+        """The inputs, with a constant that holds one number throughout as that number where another has the shape."""
+        shape = node.outputs[0].shape
+        if not any(v.constant is None and v.shape == shape for v in inputs):
+            return inputs
+        return tuple(self._number(v) if 1 < v.size <= FOLD_LIMIT else v for v in inputs)
+
+    def _number(self, value: Value) -> Value:
+        array = value.constant
+        if array is None:
+            return value
+        rows = np.ascontiguousarray(array).reshape(-1, 1).view(np.uint8)  # bits: NaN equals NaN, and -0 is not 0
+        return self.graph.constant(array.reshape(-1)[:1].reshape(()), value.dtype) if (rows == rows[0]).all() else value
+
     def _fold(self, node: Node, inputs: tuple) -> list[Value] | None:
-        if not node.op.primitive or not inputs or any(v.size > FOLD_LIMIT for v in node.outputs):
+        limit = FOLD_LIMIT if inputs else FILL_LIMIT
+        if not node.op.primitive or any(v.size > limit for v in node.outputs):
             return None
         arrays = [v.constant if v is not None else None for v in inputs]
         if any(a is None and v is not None for a, v in zip(arrays, inputs, strict=True)):
             return None
-        result = node.op.fn(*arrays, **node.attrs)
+        with np.errstate(all="ignore"):  # NaN and infinity are results
+            result = node.op.fn(*arrays, **node.attrs)
         results = result if isinstance(result, tuple) else (result,)
         return [
             self.graph.constant(np.ascontiguousarray(r, dtype=_np(v.dtype)).reshape(v.shape), v.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -148,3 +150,25 @@ def test_a_graph_prints_ops_shapes_paths_and_updates(traced):
     text = str(traced(f, (2,)))
     assert "float32[2] = exp($" in text and "# layer" in text
     assert "@total <- " in text and "return %" in text
+
+
+def test_small_values_made_of_nothing_are_computed_ahead(traced, names):
+    assert names(simplified(traced(lambda x: x * ops.full((3,), 2.0), (3,)))) == ["multiply"]
+    assert "full" in names(simplified(traced(lambda x: x * ops.full((65,), 2.0), (65,))))
+
+
+def test_a_constant_of_one_number_is_that_number(traced):
+    def inputs(values):
+        (node,) = simplified(traced(lambda x: x * np.array(values, "float32"), (2,))).nodes
+        return [v.shape for v in node.inputs]
+
+    assert inputs([3.0, 3.0]) == [(2,), ()] and inputs([np.nan, np.nan]) == [(2,), ()]
+    assert inputs([3.0, 4.0]) == [(2,), (2,)] and inputs([0.0, -0.0]) == [(2,), (2,)]
+    (node,) = simplified(traced(lambda x: x * np.ones((3, 2), "float32") * 1.0, (2,))).nodes
+    assert node.outputs[0].shape == (3, 2) and node.inputs[1].shape == (3, 2)
+
+
+def test_constants_that_overflow_do_not_warn(traced):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        simplified(traced(lambda x: x + ops.log(ops.full((2,), 0.0)), (2,)))
