@@ -8,8 +8,10 @@ from kcore.ops.control import *  # noqa: F403
 from kcore.ops.convolution import *  # noqa: F403
 from kcore.ops.creation import *  # noqa: F403
 from kcore.ops.elementwise import *  # noqa: F403
+from kcore.ops.getitem import *  # noqa: F403
 from kcore.ops.indexing import *  # noqa: F403
 from kcore.ops.losses import *  # noqa: F403
+from kcore.ops.moments import *  # noqa: F403
 from kcore.ops.normalization import *  # noqa: F403
 from kcore.ops.pooling import *  # noqa: F403
 from kcore.ops.random import *  # noqa: F403

@@ -12,7 +12,8 @@ from kcore.errors import GradientError
 from kcore.graph.core import Graph
 from kcore.graph.op import Spec, primitive
 from kcore.ops.creation import zeros_like as zeros_like_op
-from kcore.ops.shape import getitem, stack
+from kcore.ops.getitem import getitem
+from kcore.ops.shape import stack
 from kcore.runtime.apply import convert_to_tensor
 from kcore.runtime.function import flatten, rebuild
 from kcore.runtime.reference import run_graph

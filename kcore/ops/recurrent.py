@@ -12,9 +12,10 @@ from kcore.ops.contraction import matmul
 from kcore.ops.control import scan
 from kcore.ops.creation import zeros, zeros_like
 from kcore.ops.elementwise import add, cast, greater, multiply, sigmoid, square, subtract, tanh, where
+from kcore.ops.getitem import split
 from kcore.ops.reduction import cumsum
 from kcore.ops.reduction import sum as reduce_sum
-from kcore.ops.shape import concatenate, expand_dims, flip, reshape, split, transpose
+from kcore.ops.shape import concatenate, expand_dims, flip, reshape, transpose
 from kcore.ops.shapes import size_of
 from kcore.runtime.tape import vjp
 

@@ -1,4 +1,4 @@
-"""Ops that move elements without computing: reshape, transpose, slice, indexing, concatenate, pad."""
+"""Ops that move elements without computing: reshape, transpose, slice, concatenate, pad."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import builtins
 import math
 from collections.abc import Sequence
 from operator import index
-from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
 from kcore.graph.op import OPS, Op, Spec, primitive, sample
-from kcore.ops.elementwise import where
 from kcore.ops.shapes import canonical_axes, canonical_axis, same, size_of
-from kcore.runtime.tensor import method
 
 
 def _tensor(x: Any) -> Any:
@@ -30,21 +27,37 @@ def _ints(shape: Any) -> tuple:
 # -- aliasing and views ----------------------------------------------------------------------------------------------
 
 
+def _reshape_unknown(x: Spec, shape: tuple) -> tuple:
+    """The shape with what is known of -1, where sizes of x are not: if both lack the same ones, the rest must fit."""
+    unknown = [i for i, d in enumerate(x.shape) if d is None]
+    if unknown != [i for i, d in enumerate(shape) if d is None]:
+        return tuple(None if d == -1 else d for d in shape)
+    n = math.prod(d for d in x.shape if d is not None)
+    rest = math.prod(d for d in shape if d not in (None, -1))
+    fits = rest == n if -1 not in shape else shape.count(-1) == 1 and rest and n % rest == 0
+    if not fits:
+        raise ValueError(f"reshape: cannot reshape {x} into {shape}")
+    return tuple(n // rest if d == -1 else d for d in shape)
+
+
 def _reshape_infer(x: Spec, *, shape: tuple) -> Spec:
     n = size_of(x.shape)
-    if None in shape:
-        if n is None or -1 in shape or shape.count(None) > 1:
-            return Spec(shape, x.dtype)
-        shape = tuple(-1 if d is None else d for d in shape)  # a model's unknown size, known now
+    if n is None:
+        return Spec(_reshape_unknown(x, shape), x.dtype)
+    if None in shape:  # a model's unknown sizes, known now
+        if shape.count(None) == 1 and -1 not in shape:
+            shape = tuple(-1 if d is None else d for d in shape)
+        else:
+            shape = tuple(x.shape[i] if d is None and i < x.ndim else d for i, d in enumerate(shape))
+        if None in shape:
+            raise ValueError(f"reshape: cannot tell the unknown sizes of {shape} for {x}")
     if -1 in shape:
         rest = math.prod(d for d in shape if d != -1)
-        if n is None:
-            return Spec(tuple(None if d == -1 else d for d in shape), x.dtype)
         if shape.count(-1) > 1 or (rest and n % rest) or (not rest and n):
             raise ValueError(f"reshape: cannot reshape {x} into {shape}")
         missing = n // rest if rest else 0
         return Spec(tuple(missing if d == -1 else d for d in shape), x.dtype)
-    if n is not None and math.prod(shape) != n:
+    if math.prod(shape) != n:
         raise ValueError(f"reshape: cannot reshape {x} ({n} elements) into {shape} ({math.prod(shape)} elements)")
     return Spec(shape, x.dtype)
 
@@ -269,109 +282,6 @@ def flip(x: Any, axis: Any = None) -> Any:
     return _flip(x, axes=canonical_axes(axis, len(x.shape)))
 
 
-class _Index:
-    """One indexing expression taken apart: a strided slice, axes to flip, the resulting shape, and gathers."""
-
-    def __init__(self) -> None:
-        self.start: list[int] = []
-        self.stop: list[int | None] = []
-        self.step: list[int] = []
-        self.flips: list[int] = []
-        self.shape: list[int | None] = []
-        self.gathers: list[tuple[int, Any]] = []
-
-    def take(self, start: int, stop: int | None, step: int = 1) -> None:
-        self.start.append(start)
-        self.stop.append(stop)
-        self.step.append(step)
-
-    def slice(self, k: builtins.slice, d: int | None) -> None:
-        """A slice of a dimension of size d."""
-        if d is None:
-            if (k.start or 0) < 0 or (k.stop is not None and k.stop >= 0) or (k.step or 1) != 1:
-                a, b, s = k.indices(1 << 30)
-                self.take(a, b, s)
-                self.shape.append(len(range(a, b, s)))
-            else:
-                self.take(k.start or 0, None)
-                self.shape.append(None)
-            return
-        a, b, s = k.indices(d)
-        n = len(range(a, b, s))
-        if s < 0:
-            self.flips.append(len(self.start))
-            a, b, s = (a + (n - 1) * s, a + 1, -s) if n else (0, 0, 1)
-        self.take(a, b if n else a, s)
-        self.shape.append(n)
-
-    def gather(self, k: Any, d: int | None) -> None:
-        """The elements a list or tensor of indices names."""
-        self.take(0, d)
-        self.gathers.append((len(self.shape), k))
-        self.shape.append(d)
-
-    def one(self, k: Any, d: int | None, shape: tuple) -> None:
-        """A single element: the dimension goes."""
-        i = index(k)
-        if d is not None and not -d <= i < d:
-            raise IndexError(f"index {i} is out of range for axis {len(self.start)} of a tensor of shape {shape}")
-        i = i + d if i < 0 and d is not None else i
-        self.take(i, i + 1)
-
-
-def _whole_keys(key: Any, ndim: int, shape: tuple) -> list[Any]:
-    """One key per dimension (and None for new ones): an Ellipsis and missing keys become full slices."""
-    keys = list(key) if isinstance(key, tuple) else [key]
-    used = builtins.sum(k is not None and not isinstance(k, EllipsisType) for k in keys)
-    if used > ndim:
-        raise IndexError(f"{used} indices for a tensor of shape {shape}")
-    fill = [builtins.slice(None)] * (ndim - used)
-    dots = next((i for i, k in enumerate(keys) if isinstance(k, EllipsisType)), None)
-    return keys + fill if dots is None else keys[:dots] + fill + keys[dots + 1 :]
-
-
-def _names_many(k: Any) -> bool:
-    """Whether a key is a list or tensor of indices; a traced scalar counts, having no value yet."""
-    return isinstance(k, list) or getattr(k, "shape", ()) != () or hasattr(k, "trace")
-
-
-@method("__getitem__")
-def getitem(x: Any, key: Any) -> Any:
-    """Indexing with integers, slices, None, an Ellipsis, and integer tensors or lists, as in NumPy.
-
-    Raises:
-        IndexError: there are more indices than dimensions, or one is out of range.
-        TypeError: an index is a boolean tensor, whose result has no static shape.
-    """
-    x = _tensor(x)
-    shape = tuple(x.shape)
-    found = _Index()
-    for k in _whole_keys(key, len(shape), shape):
-        d = shape[len(found.start)] if k is not None else None
-        if k is None:
-            found.shape.append(1)
-        elif isinstance(k, builtins.slice):
-            found.slice(k, d)
-        elif _names_many(k):
-            found.gather(k, d)
-        else:
-            found.one(k, d, shape)
-    bounds = zip(found.start, found.stop, found.step, shape, strict=True)
-    y = x
-    if not all(a == 0 and (b is None or b == d) and s == 1 for a, b, s, d in bounds):
-        y = _slice(x, start=tuple(found.start), stop=tuple(found.stop), step=tuple(found.step))
-    if found.flips:
-        y = _flip(y, axes=tuple(found.flips))
-    if tuple(y.shape) != tuple(found.shape):
-        y = _reshape(y, shape=tuple(found.shape))
-    for place, indices in reversed(found.gathers):
-        indices = OPS["identity"](indices) if isinstance(indices, list) else _tensor(indices)
-        if indices.dtype == "bool":
-            raise TypeError("indexing with a boolean tensor has no static shape; use ops.where")
-        y = OPS["gather"](y, where(indices < 0, indices + y.shape[place], indices), axis=place)
-    return y
-
-
 # -- joining and padding ---------------------------------------------------------------------------------------------
 
 
@@ -423,35 +333,6 @@ def stack(x: Sequence[Any], axis: int = 0) -> Any:
     xs = [_tensor(e) for e in x]
     axis = canonical_axis(axis, len(xs[0].shape) + 1)
     return _concatenate(*[expand_dims(e, axis) for e in xs], axis=axis)
-
-
-def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
-    """The slices along an axis, as a list."""
-    x = _tensor(x)
-    axis = canonical_axis(axis, len(x.shape))
-    n = num if num is not None else x.shape[axis]
-    return [getitem(x, (builtins.slice(None),) * axis + (i,)) for i in range(n)]
-
-
-def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Parts of a tensor along an axis: that many equal ones, or cut at indices."""
-    x = _tensor(x)
-    axis = canonical_axis(axis, len(x.shape))
-    n = x.shape[axis]
-    if isinstance(indices_or_sections, int | np.integer):
-        if n is None or n % indices_or_sections:
-            raise ValueError(
-                f"split: dimension {axis} of shape {tuple(x.shape)} cannot be cut into {indices_or_sections} parts"
-            )
-        size = n // indices_or_sections
-        cuts = [size * i for i in range(1, indices_or_sections)]
-    else:
-        cuts = [index(i) for i in indices_or_sections]
-    ends = [0, *cuts, n]
-    return [
-        getitem(x, (builtins.slice(None),) * axis + (builtins.slice(a, b),))
-        for a, b in zip(ends, ends[1:], strict=False)
-    ]
 
 
 def _pad_infer(x: Spec, *, pads: tuple, value: float) -> Spec:
@@ -560,6 +441,6 @@ def size(x: Any) -> int | None:
 
 
 __all__ = [
-    "broadcast_to", "concatenate", "copy", "expand_dims", "flip", "getitem", "moveaxis", "ndim", "pad", "repeat",
-    "reshape", "shape", "size", "slice", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "unstack",
+    "broadcast_to", "concatenate", "copy", "expand_dims", "flip", "moveaxis", "ndim", "pad", "repeat",
+    "reshape", "shape", "size", "slice", "squeeze", "stack", "swapaxes", "tile", "transpose",
 ]  # fmt: skip

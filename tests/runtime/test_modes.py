@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -151,3 +153,37 @@ def test_a_tensor_kept_after_its_trace_is_an_error():
         ops.exp(kept[0])
     with pytest.raises(TracingError, match="return it from the function instead of keeping it"):
         function(lambda x: x + kept[0])(X)
+
+
+def test_nan_and_infinity_are_results_and_no_warnings():
+    x = np.array([0.0, -1.0, 1e30], "float32")
+    for mode in (lambda f: f, function):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            log, square, ratio = mode(lambda t: (ops.log(t), ops.square(t), t / 0.0))(convert_to_tensor(x))
+        assert np.isneginf(log.numpy()[0]) and np.isnan(log.numpy()[1])
+        assert np.isposinf(square.numpy()[2]) and np.isnan(ratio.numpy()[0])
+
+
+@pytest.mark.parametrize("kind", [convert_to_tensor, Variable])
+def test_reading_always_copies(kind):
+    t = kind(np.ones(2, "float32"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for array in (np.asarray(t), np.array(t, copy=True), np.array(t, copy=None)):
+            array[0] = 5
+        assert np.array(t, dtype="float64").dtype == "float64"
+        with pytest.raises(ValueError, match="reading a .* copies"):
+            np.array(t, copy=False)
+    assert t.numpy().tolist() == [1, 1]
+
+
+def test_sizes_of_a_reshape_are_known_as_far_as_they_can_be():
+    x = KerasTensor((None, 3, 4))
+    assert ops.reshape(x, (-1, 12)).shape == (None, 12)
+    assert ops.reshape(x, (x.shape[0], -1)).shape == (None, 12)
+    assert ops.reshape(x, (None, -1, 1, 3)).shape == (None, 4, 1, 3)
+    assert ops.reshape(KerasTensor((None, None, 4)), (None, -1)).shape == (None, None)
+    assert ops.reshape(KerasTensor((2, 3, 4)), (None, None, 2, -1)).shape == (2, 3, 2, 2)
+    with pytest.raises(ValueError, match=r"cannot reshape float32\[\?, 3, 4\] into \(None, 5\)"):
+        ops.reshape(x, (None, 5))

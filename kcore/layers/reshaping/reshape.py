@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from kcore import ops
@@ -43,23 +42,4 @@ class Reshape(Layer):
     target_shape: tuple[int, ...] = argument(kind=_target)
 
     def call(self, inputs: Any) -> Any:
-        batch, *sample = inputs.shape
-        if None in sample:
-            # of a symbolic tensor: -1 is a size not known yet, and so is that of the batch
-            target: tuple[int | None, ...] = tuple(None if d == -1 else d for d in self.target_shape)
-        else:
-            target = self._filled(math.prod(sample), inputs.shape)
-        if batch is None and None not in target:
-            batch = -1
-        return ops.reshape(inputs, (batch, *target))
-
-    def _filled(self, size: int, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-        """The target with a number for -1."""
-        rest = math.prod(d for d in self.target_shape if d != -1)
-        fits = size == rest if -1 not in self.target_shape else rest and size % rest == 0
-        if not fits:
-            raise ValueError(
-                f"layer {self.name!r}: cannot reshape samples of shape {shape[1:]} ({size} elements) "
-                f"into {self.target_shape}"
-            )
-        return tuple(size // rest if d == -1 else d for d in self.target_shape)
+        return ops.reshape(inputs, (inputs.shape[0], *self.target_shape))
