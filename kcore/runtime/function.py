@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 import warnings
 import weakref
@@ -127,6 +128,7 @@ class Function:
         self._warned = False
         self._lock = threading.RLock()
         self._checked: dict[tuple[int, int], Any] = {}
+        self._parameters = list(inspect.signature(fn).parameters.values())
         functools.update_wrapper(self, fn, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -186,13 +188,17 @@ class Function:
 
     def _trace(self, args: tuple, kwargs: dict[str, Any], leaves: list[Any]) -> Concrete:
         names: list[str] = []
-        structure = flatten((args, kwargs), [], names, "")
+        structure = flatten((args, kwargs), [])
+        for number, x in enumerate(args):
+            flatten(x, [], names, self._argument(number))
+        for key, x in kwargs.items():
+            flatten(x, [], names, key)
         self._watch_shapes(names, leaves)
         trace = Trace(Graph(self.name))
         tensors = []
         for x, name in zip(leaves, names, strict=True):
             dtype = x.dtype if type(x.dtype) is str else to_array(x[:0] if x.ndim else x)[1]
-            tensors.append(trace.tensor(trace.graph.placeholder(tuple(x.shape), dtype, _argument(name))))
+            tensors.append(trace.tensor(trace.graph.placeholder(tuple(x.shape), dtype, name)))
         with trace.active():
             call_args, call_kwargs = rebuild(structure, iter(tensors))
             result = self.fn(*call_args, **call_kwargs)
@@ -215,10 +221,15 @@ class Function:
             shown = ", ".join(map(str, sorted(worst[1])[:4]))
             warnings.warn(
                 f"{self.name!r} has been traced {self.traces + 1} times: "
-                f"its argument {_argument(worst[0])!r} came in {len(worst[1])} "
+                f"its argument {worst[0]!r} came in {len(worst[1])} "
                 f"shapes ({shown}, ...). Each new shape costs a trace; pad it to a few fixed sizes.",
                 stacklevel=4,
             )
+
+    def _argument(self, place: int) -> str:
+        """The name of an argument given by position."""
+        names = [p.name for p in self._parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        return names[place] if place < len(names) else str(place)
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
@@ -245,11 +256,6 @@ class Function:
                 f"argument {bounds.name!r} holds {worst}, but op {bounds.op!r}{at} needs integers from 0 to "
                 f"{bounds.size - 1} (there are {bounds.size} classes or rows)"
             )
-
-
-def _argument(name: str) -> str:
-    """``[0][1]['x']`` -> ``1['x']``: the path of an argument without the outer pair (args, kwargs)."""
-    return name.split("]", 1)[1].strip("[]").replace("][", ".") if "]" in name else name
 
 
 def _tensors_of(x: Any) -> Any:

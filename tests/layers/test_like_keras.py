@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from reference import array, build_alike, keras, pair, same, values
 
+import kcore
 from kcore import layers
 from kcore.runtime import convert_to_tensor
 
@@ -202,8 +205,10 @@ def test_reshape(target):
 def test_reshape_of_unknown_sizes():
     assert layers.Reshape((-1, 2))(layers.Input((None, 4))).shape == (None, None, 2)
     assert layers.Reshape((6,))(layers.Input((None, 3))).shape == (None, 6)
-    with pytest.raises(ValueError, match=r"layer 'turn': cannot reshape samples of shape \(3, 4\) .* into \(5, -1\)"):
+    with pytest.raises(ValueError, match=r"cannot reshape float32\[2, 3, 4\] into \(2, 5, -1\)\nin layer 'turn'"):
         layers.Reshape((5, -1), name="turn")(array((2, 3, 4)))
+    with pytest.raises(ValueError, match=r"cannot reshape float32\[\?, 4\] into \(None, 5\)"):
+        layers.Reshape((5,))(layers.Input((4,)))
     with pytest.raises(ValueError, match=r"target_shape=\(-1, -1\): expected a tuple of sizes"):
         layers.Reshape((-1, -1))
 
@@ -380,3 +385,32 @@ def test_attention_over_two_axes_and_sliding_window():
     theirs, mine = pair("MultiHeadAttention", 2, 4, sliding_window=2)
     build_alike(theirs, mine, query, query)
     np.testing.assert_allclose(mine(query, query), theirs(query, query), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [10, -1])
+def test_an_index_no_embedding_has_is_an_error_that_names_the_layer_and_the_argument(bad):
+    model = kcore.Sequential(
+        [layers.Input((3,), dtype="int32"), layers.Embedding(10, 4, mask_zero=True, name="words"), layers.LSTM(2)]
+    )
+    model.compile("sgd", "mse")
+    x = np.array([[1, 2, 3], [4, 0, bad]], "int32")
+    said = rf"argument 'data.*' holds {bad}, but .* layer '.*/words' needs integers from 0 to 9"
+    with pytest.raises(ValueError, match=said):
+        model.predict(x, verbose=0)
+    with pytest.raises(ValueError, match=said):
+        model.fit(x, np.zeros((2, 2), "float32"), verbose=0)
+
+
+def test_attention_minds_a_mask_without_a_warning():
+    tokens = layers.Input((5,), dtype="int32")
+    x = layers.Embedding(10, 8, mask_zero=True)(tokens)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y = layers.MultiHeadAttention(2, 4, use_gate=True)(x, x)
+        model = kcore.Model(tokens, y)
+        out = model.predict(np.array([[1, 2, 3, 0, 0], [1, 2, 3, 4, 5]]), verbose=0)
+    assert y._keras_mask is not None
+    short = model.predict(np.array([[1, 2, 3, 0, 0]]), verbose=0)
+    np.testing.assert_allclose(out[0, :3], short[0, :3], rtol=1e-5)
+    with_other = model.predict(np.array([[1, 2, 3, 7, 9]]), verbose=0)
+    assert not np.allclose(with_other[0, :3], short[0, :3], rtol=1e-4)

@@ -98,9 +98,7 @@ def test_after_ten_retraces_a_warning_names_the_argument():
         warnings.simplefilter("error")
         for n in range(1, 11):
             f(X, np.ones(n, "float32"))
-    with pytest.warns(
-        UserWarning, match=r"'step' has been traced 11 times: its argument 'y'|its argument '1'"
-    ) as caught:
+    with pytest.warns(UserWarning, match=r"'step' has been traced 11 times: its argument 'y'") as caught:
         f(X, np.ones(11, "float32"))
     assert "11 shapes ((1,), (2,)" in str(caught[0].message) and "pad it" in str(caught[0].message)
     with warnings.catch_warnings():

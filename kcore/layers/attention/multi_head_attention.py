@@ -120,7 +120,7 @@ class MultiHeadAttention(Layer):
         free = _LETTERS[: rank - 1]
         summed = _LETTERS[rank - 1 : rank - 1 + bound]
         made = _LETTERS[rank - 1 + bound : rank - 1 + bound + len(output)]
-        return EinsumDense(
+        layer = EinsumDense(
             f"{free}{summed},{summed}{made}->{free}{made}",
             output_shape=(None,) * (rank - 2) + tuple(output),
             bias_axes=made if self.use_bias else None,
@@ -135,6 +135,8 @@ class MultiHeadAttention(Layer):
             dtype=self.dtype_policy,
             name=name,
         )
+        layer.supports_masking = True  # attention minds the masks
+        return layer
 
     def _plan_attention(self, rank: int) -> None:
         """The equations of the scores and of their use, for projected tensors of the given rank."""

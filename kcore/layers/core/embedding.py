@@ -9,6 +9,7 @@ import numpy as np
 from kcore import constraints, initializers, ops, regularizers
 from kcore.declare import argument, only, positive_int
 from kcore.layers.layer import Layer
+from kcore.ops.indexing import gather
 from kcore.registry import public
 
 
@@ -28,6 +29,9 @@ class Embedding(Layer):
 
     Shapes:
         input ``(batch, ...)`` of integers, output ``(batch, ..., output_dim)``.
+
+    Raises:
+        ValueError: `fit`, `evaluate` or `predict` got an input below 0 or beyond ``input_dim - 1``.
 
     Example:
         >>> import numpy as np
@@ -71,7 +75,8 @@ class Embedding(Layer):
     def call(self, inputs: Any) -> Any:
         if inputs.dtype not in ("int32", "int64"):
             inputs = ops.cast(inputs, "int32")
-        return ops.cast(ops.take(self.embeddings, inputs, axis=0), self.compute_dtype)
+        # not `take`, where a negative index counts from the end: here it is a mistake, found before the step runs
+        return ops.cast(gather(self.embeddings, inputs, axis=0), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return ops.not_equal(inputs, 0) if self.mask_zero else None
