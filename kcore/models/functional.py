@@ -6,13 +6,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from kcore import ops
+from kcore import ops, tree
 from kcore.layers import InputSpec, Layer
 from kcore.models.calls import Call, CallGraph, OpCall
 from kcore.models.model import Model
 from kcore.registry import public
 from kcore.runtime import KerasTensor, convert_to_tensor
-from kcore.training import nest
 from kcore.training.trainer import Trainer
 
 
@@ -51,7 +50,7 @@ class Functional(Model):
         self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool | None = None, **kwargs: Any
     ):
         for argument, structure in (("inputs", inputs), ("outputs", outputs)):
-            for leaf in nest.flatten(structure) or [None]:
+            for leaf in tree.flatten(structure) or [None]:
                 if not isinstance(leaf, KerasTensor):
                     raise ValueError(
                         f"{argument} of a functional model must be symbolic tensors (from Input() and layers called on "
@@ -61,7 +60,7 @@ class Functional(Model):
         Trainer.__init__(self)
         self._inputs_struct = inputs
         self._outputs_struct = outputs
-        self._graph = CallGraph(nest.flatten(inputs), nest.flatten(outputs), self.name)
+        self._graph = CallGraph(tree.flatten(inputs), tree.flatten(outputs), self.name)
         self._held_layers = [o for o in self._graph.operations if isinstance(o, Layer)]
         self.output_names = [self._graph.producer(t)[0].operation.name for t in self.outputs]
         self.input_names = [self._graph.input_layer(t).name for t in self.inputs]
@@ -91,11 +90,11 @@ class Functional(Model):
 
     @property
     def inputs(self) -> list[KerasTensor]:
-        return nest.flatten(self._inputs_struct)
+        return tree.flatten(self._inputs_struct)
 
     @property
     def outputs(self) -> list[KerasTensor]:
-        return nest.flatten(self._outputs_struct)
+        return tree.flatten(self._outputs_struct)
 
     @property
     def input(self) -> Any:
@@ -120,9 +119,9 @@ class Functional(Model):
         if getattr(self, "_inputs_struct", None) is None:
             return None
         if isinstance(self._inputs_struct, dict):
-            if any(nest.is_nested(value) for value in self._inputs_struct.values()):
+            if any(tree.is_nested(value) for value in self._inputs_struct.values()):
                 return None
-            return [_spec(tensor, str(key)) for key, tensor in nest.entries(self._inputs_struct)]
+            return [_spec(tensor, str(key)) for key, tensor in tree.entries(self._inputs_struct)]
         return [_spec(tensor, name) for tensor, name in zip(self.inputs, self.input_names, strict=True)]
 
     @input_spec.setter
@@ -148,14 +147,14 @@ class Functional(Model):
         """
         tensors = self._flat_inputs(inputs)
         if mask is not None:
-            for tensor, its_mask in zip(tensors, nest.flatten(mask), strict=False):
+            for tensor, its_mask in zip(tensors, tree.flatten(mask), strict=False):
                 if its_mask is not None:
                     tensor._keras_mask = its_mask
         values = {id(symbol): tensor for symbol, tensor in zip(self.inputs, tensors, strict=True)}
         for call in self._graph.calls:
             if not call.is_input:
                 call.run(values, **_training(call, training))
-        return nest.pack(self._outputs_struct, [values[id(symbol)] for symbol in self.outputs])
+        return tree.pack(self._outputs_struct, [values[id(symbol)] for symbol in self.outputs])
 
     def _flat_inputs(self, inputs: Any) -> list[Any]:
         """The inputs as a flat list in the model's order, with its dtypes and ranks."""
@@ -167,17 +166,17 @@ class Functional(Model):
                     f"model {self.name!r} needs the inputs {names}, but the dict has {sorted(map(str, inputs))}"
                 )
             flat = [inputs[name] for name in names]
-        elif isinstance(struct, dict) and isinstance(inputs, dict) and not nest.same_structure(inputs, struct):
+        elif isinstance(struct, dict) and isinstance(inputs, dict) and not tree.same_structure(inputs, struct):
             missing = sorted(set(struct) - set(inputs))
             if missing:
                 raise ValueError(f"model {self.name!r} needs the inputs {sorted(struct)}, but {missing} is missing")
-            flat = nest.flatten({key: inputs[key] for key in struct})
+            flat = tree.flatten({key: inputs[key] for key in struct})
         else:
-            flat = nest.flatten(inputs)
+            flat = tree.flatten(inputs)
         if len(flat) != len(self.inputs):
             raise ValueError(
                 f"model {self.name!r} has {len(self.inputs)} inputs {names}, but was called with {len(flat)}: "
-                f"{nest.describe(inputs, lambda leaf: str(tuple(getattr(leaf, 'shape', ()))))}"
+                f"{tree.describe(inputs, lambda leaf: str(tuple(getattr(leaf, 'shape', ()))))}"
             )
         return [self._fit(tensor, symbol) for tensor, symbol in zip(flat, self.inputs, strict=True)]
 

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from kcore import losses as losses_room
 from kcore import metrics as metrics_room
-from kcore import ops
+from kcore import ops, tree
 from kcore.naming import did_you_mean
-from kcore.training import nest
 from kcore.training.data import floatx
 
 
@@ -23,7 +22,7 @@ class Output(NamedTuple):
 
 def outputs_of(y_pred: Any, names: Sequence[str] | None) -> list[Output]:
     """The outputs of a model in order, named by the keys of a dict or by the layers that made them."""
-    flat = list(nest.walk(y_pred))
+    flat = list(tree.walk(y_pred))
     named = list(names) if names and len(names) == len(flat) else [None] * len(flat)
     if len(flat) == 1 and not flat[0][0]:
         return [Output(named[0], y_pred)]
@@ -39,7 +38,7 @@ def per_output(values: Any, outputs: Sequence[Output], argument: str) -> list[An
     Raises:
         ValueError: a list of another length, or a name that no output has.
     """
-    if not nest.is_nested(values):
+    if not tree.is_nested(values):
         return [values] * len(outputs)
     names = [output.name for output in outputs]
     if isinstance(values, dict):
@@ -50,7 +49,7 @@ def per_output(values: Any, outputs: Sequence[Output], argument: str) -> list[An
                 + did_you_mean(unknown[0], map(str, names))
             )
         return [values.get(name) for name in names]
-    flat = nest.flatten(values) if len(values) != len(outputs) else list(values)
+    flat = tree.flatten(values) if len(values) != len(outputs) else list(values)
     if len(flat) != len(outputs):
         raise ValueError(f"{argument} has {len(values)} entries, but the model has {len(outputs)} outputs: {names}")
     return flat
@@ -71,7 +70,7 @@ def targets_for(
     names = [output.name for output in outputs]
     if y is None:
         return [None] * len(outputs)
-    if not nest.is_nested(y):
+    if not tree.is_nested(y):
         if len(outputs) == 1:
             return [y]
         if sum(wanted) == 1:
@@ -79,23 +78,23 @@ def targets_for(
         raise ValueError(
             f"{argument} is one array, but the model has {len(outputs)} outputs: {names}; pass a list or a dict"
         )
-    if nest.same_structure(y, y_pred):
-        return nest.flatten(y)
-    if isinstance(y, dict) and all(not nest.is_nested(leaf) for leaf in y.values()):
+    if tree.same_structure(y, y_pred):
+        return tree.flatten(y)
+    if isinstance(y, dict) and all(not tree.is_nested(leaf) for leaf in y.values()):
         unknown = [key for key in y if key not in names]
         missing = [name for name, want in zip(names, wanted, strict=True) if want and name not in y]
         if not unknown and not missing:
             return [y.get(name) for name in names]
         raise ValueError(f"{argument} has the keys {sorted(map(str, y))}, but the model's outputs are {names}")
-    flat = nest.flatten(y)
+    flat = tree.flatten(y)
     if len(flat) == len(outputs):
         return flat
     if len(flat) == sum(wanted):
         rest = iter(flat)
         return [next(rest) if want else None for want in wanted]
     raise ValueError(
-        f"{argument} and the model's outputs have different structures: {argument} is {nest.describe(y)}, "
-        f"the outputs are {nest.describe(y_pred)} ({names})"
+        f"{argument} and the model's outputs have different structures: {argument} is {tree.describe(y)}, "
+        f"the outputs are {tree.describe(y_pred)} ({names})"
     )
 
 
@@ -227,7 +226,7 @@ class CompiledLoss:
 
 def _weights_for(sample_weight: Any, y_pred: Any, outputs: Sequence[Output], wanted: Sequence[bool]) -> list[Any]:
     """Sample weights per output; one array is used for all outputs."""
-    if sample_weight is None or not nest.is_nested(sample_weight):
+    if sample_weight is None or not tree.is_nested(sample_weight):
         return [sample_weight] * len(outputs)
     return targets_for(sample_weight, y_pred, outputs, wanted, "sample_weight")
 
@@ -295,7 +294,7 @@ class CompiledMetrics:
         for argument, given, weighted in zip(("metrics", "weighted_metrics"), self._given, (False, True), strict=True):
             if not given:
                 continue
-            each = per_output(given, outputs, argument) if several else [nest.flatten(given)]
+            each = per_output(given, outputs, argument) if several else [tree.flatten(given)]
             targets = targets_for(y_true, y_pred, outputs, [bool(m) for m in each])
             for index, (identifiers, target) in enumerate(zip(each, targets, strict=True)):
                 if identifiers is None:

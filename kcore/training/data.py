@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from kcore import tree
 from kcore.backend.batch import Rows
 from kcore.runtime.seeds import host_permutation
-from kcore.training import nest
 
 Data = tuple[Any, ...]
 
@@ -40,15 +40,15 @@ def to_arrays(structure: Any, argument: str) -> Any:
     """
     if structure is None:
         return None
-    if nest.is_nested(structure) and not isinstance(structure, dict) and _holds_numbers(structure):
+    if tree.is_nested(structure) and not isinstance(structure, dict) and _holds_numbers(structure):
         structure = _as_array(structure, argument)
-    flat = [(path, leaf) for path, leaf in nest.walk(structure)]
-    return nest.pack(
+    flat = [(path, leaf) for path, leaf in tree.walk(structure)]
+    return tree.pack(
         structure, [None if leaf is None else _array(leaf, leaf_name(argument, path)) for path, leaf in flat]
     )
 
 
-def leaf_name(argument: str, path: nest.Path) -> str:
+def leaf_name(argument: str, path: tree.Path) -> str:
     """How the user would write one leaf of an argument: ``x``, ``x[0]``, ``y['a']``."""
     return argument + "".join(f"[{key!r}]" for key in path)
 
@@ -100,7 +100,7 @@ def check_lengths(x: Any, y: Any, sample_weight: Any) -> int:
     """
     found: list[tuple[str, tuple[int, ...]]] = []
     for argument, structure in (("x", x), ("y", y), ("sample_weight", sample_weight)):
-        found += [(leaf_name(argument, path), leaf.shape) for path, leaf in nest.walk(structure) if leaf is not None]
+        found += [(leaf_name(argument, path), leaf.shape) for path, leaf in tree.walk(structure) if leaf is not None]
     if not found:
         raise ValueError("there is no data: x is None")
     if len({shape[0] for _, shape in found}) > 1:
@@ -154,7 +154,7 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Data, Da
         )
 
     def cut(part: slice) -> Data:
-        return tuple(nest.map_structure(lambda a: None if a is None else a[part], s) for s in arrays)
+        return tuple(tree.map_structure(lambda a: None if a is None else a[part], s) for s in arrays)
 
     return cut(slice(0, at)), cut(slice(at, count))
 
@@ -175,7 +175,7 @@ def weights_by_class(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
     """
     if not isinstance(class_weight, Mapping):
         raise ValueError(f"class_weight must be a dict of class -> weight, received {class_weight!r}")
-    if nest.is_nested(y):
+    if tree.is_nested(y):
         raise ValueError("class_weight works only for models with a single output; use sample_weight, one per output")
     if y is None:
         raise ValueError("class_weight needs labels, but y is None")
@@ -258,13 +258,13 @@ class ArrayBatches:
         self.num_batches: int | None = math.ceil(self.samples / self.batch_size)
         self._shuffle = shuffle
         self._data = pack(x, y, sample_weight)
-        self._leaves = [leaf if leaf is None else (leaf, batch_dtype(leaf)) for leaf in nest.flatten(self._data)]
+        self._leaves = [leaf if leaf is None else (leaf, batch_dtype(leaf)) for leaf in tree.flatten(self._data)]
         self._pack = _packer(self._data)
 
     def first(self) -> Any:
         """One batch as arrays, for building a model; draws nothing."""
         stop = min(self.batch_size, self.samples)
-        return nest.map_structure(lambda a: None if a is None else Rows(a, slice(0, stop), batch_dtype(a)), self._data)
+        return tree.map_structure(lambda a: None if a is None else Rows(a, slice(0, stop), batch_dtype(a)), self._data)
 
     def batches(self) -> Iterator[Any]:
         """One pass over the samples: structures of `Rows`."""
@@ -282,12 +282,12 @@ class ArrayBatches:
 
 
 def _packer(structure: Any) -> Any:
-    """A fast `nest.pack` for one structure."""
-    if isinstance(structure, tuple) and not any(nest.is_nested(part) for part in structure):
+    """A fast `tree.pack` for one structure."""
+    if isinstance(structure, tuple) and not any(tree.is_nested(part) for part in structure):
         return tuple
-    if not nest.is_nested(structure):
+    if not tree.is_nested(structure):
         return lambda leaves: leaves[0]
-    return lambda leaves: nest.pack(structure, leaves)
+    return lambda leaves: tree.pack(structure, leaves)
 
 
 class StreamBatches:
@@ -332,7 +332,7 @@ class StreamBatches:
         check_lengths(x, y, weight)
         if self._class_weight is not None:
             weight = weights_by_class(y, self._class_weight)
-        return nest.map_structure(whole, pack(x, y, weight))
+        return tree.map_structure(whole, pack(x, y, weight))
 
 
 def whole(array: np.ndarray | None) -> Rows | None:
@@ -342,7 +342,7 @@ def whole(array: np.ndarray | None) -> Rows | None:
 
 def is_stream(x: Any) -> bool:
     """Whether x makes batches itself (generator, iterable object) rather than being arrays."""
-    if x is None or nest.is_nested(x) or isinstance(x, (str, bytes)):
+    if x is None or tree.is_nested(x) or isinstance(x, (str, bytes)):
         return False
     if hasattr(x, "shape") or hasattr(x, "__array__") or hasattr(x, "to_numpy"):
         return False

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kcore.training import nest
+from kcore import tree
 from kcore.training.data import (
     ArrayBatches,
     check_batch_size,
@@ -315,7 +315,7 @@ class Loops:
         batch = _one_batch(x, None, None, None)
         if not self.built:
             self._symbolic_build(batch)
-        return nest.map_structure(_numpy, self.make_predict_function()(batch))
+        return tree.map_structure(_numpy, self.make_predict_function()(batch))
 
     # -- logs --------------------------------------------------------------------------------------------------------
 
@@ -388,10 +388,10 @@ class _Outputs:
         self._filled = 0
 
     def add(self, outputs: Any, count: int) -> None:
-        arrays = [_numpy(leaf) for leaf in nest.flatten(outputs)]
+        arrays = [_numpy(leaf) for leaf in tree.flatten(outputs)]
         if not self._started:
             self._started = True
-            self._structure = nest.map_structure(lambda _: None, outputs)
+            self._structure = tree.map_structure(lambda _: None, outputs)
             if self._samples == count:
                 self._whole, self._filled = arrays, count
                 return
@@ -428,7 +428,7 @@ class _Outputs:
                 np.concatenate(column) if column[0].ndim else np.stack(column)
                 for column in zip(*self._parts, strict=True)
             ]
-        return nest.pack(self._structure, full)
+        return tree.pack(self._structure, full)
 
 
 def _numpy(leaf: Any) -> np.ndarray:
@@ -436,7 +436,7 @@ def _numpy(leaf: Any) -> np.ndarray:
 
 
 def _length(batch: Any) -> int:
-    return next(leaf for leaf in nest.flatten(batch) if leaf is not None).shape[0]
+    return next(leaf for leaf in tree.flatten(batch) if leaf is not None).shape[0]
 
 
 def _one_batch(x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None) -> Any:
@@ -446,7 +446,7 @@ def _one_batch(x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, fl
     if class_weight is not None:
         sample_weight = weights_by_class(y, class_weight)
 
-    return nest.map_structure(whole, pack(x, y, sample_weight))
+    return tree.map_structure(whole, pack(x, y, sample_weight))
 
 
 def _due(epoch: int, frequency: int | Sequence[int]) -> bool:

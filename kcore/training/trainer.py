@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kcore import metrics as metrics_room
-from kcore import ops
+from kcore import ops, tree
 from kcore import optimizers as optimizers_room
 from kcore.registry import deserialize, serialize
 from kcore.runtime import GradientTape, KerasTensor, convert_to_tensor, function
-from kcore.training import nest
 from kcore.training.containers import CompiledLoss, CompiledMetrics
 from kcore.training.data import floatx, unpack
 from kcore.training.loops import Loops
@@ -384,7 +383,7 @@ class Trainer(Loops, _OtherHalf):
         run.__name__ = f"{self.name}_{kind}"
         if self.run_eagerly:
             return lambda data: run(
-                nest.map_structure(lambda leaf: None if leaf is None else convert_to_tensor(leaf), data)
+                tree.map_structure(lambda leaf: None if leaf is None else convert_to_tensor(leaf), data)
             )
         return function(run)
 
@@ -400,7 +399,7 @@ class Trainer(Loops, _OtherHalf):
         Args:
             data: a batch; only shapes and dtypes are looked at.
         """
-        x, y, _ = unpack(nest.map_structure(_symbolic, data))
+        x, y, _ = unpack(tree.map_structure(_symbolic, data))
         state = self._compiled
         waiting = [part for part in (state.loss, state.metrics) if part is not None and not part.built] if state else []
         if any(not layer.built for layer in self._flatten_layers()) or waiting:
@@ -442,4 +441,4 @@ def _symbolic(leaf: Any) -> Any:
 
 def _batch(x: Any) -> int:
     """Samples in a batch."""
-    return nest.flatten(x)[0].shape[0]
+    return tree.flatten(x)[0].shape[0]
