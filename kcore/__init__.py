@@ -37,7 +37,6 @@ _MODULES = frozenset(
 
 #: Public names and the module each comes from.
 _NAMES = {
-    "Function": "kcore.runtime",
     "GradientTape": "kcore.runtime",
     "Initializer": "kcore.initializers",
     "Input": "kcore.layers",
@@ -56,11 +55,12 @@ _NAMES = {
     "function": "kcore.runtime",
     "grad": "kcore.runtime",
     "is_backend_available": "kcore.backend",
+    "name_scope": "kcore.runtime",
     "set_random_seed": "kcore.runtime",
     "use_backend": "kcore.backend",
 }
 
-__all__ = sorted({*_MODULES, *_NAMES, "__version__"} - {"utils"})  # noqa: PLE0605
+__all__ = sorted({*_MODULES, *_NAMES, "__version__"})  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:

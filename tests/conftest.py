@@ -1,20 +1,14 @@
-"""What all tests share: an environment of their own, and distributions that exist only in a test."""
+"""What the tests of the core share: distributions that exist only in a test, and a choice of backend not yet made."""
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 import textwrap
 
-# Before anything is imported: tests follow nobody's keras.json, and Keras, as the reference, computes with NumPy.
-os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="kcore-tests-")
-os.environ["KERAS_BACKEND"] = "numpy"
+import pytest
 
-import pytest  # noqa: E402
-
-from kcore import config, plugins  # noqa: E402
-from kcore.backend import selection  # noqa: E402
+from kcore import config, plugins
+from kcore.backend import selection
 
 
 @pytest.fixture

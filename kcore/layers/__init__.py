@@ -56,64 +56,6 @@ from kcore.layers.reshaping.reshape import Reshape
 from kcore.registry import deserialize as _deserialize
 from kcore.registry import serialize as _serialize
 
-__all__ = [
-    "LSTM",
-    "RNN",
-    "Activation",
-    "Add",
-    "Average",
-    "AveragePooling1D",
-    "AveragePooling2D",
-    "AveragePooling3D",
-    "BaseConv",
-    "BatchNormalization",
-    "Concatenate",
-    "Conv1D",
-    "Conv2D",
-    "Conv3D",
-    "Dense",
-    "Dropout",
-    "EinsumDense",
-    "Embedding",
-    "Flatten",
-    "GlobalAveragePooling1D",
-    "GlobalAveragePooling2D",
-    "GlobalAveragePooling3D",
-    "GlobalMaxPooling1D",
-    "GlobalMaxPooling2D",
-    "GlobalMaxPooling3D",
-    "Input",
-    "InputLayer",
-    "InputSpec",
-    "KernelLayer",
-    "LSTMCell",
-    "Layer",
-    "LayerNormalization",
-    "Masking",
-    "MaxPooling1D",
-    "MaxPooling2D",
-    "MaxPooling3D",
-    "Maximum",
-    "Merge",
-    "Minimum",
-    "MultiHeadAttention",
-    "Multiply",
-    "ReLU",
-    "Reshape",
-    "Softmax",
-    "StackedRNNCells",
-    "Subtract",
-    "add",
-    "average",
-    "concatenate",
-    "deserialize",
-    "maximum",
-    "minimum",
-    "multiply",
-    "serialize",
-    "subtract",
-]
-
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """The configuration of a layer.
@@ -136,3 +78,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     if not isinstance(layer, Layer):
         raise ValueError(f"the configuration describes {layer!r}, not a layer: {config}")
     return layer
+
+
+# all that is imported above from kcore.layers, and the functions here
+__all__ = sorted(name for name, value in globals().items() if getattr(value, "__module__", "").startswith(__name__))

@@ -1,0 +1,39 @@
+"""The public face: every name is there, rooms tell their own names, and `kcore.utils` is Keras's."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import kcore
+from kcore import layers, utils
+from kcore.runtime import convert_to_tensor
+
+
+def test_every_public_name_is_there():
+    for name in kcore.__all__:
+        assert getattr(kcore, name) is not None
+    with kcore.name_scope("outer"):
+        assert kcore.Variable(1.0, name="v").path == "outer/v"
+
+
+def test_layers_export_what_they_import_and_nothing_else():
+    assert {"Dense", "LSTM", "Input", "add", "serialize", "deserialize", "Layer"} <= set(layers.__all__)
+    assert not {"Any", "Mapping", "annotations"} & set(layers.__all__)
+    assert set(layers.__all__) - {"Merge", "BaseConv", "KernelLayer"} <= set(dir(keras.layers))
+
+
+@pytest.mark.parametrize("classes", [None, 5])
+@pytest.mark.parametrize("labels", [[0, 2, 1], [[0], [3]], [[0, 1], [2, 2]]])
+def test_to_categorical_is_keras_s(labels, classes):
+    expected = keras.utils.to_categorical(labels, classes)
+    got = utils.to_categorical(labels, classes)
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(utils.to_categorical(convert_to_tensor(np.array(labels)), classes), expected)
+
+
+def test_to_categorical_refuses_a_class_there_is_not():
+    with pytest.raises(ValueError, match="class 7 lies outside the 3 classes"):
+        utils.to_categorical([0, 7], 3)
