@@ -14,7 +14,7 @@ from kcore_numpy.schedule import Job, Jobs
 
 #: Multiply-adds from which a product is split over the threads. While a step runs BLAS itself keeps to one thread (see
 #: `NumpyBackend.session`).
-SPLIT = 4_000_000
+SPLIT = 8000000
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], Any]:
@@ -29,7 +29,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], Any]:
         if not a.ndim == b.ndim == out.ndim or out.shape[0] != a.shape[0] or out.shape[0] != b.shape[0]:
             return Jobs([Job(whole, (a, b), (out,), cost)])
         pieces = [(a[x:y], b[x:y], out[x:y]) for x, y in threads.split(out.shape[0])]
-    elif rows >= columns // 4:
+    elif rows >= max(columns // 4, 128):
         # where every kernel cuts its rows, so that what follows finds its own rows on its own thread
         pieces = [(a[..., x:y, :], b, out[..., x:y, :]) for x, y in threads.split(rows)]
     else:

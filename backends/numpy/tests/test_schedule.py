@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from kcore_numpy import schedule, threads
 from kcore_numpy.schedule import Job, Jobs
 
-
 PLACES = st.integers(0, 4)
 
 

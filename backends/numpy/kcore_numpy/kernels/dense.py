@@ -12,11 +12,14 @@ from kcore.graph.core import Node, Value
 from kcore.graph.match import Pattern, term
 from kcore.graph.op import sample
 from kcore_numpy import threads
-from kcore_numpy.products import SPLIT, product_cost
+from kcore_numpy.products import product_cost
 from kcore_numpy.schedule import Job, Jobs, sequence
 
 #: Elements of the result per block: with its inputs it stays in a core's own cache.
 BLOCK = 1 << 16
+#: Multiply-adds from which the rows are cut for the threads: what follows a dense layer is mostly cut the same way, so
+#: it pays earlier than for a bare product.
+SPLIT = 4_000_000
 #: Fewest rows of a block: shorter products run below BLAS's full speed.
 ROWS = 32
 
