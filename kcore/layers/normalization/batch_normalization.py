@@ -9,6 +9,7 @@ from kcore.declare import argument, only
 from kcore.dtypes import result_type
 from kcore.layers.input_spec import InputSpec, describe_layer
 from kcore.layers.layer import Layer
+from kcore.layers.normalization.parameters import add_gamma_and_beta
 from kcore.registry import public
 
 _ONE_DEVICE = "statistics over several devices are not there yet"
@@ -68,25 +69,7 @@ class BatchNormalization(Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         shape: Any = (input_shape[self.axis],)
-        self.gamma = self.beta = None
-        if self.scale:
-            self.gamma = self.add_weight(
-                shape,
-                self.gamma_initializer,
-                autocast=False,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-                name="gamma",
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                shape,
-                self.beta_initializer,
-                autocast=False,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-                name="beta",
-            )
+        add_gamma_and_beta(self, shape)
         fixed: dict[str, Any] = {"trainable": False, "autocast": False}
         self.moving_mean = self.add_weight(shape, self.moving_mean_initializer, name="moving_mean", **fixed)
         self.moving_variance = self.add_weight(shape, self.moving_variance_initializer, name="moving_variance", **fixed)

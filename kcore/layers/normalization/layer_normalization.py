@@ -8,6 +8,7 @@ from kcore import constraints, initializers, ops, regularizers
 from kcore.declare import argument, only
 from kcore.layers.input_spec import describe_layer
 from kcore.layers.layer import Layer
+from kcore.layers.normalization.parameters import add_gamma_and_beta
 from kcore.registry import public
 
 
@@ -67,25 +68,7 @@ class LayerNormalization(Layer):
             )
         self.axis = axes
         shape: Any = tuple(input_shape[a] for a in axes)
-        self.gamma = self.beta = None
-        if self.scale:
-            self.gamma = self.add_weight(
-                shape,
-                self.gamma_initializer,
-                autocast=False,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-                name="gamma",
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                shape,
-                self.beta_initializer,
-                autocast=False,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-                name="beta",
-            )
+        add_gamma_and_beta(self, shape)
 
     def call(self, inputs: Any) -> Any:
         outputs = ops.layer_normalization(inputs, self.gamma, self.beta, self.axis, self.epsilon)
