@@ -222,8 +222,14 @@ def host_lanes(count: int, width: int, seed: HostSeed = None, below: int | None 
     return scaled.astype(lanes.dtype)
 
 
+def _check_float(dtype: str) -> None:
+    if dtype not in UNIFORM_LANES:
+        raise ValueError(f"random floats cannot be {dtype}; expected one of {', '.join(UNIFORM_LANES)}")
+
+
 def _unit(count: int, dtype: str, seed: HostSeed) -> np.ndarray:
     """Uniform draws from [0, 1) in the dtype itself."""
+    _check_float(dtype)
     width, values = UNIFORM_LANES[dtype]
     lanes = host_lanes(count, width, seed, values)
     kind: Any = np.float64 if dtype == "float64" else np.float32
@@ -250,6 +256,7 @@ def _cast(draws: np.ndarray, dtype: str) -> np.ndarray:
 
 def _wide(dtype: str) -> str:
     """The dtype in which a draw is computed: short floats are drawn as float32 and rounded."""
+    _check_float(dtype)
     return "float64" if dtype == "float64" else "float32"
 
 

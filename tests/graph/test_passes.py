@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from kcore import ops
+from kcore.errors import MissingKernelError
 from kcore.graph.core import Graph, Node
 from kcore.graph.op import Op, Spec
 from kcore.graph.passes import FOLD_LIMIT, remove_dead, rewrite
-from kcore.runtime import Variable
+from kcore.runtime import Variable, function
 from kcore.runtime.reference import run_graph
 from kcore.runtime.trace import decompose
 
@@ -172,3 +173,16 @@ def test_constants_that_overflow_do_not_warn(traced):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         simplified(traced(lambda x: x + ops.log(ops.full((2,), 0.0)), (2,)))
+
+
+def test_constants_numpy_cannot_compute_with_are_left_to_the_kernels(traced, names):
+    def f(x):
+        return x + ops.matmul(ops.ones((2, 2), "bfloat16"), ops.ones((2, 2), "bfloat16"))
+
+    assert "matmul" in names(simplified(traced(f, (2, 2))))
+    assert function(f)(np.zeros((2, 2), "float32")).numpy().tolist() == [[2, 2], [2, 2]]
+
+
+def test_an_op_without_a_kernel_for_a_dtype_says_so():
+    with pytest.raises(MissingKernelError, match=r"'numpy' has no kernel for op 'erf' on float16\[3\]"):
+        ops.erf(np.ones(3, "float16"))

@@ -113,3 +113,9 @@ def test_constraints(name):
     theirs, mine = getattr(keras.constraints, name)(), getattr(constraints, name)()
     np.testing.assert_allclose(mine(w), theirs(w), rtol=1e-5, atol=1e-6)
     assert type(constraints.get(constraints.serialize(mine))) is type(mine)
+
+
+@pytest.mark.parametrize("name", ["glorot_uniform", "random_normal", "truncated_normal"])
+def test_random_weights_of_integers_are_refused(name):
+    with pytest.raises(ValueError, match="random floats cannot be int8"):
+        initializers.get(name)((2, 3), dtype="int8")
