@@ -1,4 +1,8 @@
-"""Memory of steady training steps: growth over many steps, the largest temporary of any kernel, the arena's peak.
+"""Memory of steady training steps: growth over many steps, what a kernel allocates at most, the arena's peak.
+
+The second figure is all that a launch holds at once beyond its planned buffers, over all its arrays and threads; the
+kernels that allocate at all (dropout's random words, the sorting in an embedding's gradient) do so in chunks of which
+none is larger than 120 KB.
 
 python benchmarks/memory.py [--only mlp,cnn] [--steps 10000]
 """
@@ -14,6 +18,10 @@ import numpy as np
 from workloads import WORKLOADS
 
 import kcore
+from kcore_numpy import threads
+
+#: Bytes one thread's part of a launch may allocate.
+LIMIT = 200 * 1024
 
 
 def executable_of(model: Any) -> Any:
@@ -39,10 +47,9 @@ def largest_temporary(executable: Any) -> tuple[int, str]:
 
 def growth(model: Any, x: np.ndarray, y: np.ndarray, batch: int, steps: int) -> int:
     """Bytes by which traced memory grew over that many steps."""
-    for _ in range(3):
-        model.train_on_batch(x[:batch], y[:batch])
     tracemalloc.start()
-    model.train_on_batch(x[:batch], y[:batch])
+    for _ in range(20):  # what is made once: caches, the interpreter's own free lists
+        model.train_on_batch(x[:batch], y[:batch])
     before = tracemalloc.get_traced_memory()[0]
     for _ in range(steps):
         model.train_on_batch(x[:batch], y[:batch])
@@ -57,7 +64,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=0, help="0: 10,000 of mlp and 20 of the others")
     args = parser.parse_args()
     failed = False
-    print("| workload | arena | growth per 1,000 steps | largest temporary of a kernel |\n|---|---|---|---|")
+    print("| workload | arena | growth per 1,000 steps | most a kernel allocates |\n|---|---|---|---|")
     for name in args.only.split(","):
         model, x, y, batch = WORKLOADS[name](kcore, np.random.default_rng(0))
         model.fit(x[:batch], y[:batch], batch_size=batch, verbose=0)
@@ -65,7 +72,7 @@ def main() -> int:
         temporary, kernel = largest_temporary(executable)
         steps = args.steps or (10_000 if name == "mlp" else 20)
         grown = growth(model, x, y, batch, steps)
-        failed |= temporary > 128 * 1024
+        failed |= temporary > LIMIT * threads.count()
         growing = f"{grown / steps:.2f} KB ({steps} steps)"
         held = f"{temporary / 1024:.1f} KB in {kernel}"
         print(f"| {name} | {executable.nbytes / 1e6:.1f} MB | {growing} | {held} |", flush=True)
