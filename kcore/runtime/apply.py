@@ -16,6 +16,7 @@ from kcore.dtypes import numpy_dtype
 from kcore.graph.core import Node, Value
 from kcore.graph.op import OPS, Op, Spec
 from kcore.runtime import tape
+from kcore.runtime.bounds import check_eager
 from kcore.runtime.promote import promoted, to_array
 from kcore.runtime.scope import current_path
 from kcore.runtime.tensor import CallRecord, EagerTensor, KerasTensor, Tensor, TracedTensor
@@ -168,6 +169,8 @@ def _eager(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
         ]
         tensors = tape.watchable(tensors)
         arrays = [t.data if type(t) is EagerTensor else a for t, a in zip(tensors, arrays, strict=True)]
+    if op.bounds:
+        check_eager(call.node, arrays, backend)
     if call.kernel is None:
         return _run_decomposed(op, tensors, attrs, taping)
     outputs = _launch(call, arrays, backend, device, aliasing=any(isinstance(x, Variable) for x in tensors))

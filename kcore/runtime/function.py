@@ -9,15 +9,15 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from kcore.backend import selection
 from kcore.backend.batch import Rows
-from kcore.graph.core import Graph, Placeholder, Value
+from kcore.graph.core import Graph
 from kcore.runtime.apply import convert_to_tensor
+from kcore.runtime.bounds import Bounds, check, find_bounds
 from kcore.runtime.promote import to_array
 from kcore.runtime.tensor import EagerTensor, TracedTensor
 from kcore.runtime.trace import Trace, current_trace
@@ -27,20 +27,6 @@ from kcore.runtime.variable import Variable
 KEPT = 16
 #: Retraces of one function after which a warning says which argument's shape keeps changing.
 RETRACES = 10
-
-#: Ops that hand integers through unchanged, for checking indices on the host before a step.
-_VALUE_PRESERVING = frozenset({"cast", "reshape", "identity", "transpose", "broadcast_to", "stop_gradient", "copy"})
-
-
-@dataclass
-class Bounds:
-    """A host check of one input: its integers must lie in [0, size)."""
-
-    index: int
-    name: str
-    size: int
-    op: str
-    path: str
 
 
 class Concrete:
@@ -240,22 +226,10 @@ class Function:
             known = self._checked.get(key)
             if known is not None and known() is x.array:
                 return
-            self._check_array(bounds, x.array)
+            check(bounds, x.array)
             self._checked[key] = weakref.ref(x.array)
         else:
-            self._check_array(bounds, x.numpy() if isinstance(x, EagerTensor) else np.asarray(x))
-
-    def _check_array(self, bounds: Bounds, array: np.ndarray) -> None:
-        if not array.size:
-            return
-        low, high = array.min(), array.max()
-        if low < 0 or high >= bounds.size:
-            worst = low if low < 0 else high
-            at = f" in layer {bounds.path!r}" if bounds.path else ""
-            raise ValueError(
-                f"argument {bounds.name!r} holds {worst}, but op {bounds.op!r}{at} needs integers from 0 to "
-                f"{bounds.size - 1} (there are {bounds.size} classes or rows)"
-            )
+            check(bounds, x.numpy() if isinstance(x, EagerTensor) else np.asarray(x))
 
 
 def _tensors_of(x: Any) -> Any:
@@ -267,31 +241,6 @@ def _tensors_of(x: Any) -> Any:
     if isinstance(x, Variable | np.ndarray | np.generic):
         return convert_to_tensor(x)
     return x
-
-
-def find_bounds(graph: Graph) -> list[Bounds]:
-    """The host checks a graph asks for: index inputs of ops that come straight from an argument."""
-    found: dict[tuple[int, int], Bounds] = {}
-    position = {v: i for i, v in enumerate(graph.inputs)}
-    for node in graph.nodes:
-        for name, size_of in node.op.bounds.items():
-            value = node.inputs[node.op.inputs.index(name)]
-            if value is None:
-                continue
-            source = _origin(value)
-            if source in position and isinstance(source.source, Placeholder):
-                size = int(size_of([None if v is None else v.spec for v in node.inputs], node.attrs))
-                found.setdefault(
-                    (position[source], size),
-                    Bounds(position[source], source.source.name, size, node.op.name, node.path),
-                )
-    return list(found.values())
-
-
-def _origin(value: Value) -> Value:
-    while value.node is not None and value.node.op.name in _VALUE_PRESERVING:
-        value = value.node.inputs[0]  # type: ignore[assignment]
-    return value
 
 
 def function(fn: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:

@@ -399,6 +399,8 @@ def test_an_index_no_embedding_has_is_an_error_that_names_the_layer_and_the_argu
         model.predict(x, verbose=0)
     with pytest.raises(ValueError, match=said):
         model.fit(x, np.zeros((2, 2), "float32"), verbose=0)
+    with pytest.raises(ValueError, match=rf"argument 'indices' holds {bad}, but .* layer 'words' needs"):
+        layers.Embedding(10, 4, name="words")(x)
 
 
 def test_attention_minds_a_mask_without_a_warning():

@@ -31,7 +31,7 @@ class Embedding(Layer):
         input ``(batch, ...)`` of integers, output ``(batch, ..., output_dim)``.
 
     Raises:
-        ValueError: `fit`, `evaluate` or `predict` got an input below 0 or beyond ``input_dim - 1``.
+        ValueError: an input is below 0 or beyond ``input_dim - 1``; a compiled step looks at its arguments.
 
     Example:
         >>> import numpy as np
@@ -75,7 +75,7 @@ class Embedding(Layer):
     def call(self, inputs: Any) -> Any:
         if inputs.dtype not in ("int32", "int64"):
             inputs = ops.cast(inputs, "int32")
-        # not `take`, where a negative index counts from the end: here it is a mistake, found before the step runs
+        # not `take`, where a negative index counts from the end: here it is a mistake, found on the host
         return ops.cast(gather(self.embeddings, inputs, axis=0), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
