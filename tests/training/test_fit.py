@@ -460,6 +460,13 @@ def test_compiling_a_trained_model_is_noted_once(caplog):
 
 
 class TestInterrupt:
+    @pytest.fixture(autouse=True)
+    def python_handles_it(self):
+        """A shell starts background jobs with SIGINT ignored; these tests need Python's own handler."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, before)
+
     def test_ctrl_c_waits_for_the_end_of_the_step(self):
         model, (x, y) = linear(), data(8)
         handler = signal.getsignal(signal.SIGINT)
