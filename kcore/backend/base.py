@@ -166,7 +166,8 @@ class Backend(ABC):
     def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
         """What a step runs, in order: thunks, each with the numbers of the launches it covers.
 
-        A backend overrides it to run launches that do not depend on each other at once.
+        A backend overrides it to run launches that do not depend on each other at once. An error that a thunk raises
+        should carry the number of its launch as the attribute `launch`.
         """
         return [(thunk, [i]) for i, (_, thunk) in enumerate(launches)]
 

@@ -246,7 +246,8 @@ class Bound:
             for thunk, covered in self.launches:  # noqa: B007 (the handler names the launches that failed)
                 thunk()
         except Exception as error:
-            for step in [self.program.plan.steps[i] for i in covered[:8]]:
+            failed = getattr(error, "launch", None)
+            for step in [self.program.plan.steps[i] for i in (covered[:8] if failed is None else [failed])]:
                 error.add_note(f"in kernel {step.kernel} for op {step.node.op.name!r} ({step.node.location()})")
             raise
         copy = self.program.backend.copy

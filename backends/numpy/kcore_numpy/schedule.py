@@ -79,6 +79,7 @@ def _meet(one: Sequence[Span], other: Sequence[Span]) -> bool:
 class _Placed:
     """A job on a thread: what it touches, when it should be done, whom it waits for and who waits for it."""
 
+    step: int
     thunk: Thunk
     reads: list[Span]
     writes: list[Span]
@@ -111,7 +112,7 @@ class _Layout:
 
     def __init__(self, count: int):
         self.lanes = [_Lane() for _ in range(count)]
-        self.in_order: list[Thunk] = []
+        self.in_order: list[tuple[int, Thunk]] = []
         self.steps: list[int] = []
         self.serial = 0.0
 
@@ -123,7 +124,7 @@ class _Layout:
             options = [self._option(i, job.cost, reads, writes) for i in range(len(self.lanes))]
             _, home, needed = min(options, key=lambda option: option[:2])
             lane = self.lanes[home]
-            placed = _Placed(job.thunk, reads, writes, options[home][0])
+            placed = _Placed(step, job.thunk, reads, writes, options[home][0])
             for other, i in needed:
                 lane.known[other] = i
                 target = self.lanes[other].jobs[i]
@@ -132,7 +133,7 @@ class _Layout:
                 self.lanes[other].busy += SIGNAL
             lane.jobs.append(placed)
             lane.busy = placed.done
-            self.in_order.append(job.thunk)
+            self.in_order.append((step, job.thunk))
             self.serial += job.cost
 
     def _option(
@@ -156,7 +157,7 @@ class _Layout:
         used = [lane for lane in self.lanes if lane.jobs]
         if len(used) > 1 and self.serial - max(lane.busy for lane in used) - LATENCY > WORTH:
             return _Together(used, self.in_order)
-        return sequence(self.in_order)
+        return _numbered(self.in_order)
 
 
 class _Failed(Exception):
@@ -183,9 +184,9 @@ class _Bell:
 class _Together:
     """Several lanes at once; where the pool is taken, all jobs in program order."""
 
-    def __init__(self, lanes: Sequence[_Lane], in_order: Sequence[Thunk]):
+    def __init__(self, lanes: Sequence[_Lane], in_order: Sequence[tuple[int, Thunk]]):
         self.lanes = lanes
-        self.in_order = sequence(in_order)
+        self.in_order = _numbered(in_order)
         self.failed = False
         self._connect()
 
@@ -204,17 +205,16 @@ class _Together:
                     waits.setdefault(id(job), []).append(bell)
         self.calls = []
         for lane in self.lanes:
-            calls: list[Thunk] = []
+            calls: list[tuple[int, Thunk]] = []
             for job in lane.jobs:
-                calls += [bell.wait for bell in waits.get(id(job), ())]
-                calls.append(job.thunk)
-                calls += [bell.ring for bell in rings.get(id(job), ())]
-            self.calls.append(partial(self._run, calls))
+                calls += [(job.step, bell.wait) for bell in waits.get(id(job), ())]
+                calls.append((job.step, job.thunk))
+                calls += [(job.step, bell.ring) for bell in rings.get(id(job), ())]
+            self.calls.append(partial(self._run, _numbered(calls)))
 
-    def _run(self, calls: Sequence[Thunk]) -> None:
+    def _run(self, lane: Thunk) -> None:
         try:
-            for call in calls:
-                call()
+            lane()
         except _Failed:
             self._open()
         except BaseException:
@@ -247,6 +247,22 @@ def sequence(thunks: Sequence[Thunk]) -> Thunk:
     def run() -> None:
         for thunk in thunks:
             thunk()
+
+    return run
+
+
+def _numbered(thunks: Sequence[tuple[int, Thunk]]) -> Thunk:
+    """These in a row; an error carries the number of the launch it came from as `launch`."""
+    numbers, calls = [n for n, _ in thunks], [t for _, t in thunks]
+
+    def run() -> None:
+        i = 0
+        try:
+            for i, call in enumerate(calls):  # noqa: B007 (the handler names the launch that failed)
+                call()
+        except Exception as error:
+            error.launch = numbers[i]  # type: ignore[attr-defined]
+            raise
 
     return run
 

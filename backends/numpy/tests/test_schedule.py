@@ -117,8 +117,9 @@ def test_an_error_reaches_the_caller_and_the_next_run_works():
             launch(partial(np.add, a, b, c), [a, b], [c], 900.0),
         ]
     )
-    with pytest.raises(ValueError, match="no"):
+    with pytest.raises(ValueError, match="no") as caught:
         run(arranged)
+    assert caught.value.launch == 1
     broken[0] = False
     run(arranged)
     assert c.tolist() == [2.0] * 8
