@@ -298,7 +298,7 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     if isinstance(pred, bool | np.bool_ | EagerTensor) or (isinstance(pred, Variable) and current_trace() is None):
         return true_fn() if bool(pred) else false_fn()
     if type(pred) is KerasTensor:
-        return true_fn()
+        return _symbolic_cond(true_fn, false_fn)
     true, captured_true, structure = _traced("true_branch", true_fn, [])
     false, captured_false, other = _traced("false_branch", false_fn, [])
     if structure != other or _specs(true.outputs) != _specs(false.outputs):
@@ -308,6 +308,32 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
         )
     inputs = _with_captures([true, false], [captured_true, captured_false], 0)
     return rebuild(structure, iter(_tuple(_cond(pred, *inputs, true=true, false=false))))
+
+
+def _unknown(x: Any, lead: tuple = ()) -> Any:
+    """Symbolic tensors of the same shapes with nothing known of how they came about.
+
+    What one step or one branch made must not be taken for what the loop or the choice makes.
+    """
+    structure, leaves = _flat(x)
+    return rebuild(structure, iter([KerasTensor((*lead, *t.shape), t.dtype) for t in leaves]))
+
+
+def _symbolic_cond(true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+    """The shapes of both branches; layers in either are built."""
+    true, false = _unknown(true_fn()), _unknown(false_fn())
+    (structure, mine), (other, theirs) = _flat(true), _flat(false)
+    same = [a.dtype == b.dtype and _may_equal(a.shape, b.shape) for a, b in zip(mine, theirs, strict=False)]
+    if structure != other or not all(same):
+        raise ValueError(
+            "cond: the branches must return the same structure, shapes and dtypes; "
+            f"true_fn returns {_said(_specs(mine))}, false_fn {_said(_specs(theirs))}"
+        )
+    return true
+
+
+def _may_equal(a: tuple, b: tuple) -> bool:
+    return len(a) == len(b) and all(m is None or n is None or m == n for m, n in zip(a, b, strict=True))
 
 
 def scan(
@@ -332,7 +358,12 @@ def scan(
     """
     carry_structure, carry = _flat(init)
     xs_structure, sequence = _flat(xs)
+    scalar = next((x for x in sequence if not x.shape), None)
+    if scalar is not None:
+        raise ValueError(f"scan: xs must have a leading axis to run over, got {scalar.spec}")
     lengths = {x.shape[0] for x in sequence} | ({length} if length is not None else set())
+    if len(lengths) > 1:
+        lengths.discard(None)  # a size not known yet may be the other one
     if len(lengths) != 1:
         raise ValueError(f"scan: xs and length must agree on one number of steps, got {sorted(map(str, lengths))}")
     steps = lengths.pop()
@@ -372,10 +403,17 @@ def scan(
 
 
 def _symbolic_scan(f: Callable, init: Any, structure: Any, sequence: list[Any], steps: int | None) -> tuple[Any, Any]:
+    carry_structure, carry = _flat(init)
     xs = rebuild(structure, iter([KerasTensor(x.shape[1:], x.dtype) for x in sequence]))
-    carry, y = f(_tensors(init), xs)
-    y_structure, leaves = _flat(y)
-    return carry, rebuild(y_structure, iter([KerasTensor((steps, *t.shape), t.dtype) for t in leaves]))
+    last, y = f(_unknown(init), xs)
+    new_structure, new = _flat(last)
+    kept = [a.dtype == b.dtype and _may_equal(a.shape, b.shape) for a, b in zip(carry, new, strict=False)]
+    if new_structure != carry_structure or not all(kept):
+        raise ValueError(
+            "scan: the carry must keep its structure, shapes and dtypes; "
+            f"it began as {_said(_specs(carry))} and became {_said(_specs(new))}"
+        )
+    return _unknown(init), _unknown(y, (steps,))
 
 
 def _eager_scan(
@@ -409,8 +447,10 @@ def while_loop(
     single = not isinstance(loop_vars, tuple | list)
     start = (loop_vars,) if single else tuple(loop_vars)
     if _symbolic(start):
-        result = body(*start)
-        return result
+        state = tuple(_unknown(start))
+        cond(*state)
+        body(*state)  # builds the layers in it
+        return state[0] if single else state
     if current_trace() is None:
         state, count = _tensors(start), 0
         while (maximum_iterations is None or count < maximum_iterations) and bool(cond(*state)):

@@ -19,7 +19,7 @@ from kcore.graph.core import Graph
 from kcore.runtime.apply import convert_to_tensor
 from kcore.runtime.bounds import Bounds, check, find_bounds
 from kcore.runtime.promote import to_array
-from kcore.runtime.tensor import EagerTensor, TracedTensor
+from kcore.runtime.tensor import EagerTensor, KerasTensor, TracedTensor
 from kcore.runtime.trace import Trace, current_trace
 from kcore.runtime.variable import Variable
 
@@ -47,12 +47,13 @@ class _Leaf:
 
 
 LEAF = _Leaf()
+_TENSORS = frozenset({EagerTensor, np.ndarray, Rows, TracedTensor, KerasTensor})
 
 
 def flatten(x: Any, leaves: list[Any], names: list[str] | None = None, name: str = "") -> Any:
     """Collect the tensors in nested tuples, lists and dicts; returns a hashable description of the rest."""
     kind = type(x)
-    if kind is EagerTensor or kind is np.ndarray or kind is Rows or kind is TracedTensor:
+    if kind in _TENSORS:
         leaves.append(x)
         if names is not None:
             names.append(name)
@@ -121,6 +122,8 @@ class Function:
         if current_trace() is not None:
             return self.fn(*args, **kwargs)
         concrete, leaves = self._find(args, kwargs)
+        if concrete is None:
+            return self.fn(*args, **kwargs)
         for bounds in concrete.bounds:
             self._check(bounds, leaves[bounds.index])
         executable = concrete.executable
@@ -135,14 +138,18 @@ class Function:
 
     def concrete(self, *args: Any, **kwargs: Any) -> Any:
         """The `Executable` for these arguments, traced and compiled if it is not there yet; nothing runs."""
-        return self._find(args, kwargs)[0].executable
+        concrete = self._find(args, kwargs)[0]
+        if concrete is None:
+            raise TypeError(f"{self.name}: a symbolic tensor has no values to run on; pass arrays of fixed shapes")
+        return concrete.executable
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
     # -- signatures --------------------------------------------------------------------------------------------------
 
-    def _find(self, args: tuple, kwargs: dict[str, Any]) -> tuple[Concrete, list[Any]]:
+    def _find(self, args: tuple, kwargs: dict[str, Any]) -> tuple[Concrete | None, list[Any]]:
+        """The compiled signature, None for symbolic arguments, and the tensors among the arguments."""
         leaves: list[Any] = []
         structure = flatten(args, leaves)
         if kwargs:
@@ -161,6 +168,8 @@ class Function:
                 f"{self.name}: an argument that is no tensor must be hashable to be part of the signature: {error}"
             ) from None
         if concrete is None:
+            if any(type(x) is KerasTensor for x in leaves):
+                return None, leaves
             with self._lock:
                 concrete = self._cache.get(key)
                 if concrete is None:
