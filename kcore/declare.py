@@ -24,6 +24,8 @@ class Argument:
             (`kcore.initializers`, `kcore.activations`, ...), or a function that checks and converts.
         config: whether ``get_config()`` shows it.
         attr: attribute that keeps it; the argument's own name if None.
+        after: inherited argument it follows in the order of positions.
+        keyword: whether it is given by name only.
         name: the argument's name, filled in by the class that declares it.
     """
 
@@ -31,6 +33,8 @@ class Argument:
     kind: Any
     config: bool
     attr: str | None
+    after: str | None = None
+    keyword: bool = False
     name: str = ""
 
     def keep(self, owner: str, value: Any) -> Any:
@@ -51,7 +55,15 @@ class Argument:
         return serialize(value)
 
 
-def argument(default: Any = REQUIRED, kind: Any = None, *, config: bool = True, attr: str | None = None) -> Any:
+def argument(
+    default: Any = REQUIRED,
+    kind: Any = None,
+    *,
+    config: bool = True,
+    attr: str | None = None,
+    after: str | None = None,
+    keyword: bool = False,
+) -> Any:
     """Declare a constructor argument as a class attribute: ``units: int = argument(kind=positive_int)``.
 
     Args:
@@ -59,21 +71,23 @@ def argument(default: Any = REQUIRED, kind: Any = None, *, config: bool = True, 
         kind: module with ``get`` and ``serialize``, or a function that checks and converts; None keeps the value.
         config: whether ``get_config()`` shows it.
         attr: attribute that keeps it, where it differs from the argument's name.
+        after: inherited argument it follows in the order of positions; by default a class's own come first.
+        keyword: whether it is given by name only.
 
     Returns:
         The declaration; `Configurable` reads it and takes it out of the class.
     """
-    return Argument(default, kind, config, attr)
+    return Argument(default, kind, config, attr, after, keyword)
 
 
 class Configurable:
     """Base of everything that is made from arguments: layers, losses, metrics, initializers, and so on.
 
     A subclass declares its arguments with `argument` and needs no ``__init__``: the generated one takes its own
-    arguments first, then those of its bases, then the keywords of the nearest hand-written ``__init__`` above. It
-    calls that one, keeps the values as attributes, and calls ``__post_init__``. ``get_config()`` shows what is
-    declared. A plain class attribute of an inherited argument's name fixes it: it is an argument no longer. A
-    subclass with an ``__init__`` of its own works as in plain Python.
+    arguments first (but for those with ``after=`` or ``keyword=``), then those of its bases, then what the nearest
+    hand-written ``__init__`` above takes. It calls that one, keeps the values as attributes, and calls
+    ``__post_init__``. ``get_config()`` shows what is declared. A plain class attribute of an inherited argument's
+    name fixes it: it is an argument no longer. A subclass with an ``__init__`` of its own works as in plain Python.
 
     Example:
         >>> class Scale(Configurable):
@@ -102,6 +116,9 @@ class Configurable:
         for base in cls.__mro__[1:]:
             for name, declared in vars(base).get("arguments", {}).items():
                 arguments.setdefault(name, declared)
+        for name, declared in list(arguments.items()):
+            if declared.after in arguments:
+                arguments = _moved(arguments, name, declared.after)
         fixed = {n for n in vars(cls).keys() & arguments.keys() - own.keys() if not hasattr(vars(cls)[n], "__get__")}
         if own or fixed or len(cls.__bases__) > 1:
             cls.arguments = {name: declared for name, declared in arguments.items() if name not in fixed}
@@ -125,6 +142,13 @@ class Configurable:
         return f"<{' '.join([type(self).__name__, ', '.join(shown)]).strip()}>"
 
 
+def _moved(arguments: dict[str, Argument], name: str, after: str) -> dict[str, Argument]:
+    """The same arguments with `name` right behind `after`."""
+    order = [n for n in arguments if n != name]
+    order.insert(order.index(after) + 1, name)
+    return {n: arguments[n] for n in order}
+
+
 def _generate_init(cls: type[Configurable]) -> None:
     """Give the class an ``__init__`` made from its declarations."""
     root = next(c for c in cls.__mro__[1:] if "__init__" in vars(c) and not hasattr(vars(c)["__init__"], "generated"))
@@ -134,12 +158,11 @@ def _generate_init(cls: type[Configurable]) -> None:
     names = {a.name for a in declared}
     rest = {} if root is object else dict(list(inspect.signature(initialize).parameters.items())[1:])
     parameter, kinds = inspect.Parameter, inspect.Parameter
-    parameters = [parameter(a.name, kinds.POSITIONAL_OR_KEYWORD, default=a.default) for a in declared]
-    parameters += [
-        p if p.kind is kinds.VAR_KEYWORD else p.replace(kind=kinds.KEYWORD_ONLY)
-        for p in rest.values()
-        if p.name not in names and p.kind is not kinds.VAR_POSITIONAL
+    parameters = [
+        parameter(a.name, kinds.KEYWORD_ONLY if a.keyword else kinds.POSITIONAL_OR_KEYWORD, default=a.default)
+        for a in declared
     ]
+    parameters += [p for p in rest.values() if p.name not in names and p.kind is not kinds.VAR_POSITIONAL]
     # An argument without a default may follow one that has one: it is then asked for by keyword.
     seen_default = False
     for i, p in enumerate(parameters):
@@ -155,7 +178,7 @@ def _generate_init(cls: type[Configurable]) -> None:
         try:
             bound = signature.bind(*args, **kwargs).arguments
         except TypeError as error:
-            known = [p.name for p in parameters]
+            known = [p.name for p in parameters if p.kind is not kinds.VAR_KEYWORD]
             unknown = [k for k in kwargs if k not in known]
             hint = did_you_mean(unknown[0], known) if unknown and catch_all is None else ""
             raise TypeError(f"{type(self).__name__}: {error}{hint} (arguments: {', '.join(known)})") from None

@@ -31,6 +31,9 @@ from kcore.registry import public, serialize
 from kcore.runtime import CallRecord, KerasTensor, Tensor, Variable, convert_to_tensor, current_path
 from kcore.tree import flatten, leaves, map_shapes, map_structure
 
+#: Arguments every layer takes by name.
+LAYER_ARGUMENTS = ("activity_regularizer", "trainable", "dtype", "autocast", "name")
+
 
 def _wrap_build(build: Callable[..., None]) -> Callable[..., None]:
     """Let a `build` method run in the layer's name scope, once, and remember the shapes it was given."""
@@ -129,7 +132,7 @@ class Layer(Holder):
             size = kwargs.pop("input_dim", None)
             self._input_shape_arg = tuple(batch_shape[1:] if batch_shape else shape or (size,))
         if kwargs:
-            known = [*self.arguments, "activity_regularizer", "trainable", "dtype", "autocast", "name"]
+            known = list(dict.fromkeys([*self.arguments, *LAYER_ARGUMENTS]))
             unknown = next(iter(kwargs))
             raise ValueError(
                 f"{owner} has no argument {unknown!r}{did_you_mean(unknown, known)} (arguments: {', '.join(known)})"

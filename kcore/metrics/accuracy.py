@@ -100,13 +100,14 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
 
 
 @public("keras.metrics")
-def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Any:
     """1 where the label is among the `k` largest predictions, else 0; integer labels.
 
     Args:
         y_true: classes ``(batch, ...)``.
-        y_pred: ``(batch, ..., classes)``.
+        y_pred: ``(batch, ..., classes)``; with `from_sorted_ids`, classes from the best on, ``(batch, ..., n)``.
         k: how many predictions count.
+        from_sorted_ids: whether the predictions are classes, sorted, rather than scores.
 
     Returns:
         ``(batch, ...)``.
@@ -116,6 +117,9 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> A
         [0.0]
     """
     y_pred = convert_to_tensor(y_pred)
+    if from_sorted_ids:
+        label = ops.expand_dims(ops.cast(y_true, y_pred.dtype), -1)
+        return ops.cast(ops.any(ops.equal(label, y_pred[..., :k]), axis=-1), config.floatx())
     label = ops.expand_dims(ops.cast(y_true, "int32"), -1)
     at_label = ops.take_along_axis(y_pred, label, axis=-1)
     # As many are above it as there are better classes; ties count for the label, a NaN against it.
@@ -212,6 +216,7 @@ class SparseTopKCategoricalAccuracy(FunctionMetric):
     Args:
         k: how many predictions count.
         name, dtype: see `Metric`.
+        from_sorted_ids: whether predictions are classes, the best first, rather than scores.
 
     Example:
         >>> float(SparseTopKCategoricalAccuracy(k=2)([2], [[0.5, 0.3, 0.2]]))
@@ -220,3 +225,12 @@ class SparseTopKCategoricalAccuracy(FunctionMetric):
 
     fn = sparse_top_k_categorical_accuracy
     k: int = argument(5)
+    name: Any = argument(None)
+    dtype: Any = argument(None)
+    from_sorted_ids: bool = argument(False)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if not self.from_sorted_ids:  # as in Keras's files
+            del config["from_sorted_ids"]
+        return config

@@ -92,7 +92,7 @@ class Optimizer(Configurable):
         if "lr" in kwargs:
             learning_rate = kwargs.pop("lr")
         if kwargs:
-            known = ["learning_rate", *COMMON, *self.arguments]
+            known = list(dict.fromkeys(["learning_rate", *self.arguments, *COMMON]))
             unknown = next(iter(kwargs))
             raise ValueError(f"{owner} has no argument {unknown!r}{did_you_mean(unknown, known)}")
         if sum(c is not None for c in (clipnorm, clipvalue, global_clipnorm)) > 1:

@@ -72,6 +72,7 @@ class MultiHeadAttention(Layer):
         None, optional(lambda s: (s,) if isinstance(s, int) else tuple(s)), attr="_output_shape"
     )
     attention_axes: Any = argument(None, optional(_axes))
+    sliding_window: int | None = argument(None, optional(positive_int))
     flash_attention: Any = argument(None, config=False)
     kernel_initializer: Any = argument("glorot_uniform", initializers)
     bias_initializer: Any = argument("zeros", initializers)
@@ -80,9 +81,8 @@ class MultiHeadAttention(Layer):
     activity_regularizer: Any = argument(None, regularizers)
     kernel_constraint: Any = argument(None, constraints)
     bias_constraint: Any = argument(None, constraints)
-    seed: int | None = argument(None)
     use_gate: bool = argument(False)
-    sliding_window: int | None = argument(None, optional(positive_int))
+    seed: int | None = argument(None)
 
     supports_masking = True
 

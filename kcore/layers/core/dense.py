@@ -40,8 +40,8 @@ class Dense(KernelLayer):
     """
 
     units: int = argument(kind=positive_int)
-    activity_regularizer: Any = argument(None, regularizers, config=False)
-    quantization_config: Any = argument(None, only(None, "kcore does not quantize"))
+    activity_regularizer: Any = argument(None, regularizers, config=False, after="bias_regularizer")
+    quantization_config: Any = argument(None, only(None, "kcore does not quantize"), keyword=True)
 
     input_spec = InputSpec(min_ndim=2)
     supports_masking = True

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from kcore import activations, ops
+from kcore import activations, ops, regularizers
 from kcore.declare import argument, only
 from kcore.initializers import VarianceScaling
 from kcore.layers.core.kernel_layer import KernelLayer
@@ -54,7 +54,8 @@ class EinsumDense(KernelLayer):
     output_shape: Any = argument(attr="partial_output_shape", kind=lambda s: (s,) if isinstance(s, int) else tuple(s))
     activation: Any = argument(None, activations)
     bias_axes: str | None = argument(None)
-    quantization_config: Any = argument(None, only(None, "kcore does not quantize"))
+    activity_regularizer: Any = argument(None, regularizers, keyword=True)
+    quantization_config: Any = argument(None, only(None, "kcore does not quantize"), keyword=True)
     use_bias = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -48,8 +48,8 @@ class Embedding(Layer):
     embeddings_constraint: Any = argument(None, constraints)
     mask_zero: bool = argument(False)
     weights: Any = argument(None, config=False, attr="_first_values")
-    activity_regularizer: Any = argument(None, regularizers)
-    quantization_config: Any = argument(None, only(None, "kcore does not quantize"))
+    activity_regularizer: Any = argument(None, regularizers, keyword=True)
+    quantization_config: Any = argument(None, only(None, "kcore does not quantize"), keyword=True)
 
     _first_values: Any
 

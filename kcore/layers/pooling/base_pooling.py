@@ -30,6 +30,7 @@ class BasePooling(Layer):
     strides: Any = argument(None)
     padding: str = argument("valid", lambda p: one_of("valid", "same")(p.lower()))
     data_format: Any = argument(None, config.standardize_data_format)
+    name: str = argument(None, config=False)
 
     def __post_init__(self) -> None:
         self.strides = self.pool_size if self.strides is None else self.strides

@@ -55,7 +55,7 @@ class LSTMArguments(Configurable):
     dropout: float = argument(0.0, _rate)
     recurrent_dropout: float = argument(0.0, _rate)
     seed: int | None = argument(None)
-    implementation: int = argument(2, config=False)
+    implementation: int = argument(2, config=False, keyword=True)
 
 
 @public("keras.layers")
@@ -163,8 +163,8 @@ class SequenceArguments(Configurable):
         use_cudnn: accepted for Keras's sake; the kernel is the backend's choice.
     """
 
-    activity_regularizer: Any = argument(None, regularizers)
-    use_cudnn: Any = argument("auto", one_of("auto", True, False), config=False)
+    activity_regularizer: Any = argument(None, regularizers, after="bias_regularizer")
+    use_cudnn: Any = argument("auto", one_of("auto", True, False), config=False, after="unroll")
 
 
 @public("keras.layers")
