@@ -160,6 +160,19 @@ def _axis(function: str, axis: int, ndim: int) -> int:
     return axis % ndim
 
 
+@composite(
+    "indexing",
+    "index_from_end",
+    infer=lambda indices, *, size: indices,
+    bounds={"indices": lambda specs, attrs: (-attrs["size"], attrs["size"])},
+    differentiable=False,
+    samples=[sample(_at(-1, 0, 2, -3), size=3), sample(_at([-7, 6], [3, 0]), size=7)],
+)
+def _index_from_end(indices, *, size):
+    """Indices in [-size, size) as indices in [0, size)."""
+    return where(less(indices, np.asarray(0, indices.dtype)), add(indices, np.asarray(size, indices.dtype)), indices)
+
+
 def _wrap(indices: Any, size: int) -> Any:
     """Indices with negative ones counted from the end, as NumPy does; nothing is added to the graph for constants."""
     if isinstance(indices, (int, list, tuple, np.ndarray, np.generic)):
@@ -174,7 +187,7 @@ def _wrap(indices: Any, size: int) -> Any:
         indices = cast(indices, dtype="int32")
     if indices.dtype.startswith("u"):
         return indices
-    return where(less(indices, np.asarray(0, indices.dtype)), add(indices, np.asarray(size, indices.dtype)), indices)
+    return _index_from_end(indices, size=size)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
@@ -188,7 +201,8 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     Returns: a tensor of shape ``x.shape[:axis] + indices.shape + x.shape[axis + 1:]`` and of x's dtype.
 
     Raises:
-        ValueError: if the axis is out of range, or indices known when the op is called are.
+        ValueError: if the axis is out of range, or indices are; inside a compiled function those that are its
+            arguments are looked at.
 
     Example:
 

@@ -31,6 +31,7 @@ from kcore.ops.indexing import _take_along_axis
 from kcore.ops.reduction import logsumexp
 from kcore.ops.reduction import sum as reduce_sum
 from kcore.ops.shape import expand_dims, reshape, squeeze, transpose
+from kcore.runtime.bounds import check_numbers
 from kcore.runtime.tape import vjp
 
 __all__ = ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"]
@@ -396,6 +397,7 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
             f"target.shape={tuple(target.shape)}, output.shape={tuple(output.shape)}"
         )
     if "int" not in str(target.dtype):
+        check_numbers("labels", target)
         target = cast(target, dtype="int32")
     if from_logits:
         return sparse_softmax_cross_entropy(output, target)[0]

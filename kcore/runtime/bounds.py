@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,49 +10,78 @@ import numpy as np
 
 from kcore.graph.core import Graph, Node, Placeholder, Value
 from kcore.runtime.scope import current_path
+from kcore.runtime.tensor import EagerTensor
 
+FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 #: Ops that hand integers through unchanged, for checking indices on the host before a step.
-_VALUE_PRESERVING = frozenset({"cast", "reshape", "identity", "transpose", "broadcast_to", "stop_gradient", "copy"})
+_VALUE_PRESERVING = frozenset(
+    {"cast", "reshape", "squeeze", "expand_dims", "identity", "transpose", "broadcast_to", "stop_gradient", "copy"}
+)
+#: What the numbers of an op's input are called where its own name is not the word.
+_WORDS = {"labels": "classes"}
 
 
 @dataclass
 class Bounds:
-    """A check of one input: its integers must lie in [0, size)."""
+    """A check of one input: its integers must lie in [low, size)."""
 
     index: int
     name: str
+    low: int
     size: int
-    op: str
-    path: str
+    words: str
+    who: str
+
+
+def _bounds(node: Node, name: str, size_of: Callable[..., Any], index: int, argument: str, path: str) -> Bounds:
+    limits = size_of([None if v is None else v.spec for v in node.inputs], node.attrs)
+    low, size = limits if isinstance(limits, tuple) else (0, limits)
+    if not path:
+        who = f"op {node.op.name!r}"
+    elif node.op.family == "losses":
+        who = f"loss {path!r}"
+    else:
+        who = f"layer {path!r}"
+    return Bounds(index, argument, int(low), int(size), _WORDS.get(name, name), who)
 
 
 def check(bounds: Bounds, array: np.ndarray) -> None:
-    """Raise ValueError where an integer is out of range."""
+    """Raise ValueError where a number is out of range, or none at all."""
     if not array.size:
         return
-    low, high = array.min(), array.max()
-    if low < 0 or high >= bounds.size:
-        worst = low if low < 0 else high
-        at = f" in layer {bounds.path!r}" if bounds.path else ""
-        raise ValueError(
-            f"argument {bounds.name!r} holds {worst}, but op {bounds.op!r}{at} needs integers from 0 to "
-            f"{bounds.size - 1} (there are {bounds.size} classes or rows)"
-        )
+    with np.errstate(invalid="ignore"):
+        if array.min() >= bounds.low and array.max() < bounds.size:  # false where there is a nan
+            return
+        at = np.unravel_index(np.argmin((array >= bounds.low) & (array < bounds.size)), array.shape)
+    row = f" in row {at[0]}" if at else ""
+    wanted = f"{bounds.words} {bounds.low} to {bounds.size - 1}" if bounds.size else f"no {bounds.words}: it has none"
+    raise ValueError(f"argument {bounds.name!r} holds {array[at].item()}{row}, but {bounds.who} takes {wanted}")
 
 
 def check_eager(node: Node, arrays: Sequence[Any], backend: Any) -> None:
     """Check the inputs of an op that runs now."""
-    specs = [None if v is None else v.spec for v in node.inputs]
     for name, size_of in node.op.bounds.items():
         i = node.op.inputs.index(name)
-        if arrays[i] is not None:
-            size = int(size_of(specs, node.attrs))
-            check(Bounds(i, name, size, node.op.name, current_path()), backend.download(arrays[i]))
+        array = arrays[i]
+        if array is not None:
+            host = array if isinstance(array, np.ndarray) else backend.download(array)
+            check(_bounds(node, name, size_of, i, name, current_path()), host)
+
+
+def check_numbers(name: str, x: Any) -> None:
+    """Raise ValueError where values at hand, which are about to become integers, are none."""
+    if type(x) is EagerTensor and x.dtype in FLOATS:
+        array = np.asarray(x.numpy(), np.float64)
+        if not np.isfinite(array).all():
+            at = np.unravel_index(np.argmin(np.isfinite(array)), array.shape)
+            row = f" in row {at[0]}" if at else ""
+            where = f" of loss {current_path()!r}" if current_path() else ""
+            raise ValueError(f"argument {name!r}{where} holds {array[at].item()}{row}, but expected whole numbers")
 
 
 def find_bounds(graph: Graph) -> list[Bounds]:
     """The host checks a graph asks for: index inputs of ops that come straight from an argument."""
-    found: dict[tuple[int, int], Bounds] = {}
+    found: dict[tuple[int, int, int], Bounds] = {}
     position = {v: i for i, v in enumerate(graph.inputs)}
     for node in graph.nodes:
         for name, size_of in node.op.bounds.items():
@@ -61,11 +90,9 @@ def find_bounds(graph: Graph) -> list[Bounds]:
                 continue
             source = _origin(value)
             if source in position and isinstance(source.source, Placeholder):
-                size = int(size_of([None if v is None else v.spec for v in node.inputs], node.attrs))
-                found.setdefault(
-                    (position[source], size),
-                    Bounds(position[source], source.source.name, size, node.op.name, node.path),
-                )
+                at = position[source]
+                bounds = _bounds(node, name, size_of, at, source.source.name, node.path)
+                found.setdefault((at, bounds.low, bounds.size), bounds)
     return list(found.values())
 
 

@@ -8,7 +8,7 @@ import threading
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,21 @@ from kcore.graph.core import Graph
 from kcore.runtime.apply import convert_to_tensor
 from kcore.runtime.bounds import Bounds, check, find_bounds
 from kcore.runtime.promote import to_array
+from kcore.runtime.scope import PACKAGE
 from kcore.runtime.tensor import EagerTensor, KerasTensor, TracedTensor
 from kcore.runtime.trace import Trace, current_trace
 from kcore.runtime.variable import Variable
 
 #: Executables kept per function; the least recently used one goes first.
 KEPT = 16
-#: Retraces of one function after which a warning says which argument's shape keeps changing.
+#: Retraces of one function after which a warning says what about which argument keeps changing.
 RETRACES = 10
+_ADVICE = {
+    "shapes": "Each new shape costs a trace; pad it to a few fixed sizes.",
+    "dtypes": "Each new dtype costs a trace; convert it to one of them.",
+    "values": "A Python value is part of the signature, so each new one costs a trace; pass it as a tensor "
+    "(`ops.convert_to_tensor`) or a NumPy array.",
+}
 
 
 class Concrete:
@@ -74,6 +81,29 @@ def flatten(x: Any, leaves: list[Any], names: list[str] | None = None, name: str
     return x
 
 
+def _traits(x: Any, name: str) -> Iterator[tuple[str, str, Any]]:
+    """What a signature keeps of an argument: (name, "shapes", "dtypes" or "values", which)."""
+    if type(x) in _TENSORS or isinstance(x, np.ndarray | np.generic):
+        yield name, "shapes", tuple(x.shape)
+        yield name, "dtypes", str(x.dtype)
+    elif type(x) is tuple or type(x) is list:
+        for i, e in enumerate(x):
+            yield from _traits(e, f"{name}[{i}]")
+    elif type(x) is dict:
+        for k, v in x.items():
+            yield from _traits(v, f"{name}[{k!r}]")
+    else:
+        yield name, "values", repr(x)
+
+
+def _user_level() -> int:
+    """The stacklevel, for a warning of the caller, of the first line outside of kcore."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return max(level, 1)
+
+
 def rebuild(structure: Any, leaves: Any) -> Any:
     """The arguments again, with the next leaves in place of the tensors."""
     if structure is LEAF:
@@ -99,6 +129,7 @@ class Function:
     Args:
         fn: the function; every computation in it must be made of ops.
         name: name for printed graphs.
+        names: from the name of an argument or a part of it, such as ``"data[0]"``, to what messages call it.
 
     Example:
         >>> double = Function(lambda x: x + x)
@@ -106,15 +137,16 @@ class Function:
         array([2., 2.], dtype=float32)
     """
 
-    def __init__(self, fn: Callable[..., Any], name: str | None = None):
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, names: Callable[[str], str] | None = None):
         self.fn = fn
+        self._names = names or str
         self.name: str = name or getattr(fn, "__name__", None) or "function"
         self.traces = 0
         self._cache: OrderedDict[Any, Concrete] = OrderedDict()
-        self._shapes: dict[str, set[tuple]] = {}
+        self._seen: dict[tuple[str, str], list[Any]] = {}
         self._warned = False
         self._lock = threading.RLock()
-        self._checked: dict[tuple[int, int], Any] = {}
+        self._checked: dict[tuple[int, int, int], Any] = {}
         self._parameters = list(inspect.signature(fn).parameters.values())
         functools.update_wrapper(self, fn, updated=())
 
@@ -188,7 +220,8 @@ class Function:
             flatten(x, [], names, self._argument(number))
         for key, x in kwargs.items():
             flatten(x, [], names, key)
-        self._watch_shapes(names, leaves)
+        names = [self._names(n) for n in names]
+        self._watch(args, kwargs)
         trace = Trace(Graph(self.name))
         tensors = []
         for x, name in zip(leaves, names, strict=True):
@@ -207,19 +240,25 @@ class Function:
         self.traces += 1
         return Concrete(executable, result_structure, find_bounds(graph), len(outputs))
 
-    def _watch_shapes(self, names: Sequence[str], leaves: Sequence[Any]) -> None:
-        for name, x in zip(names, leaves, strict=True):
-            self._shapes.setdefault(name, set()).add(tuple(x.shape))
-        if self.traces >= RETRACES and not self._warned:
-            self._warned = True
-            worst = max(self._shapes.items(), key=lambda item: len(item[1]))
-            shown = ", ".join(map(str, sorted(worst[1])[:4]))
-            warnings.warn(
-                f"{self.name!r} has been traced {self.traces + 1} times: "
-                f"its argument {worst[0]!r} came in {len(worst[1])} "
-                f"shapes ({shown}, ...). Each new shape costs a trace; pad it to a few fixed sizes.",
-                stacklevel=4,
-            )
+    def _watch(self, args: tuple, kwargs: dict[str, Any]) -> None:
+        """Remember what each argument came as; warn once if something about one of them keeps changing."""
+        traits = [t for number, x in enumerate(args) for t in _traits(x, self._argument(number))]
+        traits += [t for key, x in kwargs.items() for t in _traits(x, key)]
+        for name, kind, what in traits:
+            seen = self._seen.setdefault((self._names(name), kind), [])
+            if what not in seen:
+                seen.append(what)
+        if self.traces < RETRACES or self._warned:
+            return
+        self._warned = True
+        (name, kind), seen = max(self._seen.items(), key=lambda item: len(item[1]), default=(("", ""), []))
+        text = f"{self.name!r} has been traced {self.traces + 1} times: "
+        if len(seen) < 2:
+            text += "its arguments came in ever new structures. Each new one costs a trace."
+        else:
+            shown = ", ".join(map(str, seen[:4]))
+            text += f"its argument {name!r} came in {len(seen)} {kind} ({shown}, ...). {_ADVICE[kind]}"
+        warnings.warn(text, stacklevel=_user_level())
 
     def _argument(self, place: int) -> str:
         """The name of an argument given by position."""
@@ -228,15 +267,21 @@ class Function:
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
+    def look_again(self) -> None:
+        """Forget which data sets were found in order: they may have changed since."""
+        self._checked.clear()
+
     def _check(self, bounds: Bounds, x: Any) -> None:
         """Raise where an integer input is out of range; a data set is looked at once, not once a batch."""
-        if type(x) is Rows:
-            key = (id(x.array), bounds.size)
+        if type(x) is Rows and x.shape[0] < len(x.array):
+            key = (id(x.array), bounds.low, bounds.size)
             known = self._checked.get(key)
             if known is not None and known() is x.array:
                 return
             check(bounds, x.array)
             self._checked[key] = weakref.ref(x.array)
+        elif type(x) is Rows:  # all of it is one batch, and the next may come in the same array
+            check(bounds, x.array)
         else:
             check(bounds, x.numpy() if isinstance(x, EagerTensor) else np.asarray(x))
 
@@ -252,7 +297,9 @@ def _tensors_of(x: Any) -> Any:
     return x
 
 
-def function(fn: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
+def function(
+    fn: Callable[..., Any] | None = None, *, name: str | None = None, names: Callable[[str], str] | None = None
+) -> Any:
     """Compile a function made of ops: traced once per signature, then replayed as one Executable.
 
     Example:
@@ -261,5 +308,5 @@ def function(fn: Callable[..., Any] | None = None, *, name: str | None = None) -
         ...     return x @ w + b
     """
     if fn is None:
-        return lambda f: Function(f, name)
-    return Function(fn, name)
+        return lambda f: Function(f, name, names)
+    return Function(fn, name, names)

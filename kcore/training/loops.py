@@ -115,6 +115,7 @@ class Loops:
             val_source = source_of(val_x, val_y, val_weight, size, validation_steps)
             held_out = Epochs(val_source, validation_steps, state.steps_per_execution)
         self._symbolic_build(source.first())
+        self._look_again("train", "test")
         step = self.make_train_function()
         lazy = self._logs_are_metrics("train_step")
         if not isinstance(callbacks, CallbackList):
@@ -183,6 +184,7 @@ class Loops:
         self._symbolic_build(source.first())
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(callbacks, False, verbose != 0, self, verbose=verbose, epochs=1, steps=data.steps)
+        self._look_again("test")
         try:
             logs = self._evaluate(data, callbacks)
         except BaseException:
@@ -245,6 +247,7 @@ class Loops:
             self._symbolic_build(source.first())
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(callbacks, False, verbose != 0, self, verbose=verbose, epochs=1, steps=data.steps)
+        self._look_again("predict")
         step = self.make_predict_function()
         begin, end = callbacks.predict_batch_begin, callbacks.predict_batch_end
         result = _Outputs(source.samples if isinstance(source, ArrayBatches) and steps is None else None)

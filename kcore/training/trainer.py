@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from kcore import metrics as metrics_room
 from kcore import ops, tree
 from kcore import optimizers as optimizers_room
 from kcore.registry import deserialize, serialize
-from kcore.runtime import GradientTape, KerasTensor, convert_to_tensor, function
+from kcore.runtime import Function, GradientTape, KerasTensor, convert_to_tensor, function
 from kcore.training.containers import CompiledLoss, CompiledMetrics
 from kcore.training.data import floatx, unpack
 from kcore.training.loops import Loops
@@ -385,7 +386,28 @@ class Trainer(Loops, _OtherHalf):
             return lambda data: run(
                 tree.map_structure(lambda leaf: None if leaf is None else convert_to_tensor(leaf), data)
             )
-        return function(run)
+        return function(run, names=self._word)
+
+    def _word(self, argument: str) -> str:
+        """What the user calls a part of a step's argument: ``"data[1]['o']"`` is ``"y['o']"``."""
+        found = re.fullmatch(r"data(?:\[([012])\])?(?:\[(\d+)\])?(.*)", argument)
+        if found is None:
+            return argument
+        place, part, rest = found.groups()
+        word = ("x", "y", "sample_weight")[int(place or 0)]
+        if part is None:
+            return word + rest
+        names = getattr(self, "input_names" if word == "x" else "output_names", []) if self.built else []
+        said = f" ({'input' if word == 'x' else 'output'} {names[int(part)]!r})" if int(part) < len(names) else ""
+        return f"{word}[{part}]{said}{rest}"
+
+    def _look_again(self, *kinds: str) -> None:
+        """Data may have changed since an earlier call: let compiled steps check labels and indices once more."""
+        for functions in (self._functions, {} if self._compiled is None else self._compiled.functions):
+            for kind in kinds:
+                step = functions.get(kind)
+                if isinstance(step, Function):
+                    step.look_again()
 
     def _compiled_flags(self) -> Any:
         """Context in which every layer has the `trainable` flag it had when `compile` was called."""

@@ -394,12 +394,12 @@ def test_an_index_no_embedding_has_is_an_error_that_names_the_layer_and_the_argu
     )
     model.compile("sgd", "mse")
     x = np.array([[1, 2, 3], [4, 0, bad]], "int32")
-    said = rf"argument 'data.*' holds {bad}, but .* layer '.*/words' needs integers from 0 to 9"
+    said = rf"argument 'x' holds {bad} in row 1, but layer '.*/words' takes indices 0 to 9"
     with pytest.raises(ValueError, match=said):
         model.predict(x, verbose=0)
     with pytest.raises(ValueError, match=said):
         model.fit(x, np.zeros((2, 2), "float32"), verbose=0)
-    with pytest.raises(ValueError, match=rf"argument 'indices' holds {bad}, but .* layer 'words' needs"):
+    with pytest.raises(ValueError, match=rf"argument 'indices' holds {bad} in row 1, but layer 'words' takes"):
         layers.Embedding(10, 4, name="words")(x)
 
 

@@ -213,8 +213,62 @@ def test_an_index_out_of_range_is_an_error_before_the_step_runs():
     table = Variable(np.zeros((5, 2), "float32"))
     f = function(lambda ids: OPS["gather"](table, ids, axis=0))
     assert f(np.array([0, 4])).shape == (2, 2)
-    with pytest.raises(ValueError, match="holds 5, but op 'gather'.* needs integers from 0 to 4"):
+    with pytest.raises(ValueError, match="argument 'ids' holds 5 in row 1, but op 'gather' takes indices 0 to 4"):
         f(np.array([0, 5]))
+
+
+def test_indices_may_count_from_the_end_compiled_as_op_by_op():
+    x = np.arange(5, dtype="float32")
+    for run in (ops.take, function(lambda x, i: ops.take(x, i))):
+        assert run(x, np.array([-5, 4])).numpy().tolist() == [0, 4]
+    for bad in (5, -6):
+        at = np.array([[0, 1], [bad, 2]])
+        with pytest.raises(ValueError, match=f"argument 'i' holds {bad} in row 1, but op .* takes indices -5 to 4"):
+            function(lambda x, i: ops.take(x, i))(x, at)
+        with pytest.raises(ValueError, match=f"argument 'indices' holds {bad} in row 1, but op .* indices -5 to 4"):
+            ops.take(x, ops.convert_to_tensor(at))
+        with pytest.raises(ValueError, match=f"index {bad} is out of range"):
+            ops.take(x, at)
+
+
+def test_a_data_set_is_looked_at_again_when_asked():
+    table = Variable(np.zeros((5, 2), "float32"))
+    f = function(lambda ids: OPS["gather"](table, ids, axis=0), names=lambda name: f"my {name}")
+    data = np.arange(4)
+    f(Rows(data, slice(0, 2)))
+    data[3] = 7
+    f(Rows(data, slice(0, 2)))
+    f.look_again()
+    with pytest.raises(ValueError, match="argument 'my ids' holds 7 in row 3"):
+        f(Rows(data, slice(0, 2)))
+
+
+def test_one_batch_in_an_array_used_again_is_looked_at_every_time():
+    table = Variable(np.zeros((5, 2), "float32"))
+    f = function(lambda ids: OPS["gather"](table, ids, axis=0))
+    data = np.arange(4)
+    f(Rows(data, slice(0, 4)))
+    data[0] = -1
+    with pytest.raises(ValueError, match="holds -1 in row 0"):
+        f(Rows(data, slice(0, 4)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (lambda n: n, r"its argument 'k' came in 11 values \(0, 1, .*pass it as a tensor"),
+        (lambda n: {"a": [np.ones(n + 1)]}, r"""its argument "k\['a'\]\[0\]" came in 11 shapes \(\(1,\), .*pad it"""),
+        (lambda n: (None,) * n, r"its arguments came in ever new structures"),
+    ],
+    ids=["value", "shape", "structure"],
+)
+def test_the_warning_of_retraces_says_what_changed_at_the_caller_s_line(arguments, said):
+    f = function(lambda a, k: a * 2)
+    for n in range(10):
+        f(X, arguments(n))
+    with pytest.warns(UserWarning, match=said) as caught:
+        f(X, arguments(10))
+    assert caught[0].filename == __file__
 
 
 def test_one_function_may_be_called_from_several_threads():

@@ -433,7 +433,12 @@ class TestBadInput:
 
     def test_labels_out_of_range_name_the_classes(self):
         model = linear(3, loss="sparse_categorical_crossentropy")
-        self.unchanged(model, "holds 3, but .* from 0 to 2", np.zeros((4, 3)), np.array([0, 1, 2, 3]))
+        self.unchanged(
+            model,
+            "'y' holds 3 in row 3, but loss 'sparse_.*' takes classes 0 to 2",
+            np.zeros((4, 3)),
+            np.array([0, 1, 2, 3]),
+        )
 
     def test_missing_targets_are_said(self):
         self.unchanged(linear(), "y is missing", data(8)[0])
