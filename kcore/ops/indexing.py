@@ -163,17 +163,17 @@ def _axis(function: str, axis: int, ndim: int) -> int:
 @composite(
     "indexing",
     "index_from_end",
-    infer=lambda indices, *, size: indices,
+    infer=lambda indices, *, size, caller: indices,
     bounds={"indices": lambda specs, attrs: (-attrs["size"], attrs["size"])},
     differentiable=False,
-    samples=[sample(_at(-1, 0, 2, -3), size=3), sample(_at([-7, 6], [3, 0]), size=7)],
+    samples=[sample(_at(-1, 0, 2, -3), size=3, caller="take"), sample(_at([-7, 6], [3, 0]), size=7, caller="take")],
 )
-def _index_from_end(indices, *, size):
-    """Indices in [-size, size) as indices in [0, size)."""
+def _index_from_end(indices, *, size, caller):
+    """Indices in [-size, size) as indices in [0, size); errors name the caller."""
     return where(less(indices, np.asarray(0, indices.dtype)), add(indices, np.asarray(size, indices.dtype)), indices)
 
 
-def _wrap(indices: Any, size: int) -> Any:
+def _wrap(indices: Any, size: int, caller: str = "take") -> Any:
     """Indices with negative ones counted from the end, as NumPy does; nothing is added to the graph for constants."""
     if isinstance(indices, (int, list, tuple, np.ndarray, np.generic)):
         array = np.asarray(indices)
@@ -181,13 +181,13 @@ def _wrap(indices: Any, size: int) -> Any:
             array = array.astype(np.int32)
         if array.size and not (-size <= array.min() and array.max() < size):
             wrong = array[(array < -size) | (array >= size)].flat[0]
-            raise ValueError(f"take: index {wrong} is out of range for an axis of size {size}")
+            raise ValueError(f"{caller}: index {wrong} is out of range for an axis of size {size}")
         return np.where(array < 0, array + size, array).astype(array.dtype)
     if "int" not in indices.dtype:
         indices = cast(indices, dtype="int32")
     if indices.dtype.startswith("u"):
         return indices
-    return _index_from_end(indices, size=size)
+    return _index_from_end(indices, size=size, caller=caller)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
@@ -246,7 +246,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
         x, indices, axis = reshape(x, (-1,)), reshape(indices, (-1,)), 0
     axis = _axis("take_along_axis", axis, len(x.shape))
     size = x.shape[axis]
-    return _take_along_axis(x, indices if size is None else _wrap(indices, size), axis=axis)
+    return _take_along_axis(x, indices if size is None else _wrap(indices, size, "take_along_axis"), axis=axis)
 
 
 def scatter(indices: Any, values: Any, shape: Sequence[int]) -> Any:
@@ -278,7 +278,7 @@ def scatter(indices: Any, values: Any, shape: Sequence[int]) -> Any:
     linear = None
     for i in range(depth):
         part = reshape(gather(rows, np.array([i], np.int32), axis=1), (count,))
-        part = multiply(_wrap(part, head[i]), np.asarray(math.prod(head[i + 1 :]), part.dtype))
+        part = multiply(_wrap(part, head[i], "scatter"), np.asarray(math.prod(head[i + 1 :]), part.dtype))
         linear = part if linear is None else add(linear, part)
     flat = scatter_add(linear, reshape(values, (count, *tail)), axis=0, size=math.prod(head))
     return reshape(flat, shape)

@@ -37,7 +37,7 @@ def _bounds(node: Node, name: str, size_of: Callable[..., Any], index: int, argu
     limits = size_of([None if v is None else v.spec for v in node.inputs], node.attrs)
     low, size = limits if isinstance(limits, tuple) else (0, limits)
     if not path:
-        who = f"op {node.op.name!r}"
+        who = f"op {node.attrs.get('caller', node.op.name)!r}"
     elif node.op.family == "losses":
         who = f"loss {path!r}"
     else:

@@ -223,9 +223,11 @@ def test_indices_may_count_from_the_end_compiled_as_op_by_op():
         assert run(x, np.array([-5, 4])).numpy().tolist() == [0, 4]
     for bad in (5, -6):
         at = np.array([[0, 1], [bad, 2]])
-        with pytest.raises(ValueError, match=f"argument 'i' holds {bad} in row 1, but op .* takes indices -5 to 4"):
+        with pytest.raises(ValueError, match=f"argument 'i' holds {bad} in row 1, but op 'take' takes indices -5 to 4"):
             function(lambda x, i: ops.take(x, i))(x, at)
-        with pytest.raises(ValueError, match=f"argument 'indices' holds {bad} in row 1, but op .* indices -5 to 4"):
+        with pytest.raises(
+            ValueError, match=f"argument 'indices' holds {bad} in row 1, but op 'take' takes indices -5 to 4"
+        ):
             ops.take(x, ops.convert_to_tensor(at))
         with pytest.raises(ValueError, match=f"index {bad} is out of range"):
             ops.take(x, at)
