@@ -277,9 +277,13 @@ class Layer(Holder):
                 return self.compute_output_spec(*args, **kwargs)
             return self.call(*args, **kwargs)
         except Exception as error:
-            if not any("in layer " in note for note in getattr(error, "__notes__", ())):
+            if not any("in layer " in text for text in (str(error), *getattr(error, "__notes__", ()))):
                 shown = ", ".join(f"{k}={_describe(v)}" for k, v in bound.items())
-                error.add_note(f"in layer {current_path()!r} ({type(self).__name__}), called with {shown}")
+                where = f"in layer {current_path()!r} ({type(self).__name__}), called with {shown}"
+                if isinstance(error, ValueError | TypeError) and error.args == (str(error),):
+                    error.args = (f"{error}\n{where}",)  # part of the message, as in Keras
+                else:
+                    error.add_note(where)
             raise
 
     def _build_for(self, tensors: dict[str, Any]) -> None:
@@ -375,17 +379,6 @@ class Layer(Holder):
     def _clear_losses(self) -> None:
         for layer in self._flatten_layers():
             layer._losses.clear()
-
-    def _flatten_layers(self) -> list[Layer]:
-        """This layer and all it holds, at any depth, each once."""
-        found: dict[int, Any] = {}
-        waiting: list[Any] = [self]
-        while waiting:
-            layer = waiting.pop(0)
-            if id(layer) not in found:
-                found[id(layer)] = layer
-                waiting = [*layer._layers, *waiting]
-        return list(found.values())
 
     # -- symbolic history --------------------------------------------------------------------------------------
 

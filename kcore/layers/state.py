@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+import inspect
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
@@ -14,6 +16,7 @@ from kcore.dtypes import FLOATS, standardize_dtype
 from kcore.layers.calling import layer_scope
 from kcore.layers.input_spec import describe_layer
 from kcore.metrics.metric import Metric
+from kcore.naming import did_you_mean
 from kcore.runtime import Variable
 from kcore.runtime.seeds import SeedGenerator
 
@@ -37,6 +40,17 @@ def _walk(value: Any, seen: set[int]) -> Iterator[Any]:
     elif isinstance(value, list | tuple | set | dict):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _walk(item, seen)
+
+
+def _is_made_later(cls: type, name: str) -> bool:
+    """Whether a method of a layer's class sets the attribute: `build` does, or what it calls."""
+    functions = [inspect.unwrap(f) for c in cls.__mro__ if c is not Holder for f in vars(c).values() if callable(f)]
+    return any(
+        step.opname == "STORE_ATTR" and step.argval == name
+        for function in functions
+        if inspect.isfunction(function)
+        for step in dis.get_instructions(function)
+    )
 
 
 def _distinct(items: list[Any]) -> list[Any]:
@@ -158,12 +172,15 @@ class Holder(Configurable):
         super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("__") and "_records" in self.__dict__ and not self.built:
+        if not name.startswith("__") and hasattr(type(self), name):
+            return object.__getattribute__(self, name)  # a property that raised AttributeError: once more, for its text
+        if "_records" in self.__dict__ and not self.built and _is_made_later(type(self), name):
             raise AttributeError(
                 f"{describe_layer(self)} has no attribute {name!r}; it is not built yet, and weights are made when it "
                 "is first called, or by build(input_shape)"
             )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        owner = describe_layer(self) if "name" in self.__dict__ else f"{type(self).__name__!r} object"
+        raise AttributeError(f"{owner} has no attribute {name!r}{did_you_mean(name, self.__dict__)}")
 
     def _held(self) -> Iterator[Any]:
         seen: set[int] = set()
@@ -174,6 +191,17 @@ class Holder(Configurable):
     @property
     def _layers(self) -> list[Holder]:
         return [x for x in self._held() if isinstance(x, Holder)]
+
+    def _flatten_layers(self) -> list[Any]:
+        """This layer and all it holds, at any depth, each once; it may hold itself, or what holds it."""
+        found: dict[int, Any] = {}
+        waiting: list[Any] = [self]
+        while waiting:
+            layer = waiting.pop(0)
+            if id(layer) not in found:
+                found[id(layer)] = layer
+                waiting = [*layer._layers, *waiting]
+        return list(found.values())
 
     @property
     def _metrics(self) -> list[Metric]:
@@ -192,13 +220,15 @@ class Holder(Configurable):
     @property
     def weights(self) -> list[Variable]:
         """All weights, its own first, then those of the layers it holds."""
-        return _distinct([*self._own_variables(), *(w for layer in self._layers for w in layer.weights)])
+        return _distinct([w for layer in self._flatten_layers() for w in layer._own_variables()])
 
     @property
     def variables(self) -> list[Variable]:
         """All state: weights, and the states of seed generators."""
-        seeds = [generator.state for generator in self._seed_generators]
-        return _distinct([*self._own_variables(), *seeds, *(v for layer in self._layers for v in layer.variables)])
+        found: list[Variable] = []
+        for layer in self._flatten_layers():
+            found += [*layer._own_variables(), *(generator.state for generator in layer._seed_generators)]
+        return _distinct(found)
 
     @property
     def trainable_weights(self) -> list[Variable]:
@@ -223,7 +253,7 @@ class Holder(Configurable):
     @property
     def metrics(self) -> list[Metric]:
         """Its metrics, and those of the layers it holds."""
-        return [*self._metrics, *(m for layer in self._layers for m in layer.metrics)]
+        return [m for layer in self._flatten_layers() for m in layer._metrics]
 
     @property
     def metrics_variables(self) -> list[Variable]:
@@ -237,12 +267,11 @@ class Holder(Configurable):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._own_variables()
-        self._trainable = bool(value)
-        for variable in self._own[0]:
-            variable.trainable = self._trainable
-        for layer in self._layers:
-            layer.trainable = self._trainable
+        for layer in self._flatten_layers():
+            layer._own_variables()
+            layer._trainable = bool(value)
+            for variable in layer._own[0]:
+                variable.trainable = layer._trainable
 
     def get_weights(self) -> list[np.ndarray]:
         """The weights as NumPy arrays."""

@@ -98,7 +98,9 @@ class Model(Trainer, Layer):
             if layer.name == name:
                 return layer
         names = [layer.name for layer in layers]
-        raise ValueError(f"model {self.name!r} has no layer {name!r}{did_you_mean(name, names)} Its layers are {names}")
+        raise ValueError(
+            f"model {self.name!r} has no layer {name!r} (its layers are {names}){did_you_mean(name, names)}"
+        )
 
     def summary(
         self,

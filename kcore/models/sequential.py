@@ -55,7 +55,7 @@ class Sequential(Model):
             rebuild: build the model at once if its input shape is known.
 
         Raises:
-            ValueError: not a layer; a name that is taken; a second input.
+            ValueError: not a layer; a name that is taken; a second input; a model that contains this one.
         """
         self._append(layer)
         if rebuild:
@@ -85,6 +85,9 @@ class Sequential(Model):
             raise ValueError(
                 f"a Sequential model takes layers, received {layer!r} of type {type(layer).__name__}{hint}"
             )
+        loop = [self.name, *_way_to(self, layer)]
+        if len(loop) > 1:
+            raise ValueError(f"model {self.name!r} would contain itself: {' -> '.join(loop)}")
         if any(other.name == layer.name and other is not layer for other in self._stack):
             raise ValueError(
                 f"model {self.name!r} already has a layer called {layer.name!r}; names must be unique in a model: "
@@ -181,7 +184,10 @@ class Sequential(Model):
 
     def _whole(self, what: str) -> Functional:
         if self._functional is None:
-            raise AttributeError(what)  # `Layer.__getattr__` makes the message
+            raise AttributeError(
+                f"model {self.name!r} has no attribute {what!r}; it is not built yet, which it is when it first sees "
+                "data, or by build(input_shape)"
+            )
         return self._functional
 
     @property
@@ -232,3 +238,12 @@ class Sequential(Model):
         if not model.built and shape:
             model.build(tuple(shape))
         return model
+
+
+def _way_to(model: Any, layer: Any) -> list[str]:
+    """Names from a layer down to a model it is made of, or nothing; what it keeps as attributes does not count."""
+    if layer is model:
+        return [layer.name]
+    inner = layer._stack if isinstance(layer, Sequential) else layer.layers if isinstance(layer, Functional) else ()
+    ways = (_way_to(model, part) for part in inner)
+    return next(([layer.name, *way] for way in ways if way), [])

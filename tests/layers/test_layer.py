@@ -448,7 +448,7 @@ def test_an_error_inside_call_says_in_which_layer_and_what_came():
 
     with pytest.raises(ValueError, match="") as caught:
         Broken(name="broken")(ONES)
-    assert any("in layer 'broken' (Broken), called with x=float32[2, 3]" in note for note in caught.value.__notes__)
+    assert str(caught.value).endswith("\nin layer 'broken' (Broken), called with x=float32[2, 3]")
 
 
 def test_bad_arguments_name_class_argument_and_value():
@@ -469,3 +469,58 @@ def test_bad_arguments_name_class_argument_and_value():
         layers.Add()([ONES, np.ones((2, 5), "float32")])
     with pytest.raises(ValueError, match="renorm=True: only False is supported"):
         layers.BatchNormalization(renorm=True)
+
+
+class Child(Layer):
+    """Keeps what holds it, and itself."""
+
+    def __init__(self, parent):
+        super().__init__()
+        self.parent = parent
+        self.me = [self]
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+class Parent(kcore.Model):
+    def __init__(self):
+        super().__init__()
+        self.child = Child(self)
+
+    def call(self, x):
+        return self.child(x)
+
+
+def test_a_layer_may_hold_its_parent_and_itself(tmp_path):
+    model = Parent()
+    model.compile("sgd", "mse", metrics=["mae"])
+    model.fit(ONES, ONES[:, :2], verbose=0)
+    assert len(model.weights) == len(model.child.weights) == 2 and model.count_params() == 8
+    assert model.losses == [] and len(model.variables) == 2
+    model.save_weights(tmp_path / "m.weights.h5")
+    model.load_weights(tmp_path / "m.weights.h5")
+    model.trainable = False
+    assert model.trainable_weights == [] and not model.child.dense.trainable
+
+
+def test_an_absent_attribute_is_not_said_to_come_with_build():
+    class Typo(Layer):
+        def call(self, x):
+            return self.scael(x)
+
+    layer = Typo(name="typo")
+    layer.scale = ops.abs
+    with pytest.raises(AttributeError, match=r"'typo' \(Typo\) has no attribute 'scael'; did you mean 'scale'\?"):
+        layer(ONES)
+
+
+def test_a_property_that_fails_says_why():
+    class Broken(Layer):
+        @property
+        def size(self):
+            return self.units
+
+    with pytest.raises(AttributeError, match="no attribute 'units'"):
+        _ = Broken().size

@@ -133,3 +133,14 @@ def test_a_subclass_made_from_tensors_is_functional():
 
     model = Mine(4)
     assert model.output_shape == (None, 4) and model(ones(1, 3)).shape == (1, 4)
+
+
+def test_a_model_cannot_contain_itself():
+    model = Sequential([layers.Input((2,))], name="x")
+    with pytest.raises(ValueError, match="model 'x' would contain itself: x -> x"):
+        model.add(model)
+    inner = Sequential(name="inner")
+    middle = Sequential([inner], name="middle")
+    with pytest.raises(ValueError, match="model 'inner' would contain itself: inner -> outer -> middle -> inner"):
+        inner.add(Sequential([middle], name="outer"))
+    assert inner.layers == []
