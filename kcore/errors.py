@@ -46,5 +46,9 @@ class TracingError(KcoreError, TypeError):
     """A traced value was used where a concrete one is needed (``if``, ``float``, ``np.asarray``)."""
 
 
+class UnknownLengthError(KcoreError, TypeError):
+    """A loop over a symbolic tensor whose first size is not known."""
+
+
 class GradientError(KcoreError, ValueError):
     """A gradient was asked for that does not exist."""

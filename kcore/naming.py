@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 _counts: dict[str, int] = {}
 
@@ -49,6 +54,21 @@ def auto_name(prefix: str) -> str:
 def reset_names() -> None:
     """Start all counters again, as `clear_session` does."""
     _counts.clear()
+
+
+def named_arguments(method: Method) -> Method:
+    """Decorator: an argument the method does not have is refused by the object's class, with the near names."""
+    known = list(inspect.signature(method).parameters)[1:]
+
+    @wraps(method)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        unknown = next((name for name in kwargs if name not in known), None)
+        if unknown is not None:
+            near = did_you_mean(unknown, known)
+            raise TypeError(f"{type(self).__name__}.{method.__name__}() has no argument {unknown!r}{near}")
+        return method(self, *args, **kwargs)
+
+    return cast(Method, checked)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -141,6 +141,7 @@ class Op:
             p: parameters[p].default for p in self.attributes if parameters[p].default is not inspect.Parameter.empty
         }
         self._infer = infer
+        self.__signature__ = inspect.signature(fn)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

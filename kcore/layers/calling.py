@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+from kcore.errors import UnknownLengthError
 from kcore.runtime import KerasTensor, Tensor, Variable, name_scope
 from kcore.runtime.scope import shaping
 from kcore.tree import is_nested, leaves, map_structure
@@ -166,6 +167,8 @@ def infer_outputs(call: Callable[..., Any], args: tuple, kwargs: dict[str, Any])
     try:
         with shaping():
             return map_structure(fresh, call(*args, **kwargs))
+    except UnknownLengthError:
+        raise  # with a size made up for it, the loop would be unrolled that many times
     except Exception:
         if not any(isinstance(x, KerasTensor) and None in x.shape for x in leaves([list(args), list(kwargs.values())])):
             raise

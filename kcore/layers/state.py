@@ -126,9 +126,16 @@ class Holder(Configurable):
         dtype = self.variable_dtype if dtype is None else standardize_dtype(dtype)
         initializer = initializers.get(initializer or ("glorot_uniform" if dtype in FLOATS else "zeros"))
         self._check_unlocked(f"weight {name!r}")
+
+        def values(shape: Sequence[int], dtype: str) -> np.ndarray:
+            try:
+                return initializers.draw(initializer, shape, dtype)
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{describe_layer(self)}: weight {name!r}: {error}") from error
+
         with layer_scope(self):
             variable = Variable(
-                lambda shape, dtype: initializers.draw(initializer, shape, dtype),
+                values,
                 shape=shape,  # type: ignore[arg-type] # known by now
                 dtype=dtype,
                 trainable=trainable,

@@ -106,6 +106,12 @@ def categorical_crossentropy(
         raise ValueError(f"categorical_crossentropy: axis must be an int, got {axis}")
     y_pred = convert_to_tensor(y_pred)
     y_true = ops.cast(y_true, y_pred.dtype)
+    shapes = tuple(y_true.shape), tuple(y_pred.shape)
+    if len(shapes[0]) != len(shapes[1]):
+        raise ValueError(
+            f"categorical_crossentropy: y_true and y_pred must have the same shape, got {shapes[0]} and {shapes[1]}; "
+            "for classes as integers use sparse_categorical_crossentropy"
+        )
     if y_pred.shape[-1] == 1:
         warnings.warn(
             f"categorical_crossentropy of predictions of shape {tuple(y_pred.shape)}: there is only one class; "

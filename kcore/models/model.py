@@ -98,9 +98,8 @@ class Model(Trainer, Layer):
             if layer.name == name:
                 return layer
         names = [layer.name for layer in layers]
-        raise ValueError(
-            f"model {self.name!r} has no layer {name!r} (its layers are {names}){did_you_mean(name, names)}"
-        )
+        near = did_you_mean(name, names) or "."
+        raise ValueError(f"model {self.name!r} has no layer {name!r}{near} Its layers are {names}")
 
     def summary(
         self,

@@ -164,7 +164,14 @@ class Optimizer(Configurable):
                 self._variables = [v for v in self._variables if v is not self._learning_rate]
             self._learning_rate = value
         elif isinstance(self._learning_rate, Variable):
-            self._learning_rate.assign(value)
+            try:
+                if value is None:
+                    raise ValueError
+                self._learning_rate.assign(value)
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"optimizer {self.name!r}: learning_rate={value!r}: expected a float, a schedule or a callable"
+                ) from None
         else:
             raise TypeError(
                 f"optimizer {self.name!r} takes its learning rate from {self._learning_rate!r}, so it cannot be set; "

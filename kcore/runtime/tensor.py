@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from kcore.errors import TracingError
+from kcore.errors import TracingError, UnknownLengthError
 from kcore.graph.core import Value
 from kcore.graph.op import OPS, Spec
 from kcore.runtime.scope import PACKAGE
@@ -94,11 +94,15 @@ class Operators:
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of a tensor without dimensions")
+        if self.shape[0] is None:
+            raise TypeError(f"len() of {self!r} is not known: use `ops.shape(x)[0]`")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
             raise TypeError("iteration over a tensor without dimensions")
+        if self.shape[0] is None:
+            raise UnknownLengthError(f"iteration over {self!r}, whose length is not known: use `ops.scan`")
         return (self[i] for i in range(len(self)))
 
 
@@ -207,7 +211,9 @@ class TracedTensor(Tensor):
 
     def __int__(self) -> int:
         _refuse(
-            "`int()` of a traced tensor", "keep it a tensor (`ops.cond` chooses by value), or use run_eagerly=True."
+            "`int()` or `range()` of a traced tensor",
+            "keep it a tensor (`ops.cond` chooses by value, `ops.fori_loop` and `ops.scan` repeat), or use "
+            "run_eagerly=True.",
         )
 
     __index__ = __int__
@@ -281,7 +287,10 @@ class KerasTensor(Tensor):
         raise TypeError(f"{self!r} has no value: a NumPy function cannot use it; use kcore.ops or a layer")
 
     def __float__(self) -> float:
-        raise TypeError(f"{self!r} has no value: it cannot become a number")
+        raise TypeError(
+            f"{self!r} has no value, so it is no number for `float()`, `int()` or `range()`: "
+            "`ops.cond` chooses by value, `ops.scan` and `ops.fori_loop` repeat"
+        )
 
     __int__ = __index__ = __float__
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kcore import tree
+from kcore.naming import named_arguments
 from kcore.training.data import (
     ArrayBatches,
     check_batch_size,
@@ -32,6 +33,7 @@ from kcore.training.logs import LazyLogs, as_floats
 class Loops:
     """The public methods that run a model's steps over data; `Trainer` brings the steps."""
 
+    @named_arguments
     def fit(
         self: Any,
         x: Any = None,
@@ -100,6 +102,7 @@ class Loops:
         state = self._state("fit")
         check_batch_size(validation_batch_size, "validation_batch_size")
         _check_frequency(validation_freq)
+        _check_epochs(epochs=epochs, initial_epoch=initial_epoch)
         if validation_data is not None:
             validation = unpack(validation_data) if not is_stream(validation_data) else (validation_data, None, None)
         elif validation_split != 0:
@@ -112,6 +115,16 @@ class Loops:
         if validation is not None:
             size = None if is_stream(validation[0]) else validation_batch_size or batch_size
             val_x, val_y, val_weight = validation
+            if (
+                val_y is None
+                and not is_stream(val_x)
+                and state.loss is not None
+                and unpack(source.first())[1] is not None
+            ):
+                raise ValueError(
+                    "validation_data is (x, y) or (x, y, sample_weight), received no y "
+                    f"({type(validation_data).__name__})"
+                )
             val_source = source_of(val_x, val_y, val_weight, size, validation_steps)
             held_out = Epochs(val_source, validation_steps, state.steps_per_execution)
         self._symbolic_build(source.first())
@@ -150,6 +163,7 @@ class Loops:
                 callbacks.close()
         return self.history
 
+    @named_arguments
     def evaluate(
         self: Any,
         x: Any = None,
@@ -214,6 +228,7 @@ class Loops:
         callbacks.on_test_end(logs)
         return logs
 
+    @named_arguments
     def predict(
         self: Any,
         x: Any,
@@ -454,6 +469,12 @@ def _one_batch(x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, fl
 
 def _due(epoch: int, frequency: int | Sequence[int]) -> bool:
     return epoch % frequency == 0 if isinstance(frequency, int) else epoch in frequency
+
+
+def _check_epochs(**numbers: Any) -> None:
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not hasattr(number, "__index__") or number < 0:
+            raise ValueError(f"{name} must be an integer of at least 0, received {number!r}")
 
 
 def _check_frequency(frequency: Any) -> None:

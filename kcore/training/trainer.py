@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kcore import metrics as metrics_room
 from kcore import ops, tree
 from kcore import optimizers as optimizers_room
+from kcore.naming import named_arguments
 from kcore.registry import deserialize, serialize
 from kcore.runtime import Function, GradientTape, KerasTensor, convert_to_tensor, function
 from kcore.training.containers import CompiledLoss, CompiledMetrics
@@ -73,6 +74,7 @@ class Trainer(Loops, _OtherHalf):
         self._functions: dict[str, Callable[[Any], Any]] = {}
         self.stop_training = False
 
+    @named_arguments
     def compile(
         self,
         optimizer: Any = "rmsprop",

@@ -117,6 +117,8 @@ class RNN(Layer):
         return initial_state(self.cell, batch_size)
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        if sequences.shape[1] == 0:
+            raise ValueError(f"{describe_layer(self)}: no time steps in sequences of shape {tuple(sequences.shape)}")
         if self.stateful and sequences.shape[0] != (size := flatten(self.states)[0].shape[0]):
             raise ValueError(
                 f"{describe_layer(self)} is stateful with batches of {size}, got a batch of {sequences.shape[0]}"
