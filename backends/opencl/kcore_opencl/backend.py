@@ -1,0 +1,142 @@
+"""The OpenCL backend: devices, memory, and steps as one sequence of enqueues."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kcore.backend.base import Backend, Device
+from kcore.backend.batch import Rows
+from kcore.backend.kernel import Site, Thunk
+from kcore_opencl import platforms
+
+platforms.prepare()
+
+import pyopencl as cl  # noqa: E402  (the drivers must be made visible before it is imported)
+
+import kcore_opencl.kernels  # noqa: E402
+from kcore_opencl.launch import Launch  # noqa: E402
+from kcore_opencl.memory import Array, Block  # noqa: E402
+from kcore_opencl.place import place_of, register  # noqa: E402
+from kcore_opencl.traits import traits_of  # noqa: E402
+
+
+class OpenCLBackend(Backend):
+    """Every op on an OpenCL device, by generated kernels."""
+
+    name = "opencl"
+    rank = 20
+    kcore_contract = 1
+    alignment = 128
+
+    def __init__(self) -> None:
+        for module in pkgutil.iter_modules(kcore_opencl.kernels.__path__, "kcore_opencl.kernels."):
+            importlib.import_module(module.name)
+        self._devices = [self._described(i, d) for i, d in enumerate(platforms.devices())]
+
+    def _described(self, index: int, device: Any) -> Device:
+        traits = traits_of(device)
+        details = {
+            "platform": device.platform.name,
+            "vendor": device.vendor,
+            "maker": traits.maker,
+            "driver": device.driver_version,
+            "units": traits.units,
+            "fp16": traits.fp16,
+            "fp64": traits.fp64,
+            "largest": traits.largest,
+        }
+        found = Device("opencl", index, device.name.strip(), traits.kind, traits.memory, details)
+        register(found, device)
+        return found
+
+    def devices(self) -> list[Device]:
+        """The devices that answer, GPUs first."""
+        return self._devices
+
+    def synchronize(self, device: Device) -> None:
+        """Wait for all that was submitted."""
+        place_of(device).synchronize()
+
+    # -- memory --------------------------------------------------------------------------------------------------
+
+    def allocate(self, nbytes: int, device: Device) -> Block:
+        """Raw device memory."""
+        return place_of(device).allocate(nbytes)
+
+    def view(self, storage: Block, offset: int, shape: tuple[int, ...], dtype: str) -> Array:
+        """An array over part of a block."""
+        return Array(storage, offset, shape, dtype)
+
+    def upload(self, array: Array, values: np.ndarray) -> None:
+        """Copy host values in."""
+        self._place(array).write(array, values)
+
+    def gather(self, array: Array, rows: Rows) -> None:
+        """Gather the rows of a batch while the device still computes the step before."""
+        self._place(array).gather(array, rows)
+
+    def download(self, array: Array) -> np.ndarray:
+        """Wait for the array and copy it out."""
+        return self._place(array).read(array)
+
+    def copy(self, dst: Array, src: Array) -> None:
+        """Copy on the device."""
+        self._place(dst).copy(dst, src)
+
+    def row(self, array: Array, index: int) -> Array:
+        """An element of the first axis, over the same memory."""
+        step = array.nbytes // max(array.shape[0], 1)
+        return Array(array.block, array.offset - array.block.offset + index * step, array.shape[1:], array.dtype)
+
+    def _place(self, array: Array) -> Any:
+        return array.block.place
+
+    # -- computing -----------------------------------------------------------------------------------------------
+
+    def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
+        """Build every kernel of the step at once, then join neighbouring launches into one run of enqueues."""
+        sources = [s for _, t in launches if isinstance(t, Launch) for s in t.code.launches if s.groups]
+        if sources:
+            first = next(t for _, t in launches if isinstance(t, Launch))
+            first.place.programs.build(sources)
+        parts: list[tuple[Thunk, list[int]]] = []
+        run: list[Launch] = []
+        numbers: list[int] = []
+
+        def close() -> None:
+            if run:
+                parts.append((_enqueued(run), list(numbers)))
+                run.clear()
+                numbers.clear()
+
+        for i, (_, thunk) in enumerate(launches):
+            if isinstance(thunk, Launch):
+                run.append(thunk)
+                numbers.append(i)
+            else:
+                close()
+                parts.append((thunk, [i]))
+        close()
+        return parts
+
+
+def _enqueued(run: Sequence[Launch]) -> Thunk:
+    """One thunk that enqueues the kernels of several launches."""
+    place = run[0].place
+    queue = place.queue
+    calls = [(kernel, size, local) for launch in run for kernel, size, local in launch.ready()]
+    enqueue = cl.enqueue_nd_range_kernel
+
+    def thunk() -> None:
+        event = None
+        for kernel, size, local in calls:
+            event = enqueue(queue, kernel, size, local)
+        if event is not None:
+            place.stepped(event)
+
+    return thunk

@@ -1,0 +1,1 @@
+"""Kernels by family; importing a module registers its kernels."""

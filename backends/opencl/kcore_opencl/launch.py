@@ -1,0 +1,113 @@
+"""Launches: generated kernels with their arguments set once; a step is a bare sequence of enqueues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyopencl as cl
+
+from kcore.backend.kernel import Site
+from kcore.codegen import Argument, Code, Source
+from kcore.dtypes import itemsize
+from kcore_opencl.memory import Array
+
+if TYPE_CHECKING:
+    from kcore_opencl.place import Place
+
+
+class Launch:
+    """What a node's kernels need to be enqueued; as a thunk it enqueues them now.
+
+    Args:
+        place: the device they run on.
+        code: the sources, in order.
+        inputs, outputs: arrays of the node.
+        scratch: array the sources share, or None.
+    """
+
+    __slots__ = ("_kept", "_ready", "code", "inputs", "outputs", "place", "scratch")
+
+    def __init__(self, place: Place, code: Code, inputs: Sequence[Any], outputs: Sequence[Any], scratch: Array | None):
+        self.place = place
+        self.code = code
+        self.inputs = inputs
+        self.outputs = outputs
+        self.scratch = scratch
+        self._kept: list[Any] = []  # OpenCL does not keep a kernel's buffers alive
+        self._ready: list[tuple[Any, tuple[int], tuple[int]]] | None = None
+
+    def ready(self) -> list[tuple[Any, tuple[int], tuple[int]]]:
+        """(kernel with its arguments set, global size, local size) for each source that has work."""
+        if self._ready is None:
+            self._ready = []
+            for source in self.code.launches:
+                if source.groups:
+                    kernel = self.place.programs.kernel(source)
+                    arguments = self._arguments(source)
+                    kernel.set_args(*arguments)
+                    self._kept.append(arguments)
+                    self._ready.append((kernel, (source.global_size,), (source.local,)))
+        return self._ready
+
+    def __call__(self) -> None:
+        queue = self.place.queue
+        for kernel, size, local in self.ready():
+            cl.enqueue_nd_range_kernel(queue, kernel, size, local)
+
+    def _arguments(self, source: Source) -> list[Any]:
+        values: list[Any] = []
+        bases, table = _table(self.place, source, self.inputs, self.outputs) if source.segments else ([], None)
+        for argument in source.arguments:
+            if argument.kind == "start":
+                values.append(np.int64(self._start(source.arguments[argument.index])))
+            elif argument.kind == "size":
+                values.append(np.dtype(argument.dtype).type(argument.value))
+            elif argument.kind == "base":
+                values.append(bases[argument.index])
+            elif argument.kind == "table":
+                values.append(table)
+            else:
+                values.append(self._array(argument).buffer)
+        return values
+
+    def _array(self, argument: Argument) -> Array:
+        if argument.kind == "scratch":
+            assert self.scratch is not None
+            return self.scratch
+        array = (self.inputs if argument.kind == "input" else self.outputs)[argument.index]
+        assert array is not None, f"kernel argument {argument.name} has no array"
+        return array
+
+    def _start(self, argument: Argument) -> int:
+        return self._array(argument).offset // itemsize(argument.dtype)
+
+
+def _table(place: Place, source: Source, inputs: Sequence[Any], outputs: Sequence[Any]) -> tuple[list[Any], Any]:
+    """The buffers a segmented kernel reads and the table that says where each segment lies in them."""
+    bases = segment_buffers(source.operands, inputs, outputs)
+    number = {id(b): i for i, b in enumerate(bases)}
+    places = []
+    for row in source.operands:
+        arrays = [(inputs if kind == "input" else outputs)[index] for kind, index in row]
+        places.append([(number[id(a.buffer)], a.offset) for a in arrays])
+    flags = cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
+    return bases, cl.Buffer(place.context, flags, hostbuf=source.table(places))
+
+
+def segment_buffers(operands: Sequence[Sequence[tuple[str, int]]], inputs: Sequence[Any], outputs: Sequence[Any]):
+    """The distinct buffers the operands of a segmented kernel lie in."""
+    found: dict[int, Any] = {}
+    for row in operands:
+        for kind, index in row:
+            array = (inputs if kind == "input" else outputs)[index]
+            found.setdefault(id(array.buffer), array.buffer)
+    return list(found.values())
+
+
+def launch(site: Site, code: Code) -> Launch:
+    """What a kernel's bind function returns: the code bound to the site's arrays."""
+    from kcore_opencl.place import place_of
+
+    return Launch(place_of(site.device), code, site.inputs, site.outputs, site.scratch)

@@ -1,0 +1,188 @@
+"""One device at work: its context, queue, memory, programs and traits, and what moves between it and the host."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+import numpy as np
+import pyopencl as cl
+
+from kcore.backend.base import Device
+from kcore.backend.batch import Rows
+from kcore.dtypes import itemsize, numpy_dtype
+from kcore_opencl.memory import Array, Block, Pool
+from kcore_opencl.programs import Programs
+from kcore_opencl.traits import Traits, traits_of
+
+#: Steps the host may run ahead of the device.
+AHEAD = 2
+#: Host arrays up to this size are copied aside and sent while the host goes on; larger ones are waited for.
+STAGED = 1 << 22
+
+
+class Place:
+    """The state of one device.
+
+    Attributes:
+        device: PyOpenCL's device.
+        context, queue: one of each; the queue runs in order.
+        pool: its memory.
+        programs: its compiled kernels.
+        traits: what generators want to know of it.
+    """
+
+    def __init__(self, device: Any):
+        self.device = device
+        self.context = cl.Context([device])
+        self.queue = cl.CommandQueue(self.context, device)
+        self.traits: Traits = traits_of(device)
+        self.pool = Pool(self)
+        self.programs = Programs(self.context, device)
+        self._steps: deque[Any] = deque()
+        self._staging = Staging(self.queue)
+        self._lock = threading.RLock()
+
+    # -- memory --------------------------------------------------------------------------------------------------
+
+    def allocate(self, nbytes: int) -> Block:
+        """Raw memory."""
+        return self.pool.take(nbytes)
+
+    def array(self, shape: tuple[int, ...], dtype: str) -> Array:
+        """A new array with undefined contents."""
+        nbytes = itemsize(dtype)
+        for n in shape:
+            nbytes *= n
+        return Array(self.pool.take(nbytes), 0, shape, dtype)
+
+    # -- transfers -----------------------------------------------------------------------------------------------
+
+    def write(self, array: Array, values: np.ndarray) -> None:
+        """Copy host values in; they may change when it returns."""
+        if not array.size:
+            return
+        values = np.ascontiguousarray(values, numpy_dtype(array.dtype))
+        with self._lock:
+            if array.nbytes <= STAGED:
+                slot = self._staging.slot(array.nbytes)
+                slot.fill(values)
+                slot.send(array)
+            else:
+                cl.enqueue_copy(self.queue, array.buffer, values, dst_offset=array.offset, is_blocking=True)
+
+    def gather(self, array: Array, rows: Rows) -> None:
+        """Gather rows of a host array into an array."""
+        if not array.size:
+            return
+        with self._lock:
+            slot = self._staging.slot(array.nbytes)
+            rows.into(slot.array(array.shape, array.dtype))
+            slot.send(array)
+
+    def read(self, array: Array) -> np.ndarray:
+        """Wait for an array and copy it to the host."""
+        values = np.empty(array.shape, numpy_dtype(array.dtype))
+        if array.size:
+            cl.enqueue_copy(self.queue, values, array.buffer, src_offset=array.offset, is_blocking=True)
+        return values
+
+    def copy(self, dst: Array, src: Array) -> None:
+        """Copy between two arrays of this device."""
+        if dst.nbytes and not (dst.buffer is src.buffer and dst.offset == src.offset):
+            cl.enqueue_copy(
+                self.queue, dst.buffer, src.buffer, byte_count=dst.nbytes, src_offset=src.offset, dst_offset=dst.offset
+            )
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def stepped(self, event: Any) -> None:
+        """Note that a step was submitted, and wait where the host is too far ahead."""
+        self.queue.flush()
+        self._steps.append(event)
+        if len(self._steps) > AHEAD:
+            self._steps.popleft().wait()
+
+    def synchronize(self) -> None:
+        """Wait for all that was submitted."""
+        self._steps.clear()
+        self.queue.finish()
+
+
+class Staging:
+    """Host memory that transfers read from while the host goes on."""
+
+    def __init__(self, queue: Any):
+        self._queue = queue
+        self._slots: list[Slot] = []
+
+    def slot(self, nbytes: int) -> Slot:
+        """Memory of at least `nbytes` that no transfer reads any more."""
+        free = [s for s in self._slots if s.free]
+        for slot in free:
+            if slot.nbytes >= nbytes:
+                return slot
+        if free:
+            self._slots.remove(free[0])
+        elif len(self._slots) >= 16:
+            oldest = self._slots.pop(0)
+            oldest.wait()
+        slot = Slot(self._queue, max(nbytes, 4096))
+        self._slots.append(slot)
+        return slot
+
+
+class Slot:
+    """One piece of staging memory."""
+
+    def __init__(self, queue: Any, nbytes: int):
+        self._queue = queue
+        self.nbytes = nbytes
+        self._raw = np.empty(nbytes, np.uint8)
+        self._event: Any = None
+
+    @property
+    def free(self) -> bool:
+        return self._event is None or self._event.command_execution_status == cl.command_execution_status.COMPLETE
+
+    def wait(self) -> None:
+        if self._event is not None:
+            self._event.wait()
+
+    def array(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        """The memory as an array."""
+        return np.ndarray(shape, numpy_dtype(dtype), self._raw)
+
+    def fill(self, values: np.ndarray) -> None:
+        self._raw[: values.nbytes] = values.reshape(-1).view(np.uint8)
+
+    def send(self, array: Array) -> None:
+        """Begin to copy into a device array."""
+        self._event = cl.enqueue_copy(
+            self._queue, array.buffer, self._raw[: array.nbytes], dst_offset=array.offset, is_blocking=False
+        )
+
+
+_places: dict[str, Place] = {}
+_lock = threading.Lock()
+
+
+def register(device: Device, opencl_device: Any) -> None:
+    """Say which OpenCL device stands behind one of kcore's."""
+    _devices[str(device)] = opencl_device
+
+
+_devices: dict[str, Any] = {}
+
+
+def place_of(device: Device) -> Place:
+    """The state of a device, made when it is first used."""
+    name = str(device)
+    place = _places.get(name)
+    if place is None:
+        with _lock:
+            place = _places.get(name)
+            if place is None:
+                place = _places[name] = Place(_devices[name])
+    return place
