@@ -17,6 +17,7 @@ from kcore.backend.kernel import Kernel, KernelTable, Site, Thunk, all_tables, k
 from kcore.errors import MissingKernelError
 from kcore.graph.core import Constant, Graph, Node, State, Value
 from kcore.graph.fuse import FUSED, fuse_elementwise, fuse_segments
+from kcore.graph.fuse_product import FUSED_PRODUCT, fuse_products
 from kcore.graph.fuse_reduction import FUSED_REDUCTION, fuse_reductions
 from kcore.graph.match import fuse_patterns
 from kcore.graph.op import OPS, Op
@@ -87,6 +88,8 @@ def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
         fuse_patterns(graph, table.patterns())
     if FUSED.name in table:
         fuse_elementwise(graph, lambda node: _fusible(backend, node))
+        if FUSED_PRODUCT.name in table:
+            fuse_products(graph, lambda node: _fusible(backend, node), lambda node: choose(backend, node) is not None)
         if FUSED_REDUCTION.name in table:
             from kcore.codegen import can_emit  # only backends that turn groups into source need it
 

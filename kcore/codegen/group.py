@@ -10,6 +10,7 @@ from typing import Any
 from kcore.codegen.dialect import Dialect, compute_dtype
 from kcore.graph.core import Graph, Node, Value
 from kcore.graph.fuse import FUSED
+from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore.graph.fuse_reduction import FUSED_REDUCTION
 
 #: Ops whose expression yields 0 or 1 already, whatever the dtype of the operands.
@@ -67,7 +68,7 @@ def _plain(text: str) -> str:
 
 def group_of(node: Node) -> Group:
     """The group a node stands for: a fused node's body, or the node alone."""
-    if node.op in (FUSED, FUSED_REDUCTION):
+    if node.op in (FUSED, FUSED_PRODUCT, FUSED_REDUCTION):
         body: Graph = node.attrs["body"]
         segments, shared = node.attrs.get("segments", 1), node.attrs.get("shared", 0)
         return Group(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kcore.graph.core import Graph, Node, Value
@@ -181,6 +181,49 @@ def _make_group(group: list[Node], escaping: set[Value]) -> tuple[Node, list[Val
     last = group[-1]
     attrs = {"body": body, "segments": 1, "shared": 0}
     return Node(FUSED, inputs, attrs, [v.spec for v in outs], last.path, last.where, last.device), outs
+
+
+def join_nodes(op: Op, members: Sequence[Node], outs: Sequence[Value], head: Node) -> Node:
+    """One node of `op` for the members, whose fused ones are taken apart; it stands where `head` does."""
+    body = Graph("+".join(m.attrs["body"].name if m.op is FUSED else m.op.name for m in members))
+    inner: dict[Value, Value] = {}
+    inputs: list[Value] = []
+
+    def known(value: Value) -> Value:
+        if value not in inner:
+            array = value.constant
+            if array is not None and array.size == 1:
+                inner[value] = body.constant(array, value.dtype)
+            else:
+                inner[value] = body.placeholder(value.shape, value.dtype)
+                inputs.append(value)
+        return inner[value]
+
+    def copy(node: Node, operands: Sequence[Value | None]) -> tuple[Value, ...]:
+        specs = [v.spec for v in node.outputs]
+        return body.add(Node(node.op, operands, node.attrs, specs, node.path, node.where))
+
+    for member in members:
+        if member.op is not FUSED:
+            results = copy(member, [None if v is None else known(v) for v in member.inputs])
+            inner.update(zip(member.outputs, results, strict=True))
+            continue
+        group: Graph = member.attrs["body"]
+        own: dict[Value, Value] = {p: known(v) for p, v in zip(group.inputs, member.sources, strict=True)}
+        for node in group.nodes:
+            operands = [None if v is None else own[v] if v in own else known(v) for v in node.inputs]
+            own.update(zip(node.outputs, copy(node, operands), strict=True))
+        inner.update((v, own[p]) for v, p in zip(member.outputs, group.outputs, strict=True))
+    body.outputs = [inner[v] for v in outs]
+    return Node(
+        op,
+        inputs,
+        {"body": body},
+        [v.spec for v in outs],
+        head.path,
+        head.where,
+        head.device,
+    )
 
 
 def fuse_segments(graph: Graph, least: int = 2) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from kcore.graph.core import Graph, Node, Value
-from kcore.graph.fuse import FUSED, _depend, _ordered, _rename, _Unit
+from kcore.graph.fuse import FUSED, _depend, _ordered, _rename, _Unit, join_nodes
 from kcore.graph.op import Op
 
 
@@ -78,7 +78,7 @@ def fuse_reductions(graph: Graph, fusible: Callable[[Node], bool], reducible: Ca
             nodes += unit.nodes
             continue
         outs = [v for n in unit.nodes for v in n.outputs if readers.get(v, set()) - {unit}]
-        fused = _join(unit.nodes, outs, reduction[unit])
+        fused = join_nodes(FUSED_REDUCTION, unit.nodes, outs, reduction[unit])
         renamed.update(zip(outs, fused.outputs, strict=True))
         nodes.append(fused)
     _rename(graph, nodes, renamed)
@@ -94,46 +94,3 @@ def _follows(node: Node, unit: _Unit, reduction: Node) -> bool:
     """Whether elementwise work may be the epilogue: it has the result's shape and reads nothing of the prologue."""
     prologue = {v for n in unit.nodes if n is not reduction for v in n.outputs}
     return node.outputs[0].shape == reduction.outputs[0].shape and not any(v in prologue for v in node.sources)
-
-
-def _join(members: Sequence[Node], outs: Sequence[Value], reduction: Node) -> Node:
-    """One node for the members, whose fused ones are taken apart."""
-    body = Graph("+".join(m.attrs["body"].name if m.op is FUSED else m.op.name for m in members))
-    inner: dict[Value, Value] = {}
-    inputs: list[Value] = []
-
-    def known(value: Value) -> Value:
-        if value not in inner:
-            array = value.constant
-            if array is not None and array.size == 1:
-                inner[value] = body.constant(array, value.dtype)
-            else:
-                inner[value] = body.placeholder(value.shape, value.dtype)
-                inputs.append(value)
-        return inner[value]
-
-    def copy(node: Node, operands: Sequence[Value | None]) -> tuple[Value, ...]:
-        specs = [v.spec for v in node.outputs]
-        return body.add(Node(node.op, operands, node.attrs, specs, node.path, node.where))
-
-    for member in members:
-        if member.op is not FUSED:
-            results = copy(member, [None if v is None else known(v) for v in member.inputs])
-            inner.update(zip(member.outputs, results, strict=True))
-            continue
-        group: Graph = member.attrs["body"]
-        own: dict[Value, Value] = {p: known(v) for p, v in zip(group.inputs, member.sources, strict=True)}
-        for node in group.nodes:
-            operands = [None if v is None else own[v] if v in own else known(v) for v in node.inputs]
-            own.update(zip(node.outputs, copy(node, operands), strict=True))
-        inner.update((v, own[p]) for v, p in zip(member.outputs, group.outputs, strict=True))
-    body.outputs = [inner[v] for v in outs]
-    return Node(
-        FUSED_REDUCTION,
-        inputs,
-        {"body": body},
-        [v.spec for v in outs],
-        reduction.path,
-        reduction.where,
-        reduction.device,
-    )
