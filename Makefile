@@ -22,13 +22,13 @@ $(BIN)/python:
 # Our own distributions come from this checkout, never from an index: they are installed without their dependencies,
 # which are then installed by name.
 $(DEMO): $(FILES) tools/requirements.py | $(BIN)/python
-	$(BIN)/python tools/requirements.py demo > $(VENV)/requirements-demo.txt
+	$(BIN)/python tools/requirements.py demo opencl > $(VENV)/requirements-demo.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/requirements-demo.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(LOCAL)
 	@touch $@
 
 $(STAMP): $(DEMO)
-	$(BIN)/python tools/requirements.py demo dev > $(VENV)/requirements-dev.txt
+	$(BIN)/python tools/requirements.py demo opencl dev > $(VENV)/requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/requirements-dev.txt
 	@touch $@
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from requirements import ROOT, projects, requirements
 
 BIN = Path(sys.executable).parent
-PACKAGES = ["kcore", "backends/numpy/kcore_numpy", "plugins/rotary/kcore_rotary"]
+PACKAGES = ["kcore", "backends/numpy/kcore_numpy", "backends/opencl/kcore_opencl", "plugins/rotary/kcore_rotary"]
 
 
 def command(*arguments: object, cwd: Path = ROOT, **environment: str) -> bool:
@@ -72,7 +72,7 @@ def wheels() -> bool:
         kcore = python.parent / "kcore"
         return (
             command(sys.executable, "-m", "venv", folder / "venv", cwd=away)
-            and command(*pip, *requirements(["demo"]), cwd=away)
+            and command(*pip, *requirements(["demo", "opencl"]), cwd=away)
             and command(*pip, "--no-deps", *built, cwd=away)
             and command(python, "-m", "pip", "check", cwd=away)
             and command(kcore, "--version", cwd=away, **home)

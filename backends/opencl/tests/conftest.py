@@ -33,7 +33,7 @@ def find(wanted: str) -> Found:
 
 @pytest.fixture(params=DRIVERS)
 def device(request: pytest.FixtureRequest) -> Found:
-    """Each CPU driver in turn: ``device.device`` is kcore's device (`str` of it chooses it), ``device.place`` its state."""
+    """Each CPU driver in turn: `device.device` is kcore's device, whose `str` chooses it, `device.place` its state."""
     return find(request.param)
 
 
