@@ -16,8 +16,8 @@ from kcore.backend.batch import Rows
 from kcore.backend.kernel import Kernel, KernelTable, Site, Thunk, all_tables, kernels_of
 from kcore.errors import MissingKernelError
 from kcore.graph.core import Constant, Graph, Node, State, Value
-from kcore.graph.fuse import FUSED, fuse_elementwise, fuse_segments
-from kcore.graph.fuse_product import FUSED_PRODUCT, fuse_products
+from kcore.graph.fuse import FUSED, fuse_elementwise, fuse_segments, fuse_updates
+from kcore.graph.fuse_product import FUSED_PRODUCT, fuse_products, hoist_elementwise
 from kcore.graph.fuse_reduction import FUSED_REDUCTION, fuse_reductions
 from kcore.graph.match import fuse_patterns
 from kcore.graph.op import OPS, Op
@@ -86,15 +86,18 @@ def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
     graph = rewrite(graph, lambda node: composites and choose(backend, node) is not None, Op.decomposer)
     if composites:
         fuse_patterns(graph, table.patterns())
+    if FUSED_PRODUCT.name in table and not backend.strided_views:
+        hoist_elementwise(graph, lambda node: _fusible(backend, node))
     if FUSED.name in table:
         fuse_elementwise(graph, lambda node: _fusible(backend, node))
+        fuse_segments(graph)
         if FUSED_PRODUCT.name in table:
             fuse_products(graph, lambda node: _fusible(backend, node), lambda node: choose(backend, node) is not None)
         if FUSED_REDUCTION.name in table:
             from kcore.codegen import can_emit  # only backends that turn groups into source need it
 
             fuse_reductions(graph, lambda node: _fusible(backend, node), can_emit)
-        fuse_segments(graph)
+        fuse_updates(graph, lambda node: _fusible(backend, node))
     _snapshot_state(graph)
     return graph
 

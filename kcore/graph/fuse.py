@@ -262,6 +262,37 @@ def fuse_segments(graph: Graph, least: int = 2) -> None:
         _rename(graph, [n for n in graph.nodes if n not in joined] + tail, renamed)
 
 
+#: Elements up to which independent updates are worth a common launch more than one of their own each.
+SMALL = 256
+
+
+def fuse_updates(graph: Graph, fusible: Callable[[Node], bool], most: int = SMALL) -> None:
+    """Join, in place, small elementwise updates of one shape that nothing else in the graph reads.
+
+    Counters, seeds and metric totals are many and tiny: alone, each would cost a launch.
+    """
+    updates = set(graph.updates.values())
+    read = {v for node in graph.nodes for v in node.sources} | set(graph.outputs)
+    families: dict[tuple[int, ...], list[Node]] = {}
+    for node in graph.nodes:
+        single = node.op is FUSED and node.attrs["segments"] == 1 or (node.op is not FUSED and fusible(node))
+        if single and node.outputs[0].size <= most and all(v in updates and v not in read for v in node.outputs):
+            families.setdefault(node.outputs[0].shape, []).append(node)
+    renamed: dict[Value, Value] = {}
+    joined: set[Node] = set()
+    tail: list[Node] = []
+    for members in families.values():
+        if len(members) > 1:
+            outs = [v for m in members for v in m.outputs]
+            fused = join_nodes(FUSED, members, outs, members[0])
+            fused.attrs.update(segments=1, shared=0)
+            renamed.update(zip(outs, fused.outputs, strict=True))
+            joined.update(members)
+            tail.append(fused)
+    if joined:
+        _rename(graph, [n for n in graph.nodes if n not in joined] + tail, renamed)
+
+
 def _signature(node: Node) -> Any:
     """A key equal for fused nodes whose bodies differ in shapes only: ops, attributes, dtypes, full operands."""
     body: Graph = node.attrs["body"]

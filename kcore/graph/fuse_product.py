@@ -7,7 +7,8 @@ from typing import Any
 
 from kcore.graph.core import Graph, Node, Value
 from kcore.graph.fuse import FUSED, _depend, _ordered, _rename, _Unit, join_nodes
-from kcore.graph.op import Op
+from kcore.graph.op import OPS, Op, Spec
+from kcore.graph.passes import remove_dead
 
 
 def _run_body(*inputs: Any, body: Graph) -> Any:
@@ -82,6 +83,66 @@ def fuse_products(graph: Graph, fusible: Callable[[Node], bool], accepts: Callab
                 continue
         nodes += unit.nodes
     _rename(graph, nodes, renamed)
+
+
+def hoist_elementwise(graph: Graph, fusible: Callable[[Node], bool]) -> None:
+    """Move elementwise work, in place, from behind a reshape to before it, where its product can take it in.
+
+    A dense layer on sequences multiplies flat rows and shapes the result back before its activation. Only for backends
+    whose arrays are contiguous: there a reshape costs nothing on either side.
+    """
+    moved: dict[Value, Value] = {}
+    nodes: list[Node] = []
+
+    def reshaped(value: Value, shape: tuple[int, ...]) -> Value:
+        while value.node is not None and value.node.op.name == "reshape" and value.shape != shape:
+            value = value.node.inputs[0]  # type: ignore[assignment]
+        if value.shape == shape:
+            return value
+        nodes.append(Node(OPS["reshape"], (value,), {"shape": shape}, (Spec(shape, value.dtype),)))
+        return nodes[-1].outputs[0]
+
+    for node in graph.nodes:
+        node.inputs = tuple(None if v is None else moved.get(v, v) for v in node.inputs)
+        out = node.outputs[0]
+        if node.op.name == "reshape":
+            assert node.inputs[0] is not None
+            moved[out] = reshaped(node.inputs[0], out.shape)
+            continue
+        nodes.append(node)
+        source = _flat_source(node, fusible) if fusible(node) else None
+        if source is not None:
+            nodes.pop()
+            shapes = {1: (), source.shape[-1]: source.shape[-1:], source.size: source.shape}
+            operands = [reshaped(v, shapes[v.size]) for v in node.sources]
+            flat = Node(node.op, operands, node.attrs, (Spec(source.shape, out.dtype),), node.path, node.where)
+            nodes.append(flat)
+            moved[out] = reshaped(flat.outputs[0], out.shape)
+    graph.nodes = nodes
+    graph.outputs = [moved.get(v, v) for v in graph.outputs]
+    graph.updates = {k: moved.get(v, v) for k, v in graph.updates.items()}
+    remove_dead(graph)
+
+
+def _flat_source(node: Node, fusible: Callable[[Node], bool]) -> Value | None:
+    """What a node's operand was before it was reshaped, where the node may as well work on that."""
+    out = node.outputs[0]
+    for value in node.sources:
+        if value.shape == out.shape and value.node is not None and value.node.op.name == "reshape":
+            source = value.node.inputs[0]
+            assert source is not None
+            maker = source.node
+            if maker is None or not source.shape or not (maker.op.family in PRODUCTS or fusible(maker)):
+                continue
+            if all(_along(v, out.shape, source.shape[-1]) for v in node.sources):
+                return source
+    return None
+
+
+def _along(value: Value, shape: tuple[int, ...], columns: int) -> bool:
+    """Whether an operand is one number, whole, or one number for each of the last `columns` elements of a shape."""
+    own = value.shape[next((i for i, n in enumerate(value.shape) if n != 1), len(value.shape)) :]
+    return value.size == 1 or value.shape == shape or (value.size == columns and own == shape[len(shape) - len(own) :])
 
 
 def _elementwise(node: Node, fusible: Callable[[Node], bool]) -> bool:

@@ -35,6 +35,7 @@ def fuse_reductions(graph: Graph, fusible: Callable[[Node], bool], reducible: Ca
     units: list[_Unit] = []
     reduction: dict[_Unit, Node] = {}
     closed: set[_Unit] = set()  # those with an epilogue
+    updates = set(graph.updates.values())
     for node in graph.nodes:
         sources = list({id(u): u for v in node.sources if (u := unit_of.get(v)) is not None}.values())
         reduces = node.op.family == "reduction" and reducible(node)
@@ -44,6 +45,8 @@ def fuse_reductions(graph: Graph, fusible: Callable[[Node], bool], reducible: Ca
             if reduces and unit.shape is not None and unit not in reduction:
                 home = unit  # a reduction has one input, so no other path leads here
             elif elementwise and unit in reduction and unit not in closed and _follows(node, unit, reduction[unit]):
+                if len(unit.nodes) > 1 and all(v in updates for v in node.outputs):
+                    continue  # an update beside values that others wait for could not be written in place
                 if not any(other.ancestors & unit.bit for other in sources if other is not unit):
                     home = unit
                     closed.add(unit)
@@ -82,6 +85,14 @@ def fuse_reductions(graph: Graph, fusible: Callable[[Node], bool], reducible: Ca
         renamed.update(zip(outs, fused.outputs, strict=True))
         nodes.append(fused)
     _rename(graph, nodes, renamed)
+
+
+def epilogue_operands(node: Node) -> set[int]:
+    """Which inputs of a fused reduction only its epilogue reads: each element once, before the result is written."""
+    body: Graph = node.attrs["body"]
+    at = next(i for i, n in enumerate(body.nodes) if n.op.family == "reduction")
+    early = {v for n in body.nodes[: at + 1] for v in n.sources}
+    return {i for i, v in enumerate(body.inputs) if v not in early}
 
 
 def _elementwise(node: Node, fusible: Callable[[Node], bool]) -> bool:

@@ -204,6 +204,8 @@ SIMPLIFY: dict[str, Callable[[Node, tuple], Value | None]] = {
     "cast": _same_spec,
     "broadcast_to": _same_spec,
     "sum_to": _same_spec,
+    # over no axis, or over axes of one element that are kept
+    **dict.fromkeys(("sum", "prod", "max", "min", "any", "all"), _same_spec),
     "stop_gradient": lambda node, inputs: inputs[0],
     "identity": lambda node, inputs: inputs[0],
     "negative": _inverse,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kcore.graph.core import Constant, Graph, Names, Node, Placeholder, State, Value, format_attr
+from kcore.graph.fuse_reduction import epilogue_operands
 
 ALIGN = 64
 
@@ -209,6 +210,8 @@ def _inplace(node: Node, kernel: Any, output: int, index: int) -> bool:
         return False
     if node.op.name == "fused":
         return True  # the backend's executor orders reads before writes within a segment
+    if node.op.name == "fused_reduction":
+        return index in epilogue_operands(node)
     return (node.op.elementwise and kernel.pattern is None) or (output, index) in kernel.inplace
 
 

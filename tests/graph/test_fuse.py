@@ -123,10 +123,26 @@ def test_equal_updates_of_many_variables_are_one_node_with_segments(planned):
 
 def test_different_updates_stay_apart(planned):
     kcore.use_backend("numpy")
-    a, b = Variable(np.zeros(3, "float32")), Variable(np.zeros(3, "float32"))
+    a, b = Variable(np.zeros(300, "float32")), Variable(np.zeros(300, "float32"))
 
     def step(x):
         a.assign(a - x * 2.0)
         b.assign(b * x - 2.0)
 
-    assert [n.attrs["segments"] for n in _fused(planned(step, (3,)))] == [1, 1]
+    assert [n.attrs["segments"] for n in _fused(planned(step, (300,)))] == [1, 1]
+
+
+def test_small_updates_of_one_shape_are_one_launch(planned):
+    kcore.use_backend("numpy")
+    count, total = Variable(np.int32(0)), Variable(np.float32(0))
+    seeds = [Variable(np.zeros(2, "uint32")) for _ in range(3)]
+
+    def step(x):
+        count.assign(count + 1)
+        total.assign(total + ops.sum(x))
+        for seed in seeds:
+            seed.assign(seed + np.array([0, 1], "uint32"))
+
+    plan = planned(step, (3,))
+    assert sorted(len(n.outputs) for n in _fused(plan)) == [2, 3]
+    assert len(plan.homes) == 5 and not plan.copies
