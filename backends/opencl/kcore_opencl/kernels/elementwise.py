@@ -30,10 +30,3 @@ for op in list(OPS):
         kernel(op.name, backend="opencl", supports=_supports)(_bind)
 
 kernel(FUSED.name, backend="opencl", supports=_supports)(_bind)
-
-
-@kernel("copy", backend="opencl")
-def copy(site: Site) -> Thunk:
-    """A copy by the device's own copy command."""
-    source, target = site.inputs[0], site.outputs[0]
-    return lambda: target.block.place.copy(target, source)

@@ -1,19 +1,120 @@
-"""Movement: reshapes are views; the rest are kernels that copy."""
+"""Movement: reshapes are views; the rest copy blocks from one array into another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from kcore.backend.kernel import Site, Thunk, kernel
+from kcore.codegen.layout import aligned, contiguous
+from kcore.dtypes import itemsize, numpy_dtype
+from kcore.graph.core import Node
+from kcore_opencl.launch import launch
 from kcore_opencl.memory import Array
+from kcore_opencl.movement import UNSIGNED, Block, moves, within
+from kcore_opencl.place import place_of
+
+Blocks = Callable[[Node], list[Block]]
+
+
+def _moved(blocks: Blocks) -> Callable[[Site], Thunk]:
+    def bind(site: Site) -> Thunk:
+        return launch(site, moves(site.node, blocks(site.node), place_of(site.device).traits))
+
+    return bind
+
+
+def movement(name: str, **options: Any) -> Callable[[Blocks], Blocks]:
+    """Register a function from a node to the blocks it copies as the kernel of an op."""
+
+    def register(blocks: Blocks) -> Blocks:
+        kernel(name, backend="opencl", package="kcore-opencl", **options)(_moved(blocks))
+        return blocks
+
+    return register
+
+
+def bits(value: Any, dtype: str) -> int:
+    """The bytes of a number of the dtype as an unsigned integer."""
+    with np.errstate(over="ignore"):
+        number = np.asarray(value).astype(numpy_dtype(dtype))
+    return int(number.view(UNSIGNED[itemsize(dtype)]))
 
 
 def _reshaped(array: Array, shape: tuple[int, ...], **attrs: Any) -> Array:
     return Array(array.block, array.offset - array.block.offset, shape, array.dtype)
 
 
-@kernel("reshape", backend="opencl", view=_reshaped)
-def reshape(site: Site) -> Thunk:
-    """A reshape of an array that is not planned as a view: copied."""
-    source, target = site.inputs[0], site.outputs[0]
-    return lambda: target.block.place.copy(target, source)
+@movement("reshape", view=_reshaped)
+@movement("copy")
+def copy(node: Node) -> list[Block]:
+    """The elements as they lie."""
+    return [Block((node.outputs[0].size,), (1,), (1,))]
+
+
+@movement("transpose")
+def transpose(node: Node) -> list[Block]:
+    """Read along the axes' own strides."""
+    strides = contiguous(node.inputs[0].shape)
+    shape = node.outputs[0].shape
+    return [Block(shape, contiguous(shape), tuple(strides[a] for a in node.attrs["axes"]))]
+
+
+@movement("broadcast_to")
+def broadcast_to(node: Node) -> list[Block]:
+    """Read with stride 0 where elements are repeated."""
+    source, shape = node.inputs[0].shape, node.outputs[0].shape
+    return [Block(shape, contiguous(shape), aligned(source, contiguous(source), shape))]
+
+
+@movement("slice")
+def slice_(node: Node) -> list[Block]:
+    """Read from the first element on, by steps."""
+    origin, strides = within(node.inputs[0].shape, node.attrs["start"], node.attrs["step"])
+    shape = node.outputs[0].shape
+    return [Block(shape, contiguous(shape), strides, origin=origin)]
+
+
+@movement("flip")
+def flip(node: Node) -> list[Block]:
+    """Read backwards from the last element along the axes."""
+    shape, axes = node.outputs[0].shape, node.attrs["axes"]
+    start = [d - 1 if k in axes else 0 for k, d in enumerate(shape)]
+    step = [-1 if k in axes else 1 for k in range(len(shape))]
+    origin, strides = within(shape, start, step)
+    return [Block(shape, contiguous(shape), strides, origin=origin)]
+
+
+def _placed(node: Node, value: int, start: Any, step: Any) -> list[Block]:
+    """The output filled with a value, then the input written into it."""
+    source, shape = node.inputs[0].shape, node.outputs[0].shape
+    at, strides = within(shape, start, step)
+    fill = Block((node.outputs[0].size,), (1,), input=None, value=value)
+    block = Block(source, strides, contiguous(source), at=at)
+    return [block] if source == shape else [fill, block]
+
+
+@movement("unslice")
+def unslice(node: Node) -> list[Block]:
+    """Zeros, and the input by steps."""
+    return _placed(node, 0, node.attrs["start"], node.attrs["step"])
+
+
+@movement("pad")
+def pad(node: Node) -> list[Block]:
+    """A border, and the input inside."""
+    pads = node.attrs["pads"]
+    return _placed(node, bits(node.attrs["value"], node.outputs[0].dtype), [a for a, _ in pads], [1] * len(pads))
+
+
+@movement("concatenate")
+def concatenate(node: Node) -> list[Block]:
+    """Each input to its place along the axis."""
+    shape, axis = node.outputs[0].shape, node.attrs["axis"]
+    strides, at, blocks = contiguous(shape), 0, []
+    for i, value in enumerate(node.inputs):
+        blocks.append(Block(value.shape, strides, contiguous(value.shape), i, at=at * strides[axis]))
+        at += value.shape[axis]
+    return blocks
