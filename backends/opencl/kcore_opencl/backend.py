@@ -19,9 +19,10 @@ platforms.prepare()
 import pyopencl as cl  # noqa: E402  (the drivers must be made visible before it is imported)
 
 import kcore_opencl.kernels  # noqa: E402
+from kcore_opencl import profile  # noqa: E402
 from kcore_opencl.launch import Launch  # noqa: E402
-from kcore_opencl.memory import Array, Block  # noqa: E402
-from kcore_opencl.place import place_of, register  # noqa: E402
+from kcore_opencl.memory import Array, Block, Pages  # noqa: E402
+from kcore_opencl.place import ALIGNMENT, place_of, register  # noqa: E402
 from kcore_opencl.traits import traits_of  # noqa: E402
 
 
@@ -31,7 +32,7 @@ class OpenCLBackend(Backend):
     name = "opencl"
     rank = 20
     kcore_contract = 1
-    alignment = 128
+    alignment = ALIGNMENT
 
     def __init__(self) -> None:
         for module in pkgutil.iter_modules(kcore_opencl.kernels.__path__, "kcore_opencl.kernels."):
@@ -64,12 +65,27 @@ class OpenCLBackend(Backend):
 
     # -- memory --------------------------------------------------------------------------------------------------
 
-    def allocate(self, nbytes: int, device: Device) -> Block:
+    def largest(self, device: Device) -> int:
+        """Bytes of the largest single buffer."""
+        return place_of(device).page
+
+    def held(self, device: Device) -> int:
+        """Bytes of buffers this process has."""
+        return place_of(device).pool.nbytes
+
+    def allocate(self, nbytes: int, device: Device) -> Block | Pages:
         """Raw device memory."""
         return place_of(device).allocate(nbytes)
 
-    def view(self, storage: Block, offset: int, shape: tuple[int, ...], dtype: str) -> Array:
+    def empty(self, shape: tuple[int, ...], dtype: str, device: Device) -> Array:
+        """A new array with undefined contents."""
+        return place_of(device).array(shape, dtype)
+
+    def view(self, storage: Block | Pages, offset: int, shape: tuple[int, ...], dtype: str) -> Array:
         """An array over part of a block."""
+        if isinstance(storage, Pages):
+            number, offset = divmod(offset, storage.page)
+            storage = storage.blocks[number]
         return Array(storage, offset, shape, dtype)
 
     def upload(self, array: Array, values: np.ndarray) -> None:
@@ -98,6 +114,10 @@ class OpenCLBackend(Backend):
 
     # -- computing -----------------------------------------------------------------------------------------------
 
+    def session(self) -> Any:
+        """The context around a step; it notes, under KCORE_PROFILE, where the step ends."""
+        return profile.session()
+
     def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
         """Build every kernel of the step at once, then join neighbouring launches into one run of enqueues."""
         sources = [s for _, t in launches if isinstance(t, Launch) for s in t.code.launches if s.groups]
@@ -114,13 +134,14 @@ class OpenCLBackend(Backend):
                 run.clear()
                 numbers.clear()
 
-        for i, (_, thunk) in enumerate(launches):
+        for i, (site, thunk) in enumerate(launches):
             if isinstance(thunk, Launch):
                 run.append(thunk)
                 numbers.append(i)
             else:
                 close()
-                parts.append((thunk, [i]))
+                record = place_of(site.device).profile
+                parts.append((record.on_host(site, thunk) if record else thunk, [i]))
         close()
         return parts
 
@@ -128,6 +149,9 @@ class OpenCLBackend(Backend):
 def _enqueued(run: Sequence[Launch]) -> Thunk:
     """One thunk that enqueues the kernels of several launches."""
     place = run[0].place
+    if place.profile:
+        enqueue_all = place.profile.launches(run)
+        return lambda: place.stepped(enqueue_all())
     queue = place.queue
     calls = [(kernel, size, local) for launch in run for kernel, size, local in launch.ready()]
     enqueue = cl.enqueue_nd_range_kernel

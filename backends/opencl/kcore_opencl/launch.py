@@ -14,6 +14,7 @@ from kcore.dtypes import itemsize
 from kcore_opencl.memory import Array
 
 if TYPE_CHECKING:
+    from kcore.graph.core import Node
     from kcore_opencl.place import Place
 
 
@@ -25,16 +26,26 @@ class Launch:
         code: the sources, in order.
         inputs, outputs: arrays of the node.
         scratch: array the sources share, or None.
+        node: the node they compute, for the profile.
     """
 
-    __slots__ = ("_kept", "_ready", "code", "inputs", "outputs", "place", "scratch")
+    __slots__ = ("_kept", "_ready", "code", "inputs", "node", "outputs", "place", "scratch")
 
-    def __init__(self, place: Place, code: Code, inputs: Sequence[Any], outputs: Sequence[Any], scratch: Array | None):
+    def __init__(
+        self,
+        place: Place,
+        code: Code,
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        scratch: Array | None,
+        node: Node | None = None,
+    ):
         self.place = place
         self.code = code
         self.inputs = inputs
         self.outputs = outputs
         self.scratch = scratch
+        self.node = node
         self._kept: list[Any] = []  # OpenCL does not keep a kernel's buffers alive
         self._ready: list[tuple[Any, tuple[int], tuple[int]]] | None = None
 
@@ -52,6 +63,9 @@ class Launch:
         return self._ready
 
     def __call__(self) -> None:
+        if self.place.profile:
+            self.place.profile.launches([self])()
+            return
         queue = self.place.queue
         for kernel, size, local in self.ready():
             cl.enqueue_nd_range_kernel(queue, kernel, size, local)
@@ -110,4 +124,4 @@ def launch(site: Site, code: Code) -> Launch:
     """What a kernel's bind function returns: the code bound to the site's arrays."""
     from kcore_opencl.place import place_of
 
-    return Launch(place_of(site.device), code, site.inputs, site.outputs, site.scratch)
+    return Launch(place_of(site.device), code, site.inputs, site.outputs, site.scratch, site.node)

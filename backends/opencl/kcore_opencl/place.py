@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ import pyopencl as cl
 from kcore.backend.base import Device
 from kcore.backend.batch import Rows
 from kcore.dtypes import itemsize, numpy_dtype
-from kcore_opencl.memory import Array, Block, Pool
+from kcore_opencl import profile
+from kcore_opencl.memory import Array, Block, Pages, Pool
 from kcore_opencl.programs import Programs
 from kcore_opencl.traits import Traits, traits_of
 
+#: Arrays begin at multiples of this many bytes.
+ALIGNMENT = 128
 #: Steps the host may run ahead of the device.
 AHEAD = 2
 #: Host arrays up to this size are copied aside and sent while the host goes on; larger ones are waited for.
@@ -31,22 +35,30 @@ class Place:
         pool: its memory.
         programs: its compiled kernels.
         traits: what generators want to know of it.
+        profile: the record of what it does, or None where nobody asked for one.
     """
 
     def __init__(self, device: Any):
         self.device = device
         self.context = cl.Context([device])
-        self.queue = cl.CommandQueue(self.context, device)
+        self.queue = cl.CommandQueue(self.context, device, properties=profile.queue_properties())
+        self.profile = profile.start(device, self.queue)
+        self._enqueue_copy = self.profile.copy if self.profile else cl.enqueue_copy
         self.traits: Traits = traits_of(device)
         self.pool = Pool(self)
         self.programs = Programs(self.context, device)
         self._steps: deque[Any] = deque()
-        self._staging = Staging(self.queue)
+        self._staging = Staging(self.queue, self._enqueue_copy)
         self._lock = threading.RLock()
 
     # -- memory --------------------------------------------------------------------------------------------------
 
-    def allocate(self, nbytes: int) -> Block:
+    @property
+    def page(self) -> int:
+        """Bytes of the largest buffer, in whole units of alignment."""
+        return self.traits.largest // ALIGNMENT * ALIGNMENT
+
+    def allocate(self, nbytes: int) -> Block | Pages:
         """Raw memory."""
         return self.pool.take(nbytes)
 
@@ -55,7 +67,10 @@ class Place:
         nbytes = itemsize(dtype)
         for n in shape:
             nbytes *= n
-        return Array(self.pool.take(nbytes), 0, shape, dtype)
+        block = self.pool.take(nbytes)
+        if isinstance(block, Pages):
+            raise MemoryError(f"{dtype}{list(shape)} has {nbytes:,} bytes; one buffer may have {self.page:,}")
+        return Array(block, 0, shape, dtype)
 
     # -- transfers -----------------------------------------------------------------------------------------------
 
@@ -70,7 +85,7 @@ class Place:
                 slot.fill(values)
                 slot.send(array)
             else:
-                cl.enqueue_copy(self.queue, array.buffer, values, dst_offset=array.offset, is_blocking=True)
+                self._enqueue_copy(self.queue, array.buffer, values, dst_offset=array.offset, is_blocking=True)
 
     def gather(self, array: Array, rows: Rows) -> None:
         """Gather rows of a host array into an array."""
@@ -85,13 +100,13 @@ class Place:
         """Wait for an array and copy it to the host."""
         values = np.empty(array.shape, numpy_dtype(array.dtype))
         if array.size:
-            cl.enqueue_copy(self.queue, values, array.buffer, src_offset=array.offset, is_blocking=True)
+            self._enqueue_copy(self.queue, values, array.buffer, src_offset=array.offset, is_blocking=True)
         return values
 
     def copy(self, dst: Array, src: Array) -> None:
         """Copy between two arrays of this device."""
         if dst.nbytes and not (dst.buffer is src.buffer and dst.offset == src.offset):
-            cl.enqueue_copy(
+            self._enqueue_copy(
                 self.queue, dst.buffer, src.buffer, byte_count=dst.nbytes, src_offset=src.offset, dst_offset=dst.offset
             )
 
@@ -102,7 +117,8 @@ class Place:
         self.queue.flush()
         self._steps.append(event)
         if len(self._steps) > AHEAD:
-            self._steps.popleft().wait()
+            with self.profile.span("wait") if self.profile else nullcontext():
+                self._steps.popleft().wait()
 
     def synchronize(self) -> None:
         """Wait for all that was submitted."""
@@ -113,8 +129,9 @@ class Place:
 class Staging:
     """Host memory that transfers read from while the host goes on."""
 
-    def __init__(self, queue: Any):
+    def __init__(self, queue: Any, copy: Any):
         self._queue = queue
+        self._copy = copy
         self._slots: list[Slot] = []
 
     def slot(self, nbytes: int) -> Slot:
@@ -128,7 +145,7 @@ class Staging:
         elif len(self._slots) >= 16:
             oldest = self._slots.pop(0)
             oldest.wait()
-        slot = Slot(self._queue, max(nbytes, 4096))
+        slot = Slot(self._queue, self._copy, max(nbytes, 4096))
         self._slots.append(slot)
         return slot
 
@@ -136,8 +153,9 @@ class Staging:
 class Slot:
     """One piece of staging memory."""
 
-    def __init__(self, queue: Any, nbytes: int):
+    def __init__(self, queue: Any, copy: Any, nbytes: int):
         self._queue = queue
+        self._copy = copy
         self.nbytes = nbytes
         self._raw = np.empty(nbytes, np.uint8)
         self._event: Any = None
@@ -159,7 +177,7 @@ class Slot:
 
     def send(self, array: Array) -> None:
         """Begin to copy into a device array."""
-        self._event = cl.enqueue_copy(
+        self._event = self._copy(
             self._queue, array.buffer, self._raw[: array.nbytes], dst_offset=array.offset, is_blocking=False
         )
 
