@@ -124,6 +124,18 @@ class Backend(ABC):
             MemoryError: the device has not so much left.
         """
 
+    def largest(self, device: Device) -> int:
+        """Bytes of the largest storage that is one piece; 0 where there is no such limit.
+
+        Where there is one, `allocate` may be asked for more, and gives pages of so many bytes each: the core places
+        no array across a multiple of it.
+        """
+        return 0
+
+    def held(self, device: Device) -> int:
+        """Bytes of the device's memory that this process holds now, where the backend counts them, else 0."""
+        return 0
+
     @abstractmethod
     def view(self, storage: Any, offset: int, shape: tuple[int, ...], dtype: str) -> Any:
         """A contiguous array over part of a storage, without a copy; `offset` in bytes, a multiple of the item size."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from kcore.backend.base import Backend, Device
 from kcore.backend.batch import Rows
+from kcore.backend.exhausted import out_of_memory
 from kcore.backend.kernel import Kernel, KernelTable, Site, Thunk, all_tables, kernels_of
 from kcore.errors import MissingKernelError
 from kcore.graph.core import Constant, Graph, Node, State, Value
@@ -179,7 +180,9 @@ class Program:
 
         _make_contiguous(backend, graph, kernel_of)
         with planning_for(backend, device):
-            self.plan: Plan = make_plan(graph, kernel_of, backend.strided_views, keep_inputs)
+            self.plan: Plan = make_plan(
+                graph, kernel_of, backend.strided_views, keep_inputs, backend.largest(device)
+            )
         self._constants: dict[Value, Any] = {}
 
     def bind(self, storage: Any, base: int = 0) -> Bound:
@@ -364,7 +367,10 @@ class Executable:
         with self.arena.lock:
             bound = self._bound
             if bound is None or self._moves != Moves.count:
-                bound = self._bound = self.program.bind(self.arena.reserve(self, self.plan.arena))
+                try:
+                    bound = self._bound = self.program.bind(self.arena.reserve(self, self.plan.arena))
+                except MemoryError as error:
+                    raise MemoryError(out_of_memory(self.backend, self.device, self.plan, error)) from error
                 self._moves = Moves.count
             backend = self.backend
             for array, source in zip(bound.inputs, inputs, strict=True):

@@ -64,29 +64,47 @@ class Plan:
 
 
 class Arena:
-    """Offsets in one growing region: best fit among the freed gaps, else the end."""
+    """Offsets in one growing region: best fit among the freed gaps, else the end.
 
-    def __init__(self) -> None:
+    Args:
+        page: nothing that is taken crosses a multiple of so many bytes, for memory that is made of pages; 0 for one
+            piece without limit.
+    """
+
+    def __init__(self, page: int = 0) -> None:
         self.size = 0
+        self.page = page
         self._by_offset: list[tuple[int, int]] = []  # (offset, bytes), sorted, never adjacent
 
     def take(self, nbytes: int) -> int:
+        """The offset of `nbytes` bytes that nobody uses."""
         nbytes = max(aligned(nbytes), ALIGN)
+        if self.page and nbytes > self.page:
+            raise MemoryError(f"{nbytes:,} bytes are more than the {self.page:,} that one buffer may have")
         best = -1
-        for i, (_, gap) in enumerate(self._by_offset):
-            if gap >= nbytes and (best < 0 or gap < self._by_offset[best][1]):
+        for i, (offset, gap) in enumerate(self._by_offset):
+            if gap >= nbytes + self._skipped(offset, nbytes) and (best < 0 or gap < self._by_offset[best][1]):
                 best = i
         if best >= 0:
             offset, gap = self._by_offset.pop(best)
-            if gap > nbytes:
-                self._by_offset.insert(best, (offset + nbytes, gap - nbytes))
-            return offset
-        if self._by_offset and sum(self._by_offset[-1]) == self.size:
-            offset, _ = self._by_offset.pop()
         else:
-            offset = self.size
-        self.size = offset + nbytes
-        return offset
+            if self._by_offset and sum(self._by_offset[-1]) == self.size:
+                offset, _ = self._by_offset.pop()
+            else:
+                offset = self.size
+            self.size = offset + self._skipped(offset, nbytes) + nbytes
+            gap = self.size - offset
+        start = offset + self._skipped(offset, nbytes)
+        for left, right in ((offset, start), (start + nbytes, offset + gap)):
+            if left < right:
+                insort(self._by_offset, (left, right - left))
+        return start
+
+    def _skipped(self, offset: int, nbytes: int) -> int:
+        """Bytes to leave out at an offset, so that what is put there lies within a page."""
+        if not self.page or offset % self.page + nbytes <= self.page:
+            return 0
+        return self.page - offset % self.page
 
     def give(self, offset: int, nbytes: int) -> None:
         nbytes = max(aligned(nbytes), ALIGN)
@@ -123,13 +141,23 @@ def _small_first(nodes: list[Node]) -> list[Node]:
     return [n for n in nodes if n.outputs[0] in ready] + [n for n in nodes if n.outputs[0] not in ready]
 
 
-def make_plan(graph: Graph, kernel_of: Callable[[Node], Any], strided_views: bool, keep_inputs: bool = False) -> Plan:
+def make_plan(
+    graph: Graph,
+    kernel_of: Callable[[Node], Any],
+    strided_views: bool,
+    keep_inputs: bool = False,
+    page: int = 0,
+) -> Plan:
     """Order the nodes, choose views and in-place reuse by alias sets, and pack the rest into one arena.
 
     Args:
         kernel_of: the kernel that will run a node.
         strided_views: whether arrays of the backend may be strided views (NumPy); if not, only reshapes alias.
         keep_inputs: whether the inputs keep their memory, so that the next run finds them as they were.
+        page: bytes of the largest piece of memory there is; values are placed so that none crosses two. 0: no limit.
+
+    Raises:
+        MemoryError: a single value or scratch memory is larger than a page.
     """
     order, commit_from = schedule(graph)
     plan = Plan(graph)
@@ -143,7 +171,7 @@ def make_plan(graph: Graph, kernel_of: Callable[[Node], Any], strided_views: boo
     if keep_inputs:
         last.update((v, len(launched)) for v in graph.inputs)
     _place_in_variables(plan, launched, kernels, last)
-    _pack(plan, launched, kernels, last)
+    _pack(plan, launched, kernels, last, page)
     return plan
 
 
@@ -222,15 +250,19 @@ def _segment_of(node: Node, index: int, is_input: bool) -> int:
     return index // (len(node.outputs) // segments)
 
 
-def _pack(plan: Plan, launched: list[Node], kernels: dict[Node, Any], last: dict[Value, int]) -> None:
-    arena = Arena()
+def _pack(plan: Plan, launched: list[Node], kernels: dict[Node, Any], last: dict[Value, int], page: int) -> None:
+    arena = Arena(page)
     region: dict[Value, tuple[int, int]] = {}
     ends: list[tuple[int, int, Value]] = []  # (last use, tie, value)
     count = 0
 
     def place(value: Value, at: int) -> None:
         nonlocal count
-        offset = arena.take(value.nbytes)
+        try:
+            offset = arena.take(value.nbytes)
+        except MemoryError as error:
+            where = "an input" if value.node is None else f"op {value.node.op.name!r} ({value.node.location()})"
+            raise MemoryError(f"{value.spec} of {where} does not fit: {error}") from None
         region[value] = (offset, value.nbytes)
         plan.offsets[value] = offset
         count += 1
@@ -265,9 +297,13 @@ def _pack(plan: Plan, launched: list[Node], kernels: dict[Node, Any], last: dict
             step.scratch_bytes = int(k.scratch(node))
         plan.steps.append(step)
     # working memory lies behind all values: a launch's scratch overwrites nothing another thread may still read
+    most = max((aligned(s.scratch_bytes) for s in plan.steps), default=0)
+    at = Arena(page)
+    at.size = arena.size
+    start = at.take(most) if most else arena.size
     for step in plan.steps:
-        step.scratch_offset = arena.size if step.scratch_bytes else 0
-    plan.arena = arena.size + max((aligned(s.scratch_bytes) for s in plan.steps), default=0)
+        step.scratch_offset = start if step.scratch_bytes else 0
+    plan.arena = start + most
 
 
 def _reusable(

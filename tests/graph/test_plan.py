@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -222,3 +223,23 @@ def test_the_plan_prints_kernels_with_their_package_buffers_and_the_peak(planned
     text = str(planned(f, (2, 3), (3, 4)))
     assert "1 kernels, arena " in text and " bytes" in text.splitlines()[0]
     assert "kcore-numpy:matmul($" in text and "# dense" in text and "@0" in text and "output %" in text
+
+
+def test_nothing_crosses_a_page():
+    arena = Arena(page=1024)
+    offsets = [arena.take(n) for n in (640, 512, 256, 1024, 64)]
+    assert offsets == [0, 1024, 640, 2048, 896]
+    arena.give(1024, 512)
+    assert arena.take(1024) == 1024, "what was freed and what had been left out beside it are one gap"
+
+
+def test_more_than_a_page_is_refused_and_says_so():
+    with pytest.raises(MemoryError, match="2,048 bytes are more than the 1,024"):
+        Arena(page=1024).take(2048)
+
+
+def test_a_gap_before_a_page_is_used_later():
+    arena = Arena(page=1024)
+    arena.take(960)
+    arena.take(128)
+    assert arena.take(64) == 960 and arena.size == 1152

@@ -29,6 +29,14 @@ class Block:
         self.nbytes = nbytes
 
 
+class Pages:
+    """Raw memory larger than a single buffer may be: blocks of one size, one behind the other."""
+
+    def __init__(self, blocks: list[Block], page: int):
+        self.blocks = blocks
+        self.page = page
+
+
 class Array:
     """A contiguous array: where it begins in a buffer, its shape and dtype; it keeps its block alive."""
 
@@ -72,13 +80,16 @@ class Pool:
         self._lock = threading.RLock()  # a finalizer may run inside of `take`
         self.nbytes = 0
 
-    def take(self, nbytes: int) -> Block:
-        """A block of at least `nbytes` bytes.
+    def take(self, nbytes: int) -> Block | Pages:
+        """Memory of at least `nbytes` bytes; pages where a single buffer may not be so large.
 
         Raises:
-            MemoryError: the device has not so much left, or a single buffer may not be so large.
+            MemoryError: the device has not so much left.
         """
         nbytes = max(nbytes, 1)
+        page = self._place.page
+        if nbytes > page:
+            return Pages([self._own(min(page, nbytes - at)) for at in range(0, nbytes, page)], page)
         if nbytes >= LARGE:
             return self._own(nbytes)
         with self._lock:

@@ -1,0 +1,116 @@
+"""Memory of a device: slabs, pages where a buffer may not be larger, what is held, and the error at its end."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+
+import numpy as np
+import pytest
+
+import kcore
+from kcore import ops
+from kcore_opencl.memory import LARGE, SLAB, Pages, Pool
+
+
+def test_small_arrays_share_a_buffer_and_give_their_room_back(device):
+    place = device.place
+    first, second = place.array((100,), "float32"), place.array((3, 5), "int64")
+    assert first.buffer is second.buffer and first.offset != second.offset
+    offset = first.offset
+    del first
+    gc.collect()
+    assert place.array((100,), "float32").offset == offset
+
+
+def test_large_arrays_have_buffers_of_their_own_which_are_freed(device):
+    place = device.place
+    before = place.pool.nbytes
+    large = place.array((LARGE,), "uint8")
+    assert large.offset == 0 and place.pool.nbytes == before + LARGE
+    del large
+    gc.collect()
+    assert place.pool.nbytes == before
+
+
+def test_a_slab_that_nobody_uses_is_freed(device):
+    pool = Pool(device.place)
+    blocks = [pool.take(LARGE - 128) for _ in range(5)]
+    assert pool.nbytes == 2 * SLAB
+    del blocks
+    gc.collect()
+    assert pool.nbytes == SLAB
+
+
+def test_what_is_uploaded_may_change_at_once(device):
+    place = device.place
+    for n in (7, 5_000, 3_000_000):
+        values = np.arange(n, dtype="float32")
+        array = place.array((n,), "float32")
+        place.write(array, values)
+        values[:] = -1
+        np.testing.assert_array_equal(place.read(array), np.arange(n, dtype="float32"))
+
+
+@pytest.fixture
+def tight(device, monkeypatch):
+    """The device, as if one of its buffers could have 64 KiB."""
+    monkeypatch.setattr(device.place, "traits", dataclasses.replace(device.place.traits, largest=1 << 16))
+    kcore.use_backend(str(device.device))
+    yield device
+    kcore.use_backend("numpy")
+
+
+def test_an_arena_larger_than_a_buffer_is_made_of_pages(tight):
+    def f(x):
+        return [ops.tanh(x * float(i)) @ ops.transpose(x) for i in range(1, 6)]
+
+    x = np.random.default_rng(0).normal(size=(100, 60)).astype("float32")
+    step = kcore.function(f)
+    assert step.concrete(x).plan.arena > tight.place.page
+    for i, y in enumerate(step(x), start=1):
+        np.testing.assert_allclose(y.numpy(), np.tanh(x * i) @ x.T, rtol=2e-5, atol=2e-5)
+    assert isinstance(tight.place.allocate(1 << 17), Pages)
+
+
+def test_a_value_larger_than_a_buffer_is_refused_by_name(tight):
+    message = r"float32\[200, 200\] of op 'matmul'.*160,000 bytes are more than the 65,536"
+    with pytest.raises(MemoryError, match=message):
+        kcore.function(lambda x: ops.sum(ops.matmul(x, ops.transpose(x))))(np.ones((200, 3), "float32"))
+
+
+def test_out_of_memory_says_what_was_asked_and_what_would_fit(device, monkeypatch):
+    kcore.use_backend(str(device.device))
+    model = kcore.Sequential([kcore.Input((20,)), kcore.layers.Dense(30, name="wide"), kcore.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((6000, 20), "float32"), np.ones((6000, 1), "float32")
+
+    def refuse(self, nbytes):
+        raise MemoryError(f"the device refused {nbytes:,} bytes")
+
+    monkeypatch.setattr(type(device.place.pool), "_own", refuse)
+    monkeypatch.setattr("kcore_opencl.memory.LARGE", 1 << 18)
+    monkeypatch.setattr("kcore_opencl.backend.OpenCLBackend.held", lambda self, d: d.memory - (1 << 19))
+    with pytest.raises(MemoryError) as caught:
+        model.fit(x, y, batch_size=6000, verbose=0)
+    kcore.use_backend("numpy")
+    message = str(caught.value)
+    for part in ("has no room for", "refused", "the largest values", "wide", "batch size is 6000; about"):
+        assert part in message, message
+
+
+def test_nothing_grows_over_steps(device):
+    kcore.use_backend(str(device.device))
+    model = kcore.Sequential([kcore.Input((20,)), kcore.layers.Dense(30), kcore.layers.Dense(1)])
+    model.compile("adam", "mse")
+    x, y = np.ones((64, 20), "float32"), np.ones((64, 1), "float32")
+    model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+    model.predict(x, verbose=0)
+    gc.collect()
+    before = device.place.pool.nbytes
+    model.fit(x, y, batch_size=8, epochs=20, verbose=0)
+    for _ in range(20):
+        model.predict(x, verbose=0)
+    gc.collect()
+    kcore.use_backend("numpy")
+    assert device.place.pool.nbytes == before
