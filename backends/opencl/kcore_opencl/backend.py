@@ -12,9 +12,9 @@ import numpy as np
 from kcore.backend.base import Backend, Device
 from kcore.backend.batch import Rows
 from kcore.backend.kernel import Site, Thunk
-from kcore_opencl import platforms
+from kcore_opencl import drivers, platforms
 
-platforms.prepare()
+drivers.load()
 
 import pyopencl as cl  # noqa: E402  (the drivers must be made visible before it is imported)
 

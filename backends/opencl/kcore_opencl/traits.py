@@ -24,6 +24,7 @@ class Traits:
         fma: how ``a * b + c`` is spelt so that it becomes one instruction: a template over ``{a}``, ``{b}``, ``{c}``.
         fp64, fp16: whether it computes with them.
         unified: whether host and device share memory.
+        subgroup: work-items that run in step: a GPU's warp, wavefront or SIMD width; on a CPU the vector's lanes.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Traits:
     fp64: bool = True
     fp16: bool = False
     unified: bool = False
+    subgroup: int = 1
 
     @property
     def cpu(self) -> bool:
@@ -67,11 +69,12 @@ def traits_of(device: Any) -> Traits:
     else:
         maker = "other"
     extensions = device.extensions.split()
+    vector = max(device.native_vector_width_float, 4) if cpu else 1
     return Traits(
         kind="cpu" if cpu else "gpu",
         maker=maker,
         units=device.max_compute_units,
-        vector=max(device.native_vector_width_float, 4) if cpu else 1,
+        vector=vector,
         local=device.local_mem_size,
         group=device.max_work_group_size,
         alignment=max(device.mem_base_addr_align // 8, 64),
@@ -81,4 +84,17 @@ def traits_of(device: Any) -> Traits:
         fp64="cl_khr_fp64" in extensions,
         fp16="cl_khr_fp16" in extensions,
         unified=cpu or bool(device.host_unified_memory),
+        subgroup=vector if cpu else _subgroup(device),
     )
+
+
+def _subgroup(device: Any) -> int:
+    """Work-items of a GPU that run in step; 1 where its driver does not tell."""
+    import pyopencl as cl
+
+    for query in ("warp_size_nv", "wavefront_width_amd", "preferred_work_group_size_multiple"):
+        try:
+            return int(getattr(device, query))
+        except (AttributeError, cl.Error):  # another maker's question, or OpenCL before 3.0
+            continue
+    return 1

@@ -1,0 +1,215 @@
+"""The OpenCL drivers (ICDs) of this machine: Intel's CPU runtime from pip is made visible beside all others."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+#: Intel's CPU runtime, and the libraries it needs loaded before it, in this order.
+INTEL = "libintelocl.so"
+INTEL_NEEDS = ("libintlc.so.5", "libimf.so", "libirng.so", "libsvml.so", "libtbb.so.12")
+#: The distributions that hold them.
+INTEL_DISTRIBUTIONS = ("intel-opencl-rt", "intel-cmplr-lib-rt", "tbb")
+
+#: Where ICD loaders look unless they are told otherwise.
+VENDORS = Path("/etc/OpenCL/vendors")
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One ICD.
+
+    Attributes:
+        icd: the .icd file that names it; None for Intel's CPU runtime from pip, whose own file is of no use.
+        library: what the file says: a path, or a name for the dynamic loader.
+    """
+
+    icd: Path | None
+    library: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the ICD loader found.
+
+    Attributes:
+        platforms: PyOpenCL's platforms.
+        intel: Intel's CPU runtime from pip, if it is installed.
+        intel_error: why that cannot be loaded, or "".
+        early: whether PyOpenCL had been imported before kcore.
+    """
+
+    platforms: tuple[Any, ...]
+    intel: Path | None
+    intel_error: str
+    early: bool
+
+
+@cache
+def load() -> Loaded:
+    """Import PyOpenCL and list the platforms, with every driver there is visible to the loader.
+
+    The environment variables that this needs are set for the moment only: child processes do not inherit them.
+    """
+    early = "pyopencl" in sys.modules
+    intel, error = (find_intel(), "") if sys.platform == "linux" else (None, "")
+    if intel is not None:
+        error = _preload(intel)
+    try:
+        with _visible(intel if not error else None):
+            platforms = _platforms()
+    except _NoFolder as no_folder:
+        error = str(no_folder)
+        platforms = _platforms()
+    return Loaded(tuple(platforms), intel, error, early)
+
+
+def _platforms() -> list[Any]:
+    import pyopencl as cl
+
+    try:
+        return cl.get_platforms()
+    except cl.Error:  # the loader's way to say that there is none
+        return []
+
+
+def find_intel(name: str = INTEL) -> Path | None:
+    """A library of Intel's CPU runtime, wherever pip put it: in the environment, the user's folder or elsewhere."""
+    usual = Path(sys.prefix) / "lib" / name
+    if usual.exists():
+        return usual
+    for distribution in INTEL_DISTRIBUTIONS:
+        try:
+            files = metadata.files(distribution) or []
+        except metadata.PackageNotFoundError:
+            continue
+        for file in files:
+            if file.name == name:
+                found = Path(str(file.locate())).resolve()
+                if found.exists():
+                    return found
+    return None
+
+
+def _preload(intel: Path) -> str:
+    """Load what Intel's runtime needs, then the runtime itself; why that fails, or ""."""
+    for name in INTEL_NEEDS:
+        library = find_intel(name)
+        try:
+            ctypes.CDLL(str(library or name), ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            return str(error)
+    try:
+        ctypes.CDLL(str(intel))
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+class _NoFolder(Exception):
+    """The files that name drivers to the loader cannot be written anywhere."""
+
+
+def chosen_by_user() -> str:
+    """The environment variable by which the user says which drivers are to be seen, or ""."""
+    return next((v for v in ("OCL_ICD_VENDORS", "OCL_ICD_FILENAMES") if os.environ.get(v)), "")
+
+
+@contextlib.contextmanager
+def _visible(intel: Path | None) -> Iterator[None]:
+    """Within this context ICD loaders see Intel's runtime beside the system's drivers.
+
+    ocl-icd, which PyOpenCL's wheels bring, and newer loaders of Khronos read the files in the one folder that
+    OCL_ICD_VENDORS names, instead of the system's; older loaders of Khronos add what OCL_ICD_FILENAMES names.
+    PyOpenCL's own folder, where PoCL's wheel puts its file, is read in any case.
+    """
+    if intel is None or chosen_by_user():
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kcore-icd-"))
+            for icd in _files(system_folder()):
+                (Path(folder) / icd.name).write_text(_library(icd) + "\n")
+            (Path(folder) / "kcore-intel-cpu.icd").write_text(f"{intel}\n")
+        except OSError as error:
+            raise _NoFolder(
+                f"the loader needs a file that names it, and no temporary one can be made: {error}"
+            ) from None
+        changed = {"OCL_ICD_VENDORS": folder, "OCL_ICD_FILENAMES": str(intel)}
+        os.environ.update(changed)
+        try:
+            yield
+        finally:
+            for name in changed:
+                del os.environ[name]
+
+
+def system_folder() -> Path:
+    """The folder of the system's .icd files."""
+    return Path(os.environ.get("OPENCL_VENDOR_PATH") or VENDORS)
+
+
+def installed() -> list[Driver]:
+    """The drivers that .icd files name where the loader looks, and Intel's CPU runtime from pip."""
+    found = []
+    chosen = Path(os.environ.get("OCL_ICD_VENDORS") or system_folder())
+    if chosen.is_dir():
+        found += [Driver(icd, _library(icd)) for icd in _files(chosen)]
+    elif chosen.exists() or os.environ.get("OCL_ICD_VENDORS"):
+        found.append(Driver(chosen, _library(chosen) if chosen.suffix == ".icd" else str(chosen)))
+    found += [Driver(None, name) for name in os.environ.get("OCL_ICD_FILENAMES", "").split(os.pathsep) if name]
+    found += [Driver(icd, _library(icd)) for icd in _files(_pyopencl_folder())]
+    loaded = load()
+    if loaded.intel is not None and not chosen_by_user():
+        found.append(Driver(None, str(loaded.intel)))
+    return found
+
+
+def _pyopencl_folder() -> Path:
+    import pyopencl as cl
+
+    return Path(cl.__file__).parent / ".libs"
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if p.suffix == ".icd")
+    except OSError:  # no such folder, or not for us
+        return []
+
+
+def _library(icd: Path) -> str:
+    try:
+        return icd.read_text(errors="replace").strip()
+    except OSError as error:
+        return f"{icd} ({error.strerror})"
+
+
+def platforms_of(driver: Driver) -> int | str:
+    """How many platforms a driver offers, asked without the ICD loader; or why it cannot be loaded."""
+    try:
+        library = ctypes.CDLL(driver.library)
+    except OSError as error:
+        return str(error)
+    try:
+        address = library.clGetExtensionFunctionAddress
+    except AttributeError:
+        return f"{driver.library} is no OpenCL driver"
+    address.restype, address.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
+    function = address(b"clIcdGetPlatformIDsKHR")
+    if not function:
+        return f"{driver.library} is no OpenCL driver"
+    count = ctypes.c_uint(0)
+    signature = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint))
+    signature(function)(0, None, ctypes.byref(count))
+    return count.value
