@@ -27,8 +27,9 @@ class Device:
         kind: ``"cpu"``, ``"gpu"`` or ``"accelerator"``.
         memory: bytes of memory it can address, 0 where that is not known.
         details: more facts for `kcore devices` (driver, platform, cores).
-        default: ranks as the choice where nobody chose: a device that has not earned it (an OpenCL CPU whose
-            self-test found it slower than NumPy) says False.
+        default: ranks as the choice where nobody chose: a device that has not earned it (an OpenCL CPU that no
+            self-test found faster than NumPy) says False.
+        part: which piece of the device, for one that can be split: ``".0"`` of ``opencl:1.0``; empty for the whole.
 
     Example:
         >>> str(Device("opencl", 1, "gfx1100", "gpu"))
@@ -42,9 +43,20 @@ class Device:
     memory: int = 0
     details: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
     default: bool = field(default=True, hash=False, compare=False)
+    part: str = ""
 
     def __str__(self) -> str:
-        return f"{self.backend}:{self.index}"
+        return f"{self.backend}:{self.index}{self.part}"
+
+
+def facts_of(device: Device) -> list[str]:
+    """What a device may be chosen by, in lower case: its kind, its name and those of its details that are text.
+
+    Example:
+        >>> facts_of(Device("opencl", 0, "gfx1100", "gpu", details={"vendor": "AMD", "units": 96}))
+        ['gpu', 'gfx1100', 'amd']
+    """
+    return [fact.lower() for fact in (device.kind, device.name, *device.details.values()) if isinstance(fact, str)]
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,26 @@ class Backend(ABC):
 
     @abstractmethod
     def devices(self) -> list[Device]:
-        """The devices that answer, best first, with indices 0, 1, ...; the list does not change in a process."""
+        """The devices that answer, best first, with rising indices; the list does not change in a process."""
+
+    def unused(self) -> list[tuple[Device, str]]:
+        """Devices that were found but cannot be used, each with the reason; `problems` says what to do about it."""
+        return []
+
+    def find_device(self, wanted: str) -> Device | None:
+        """The device a wish stands for, the part of ``"opencl:amd"`` behind the colon; None if there is none.
+
+        By default a wish is the device's number, or its kind, its name, one of its details, or part of one of them;
+        whole ones go before parts. A backend overrides it for wishes of its own. What it returns need not be among
+        `devices`: a piece of a device that can be split is found by its name alone.
+        """
+        if wanted.isdecimal():
+            return next((d for d in self.devices() if d.index == int(wanted)), None)
+        wish = wanted.lower()
+        facts = [(d, facts_of(d)) for d in self.devices()]
+        whole = (d for d, known in facts if wish in known)
+        part = (d for d, known in facts if any(wish in fact for fact in known))
+        return next(whole, None) or next(part, None)
 
     def problems(self) -> list[Problem]:
         """What `kcore doctor` should say about this backend; empty if all is well."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 
-from kcore.backend.base import Backend, Device
+from kcore.backend.base import Backend, Device, facts_of
 from kcore.errors import BackendNotFoundError, PluginError
 from kcore.naming import did_you_mean
 from kcore.plugins.contract import check_contract
@@ -152,28 +153,31 @@ def inventory(started: dict[str, Backend]) -> str:
 
 
 def pick_device(backend: Backend, wanted: str) -> Device:
-    """One device of a backend: the first for an empty wish, else by number, or by part of its name, kind or details.
+    """One device of a backend: its default for an empty wish, else what `Backend.find_device` says.
 
     Raises:
-        BackendNotFoundError: there is no such device; the message lists those that are.
+        BackendNotFoundError: there is no such device; the message lists those that are, and near names.
     """
     devices = backend.devices()
     if not devices:
         lines = [f"backend {backend.name!r} is installed, but none of its devices answers"]
-        lines += [f"{p.why}; {p.hint}" for p in backend.problems()]
+        lines += [f"{p.what}: {p.why}; {p.hint}" for p in backend.problems()]
         raise BackendNotFoundError("\n  ".join([*lines, "`kcore doctor` says more"]))
-    if not wanted:
-        return devices[0]
-    for device in devices:
-        if wanted.isdecimal() and device.index == int(wanted):
-            return device
-    if not wanted.isdecimal():
-        for device in devices:
-            facts = " ".join([device.name, device.kind, *map(str, device.details.values())])
-            if wanted.lower() in facts.lower():
-                return device
-    listed = ", ".join(f"{d} {d.name}" for d in devices)
-    raise BackendNotFoundError(f"backend {backend.name!r} has no device {wanted!r}; it has {listed}")
+    found = backend.find_device(wanted) if wanted else default_device(devices)
+    if found is not None:
+        return found
+    words = {word for d in devices for fact in facts_of(d) for word in (fact, *re.findall(r"[\w-]+", fact))}
+    lines = [f"backend {backend.name!r} has no device {wanted!r}{did_you_mean(wanted.lower(), sorted(words))}"]
+    lines.append("it has " + ", ".join(f"{d} {d.name} ({d.kind})" for d in devices))
+    for device, why in backend.unused():
+        if wanted == str(device.index) or any(wanted.lower() in fact for fact in facts_of(device)):
+            lines.append(f"{device.name} is not used: {why}")
+    raise BackendNotFoundError("\n  ".join([*lines, "`kcore devices` shows what they can be chosen by"]))
+
+
+def default_device(devices: list[Device]) -> Device:
+    """The device to use where nobody chose one: the first that ranks as the default, else the first."""
+    return next((d for d in devices if d.default), devices[0])
 
 
 def best() -> tuple[Backend, Device, list[str]]:
@@ -194,8 +198,8 @@ def best() -> tuple[Backend, Device, list[str]]:
 
     def rank(pair: tuple[Backend, list[Device]]) -> tuple[bool, int, str]:
         backend, devices = pair
-        return (not devices[0].default, -backend.rank, backend.name)
+        return (not default_device(devices).default, -backend.rank, backend.name)
 
     answering.sort(key=rank)
     backend, devices = answering[0]
-    return backend, devices[0], [b.name for b, _ in answering[1:]]
+    return backend, default_device(devices), [b.name for b, _ in answering[1:]]
