@@ -40,13 +40,18 @@ def planning_for(backend: Backend, device: Device) -> Iterator[None]:
         _place.reset(token)
 
 
+def place() -> tuple[Backend, Device]:
+    """The backend and device that is planned for: what a kernel's `scratch` may ask; outside of a plan, the current."""
+    known = _place.get()
+    if known is None:
+        now = selection.current()
+        known = now.backend, now.device
+    return known
+
+
 def _arena(graph: Graph) -> int:
     """Bytes a body needs on the device that is planned for."""
-    place = _place.get()
-    if place is None:
-        now = selection.current()
-        place = now.backend, now.device
-    return aligned(_program(graph, *place).plan.arena)
+    return aligned(_program(graph, *place()).plan.arena)
 
 
 def _bind(site: Site, graph: Graph, at: int = 0) -> Bound:
