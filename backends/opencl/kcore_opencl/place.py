@@ -204,3 +204,10 @@ def place_of(device: Device) -> Place:
             if place is None:
                 place = _places[name] = Place(_devices[name])
     return place
+
+
+def planned_traits() -> Traits:
+    """The traits of the device that a plan is being made for: what a kernel's `scratch` function may ask."""
+    from kcore.backend import control
+
+    return place_of(control.place()[1]).traits
