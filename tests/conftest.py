@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 import textwrap
 
@@ -9,10 +10,32 @@ import pytest
 
 from kcore import config, plugins
 from kcore.backend import selection
+from kcore.plugins.discovery import BACKENDS
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
+def only_numpy(monkeypatch):
+    """Of the installed backends only kcore-numpy is found: tests of the choice bring further ones of their own."""
+    found = importlib.metadata.entry_points
+
+    def entry_points(**selected):
+        every = found(**selected)
+        if selected.get("group") != BACKENDS:
+            return every
+        real = {"kcore-opencl", "kcore-cuda"}
+        return importlib.metadata.EntryPoints(e for e in every if e.dist is None or e.dist.name not in real)
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    plugins.reset()
+    selection.reset()
+    yield
+    monkeypatch.undo()
+    plugins.reset()
+    selection.reset()
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch, only_numpy):
     """``install(dist, group, entries, files)``: put a distribution into a temporary folder where Python finds it."""
     monkeypatch.syspath_prepend(str(tmp_path))
     modules: set[str] = set()
@@ -60,7 +83,7 @@ def plugin_source():
 
 
 @pytest.fixture
-def fresh(monkeypatch, tmp_path_factory):
+def fresh(monkeypatch, tmp_path_factory, only_numpy):
     """No backend chosen yet, no KERAS_BACKEND, an empty KERAS_HOME (the value of the fixture)."""
     home = tmp_path_factory.mktemp("keras-home")
     monkeypatch.delenv("KERAS_BACKEND", raising=False)

@@ -7,6 +7,7 @@ import pytest
 
 import kcore
 from kcore.backend import selection
+from kcore.graph.op import OPS
 from kcore.testing import check_op
 from kcore.testing.trainings import MODELS, train
 
@@ -72,7 +73,7 @@ def dummy(install):
 
 def test_it_has_the_primitives_only(dummy):
     names = {k.op for k in dummy.kernels}
-    assert names and all(kcore.testing.cases.OPS[name].primitive for name in names)
+    assert names and all(OPS[name].primitive for name in names)
 
 
 @pytest.mark.parametrize("name", MODELS)

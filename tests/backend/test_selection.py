@@ -53,7 +53,7 @@ def backend(install, fresh):
     def make(name, dist=None, module=None, **options):
         settings = {"rank": 50, "aliases": (), "contract": 1, "default": True, "devices": ["AMD gfx1100", "Intel Arc"]}
         module = module or f"fake_{name}"
-        source = SOURCE.format(cls="Fake", name=name, **{**settings, **options})
+        source = options.pop("source", SOURCE).format(cls="Fake", name=name, **{**settings, **options})
         install(dist or f"dist-{name}", "kcore.backends", {name: f"{module}:Fake"}, {f"{module}.py": source})
 
     return make
@@ -189,9 +189,65 @@ def test_devices_are_chosen_by_number_or_part_of_the_name(backend):
     assert selection.use_backend("opencl:intel").device.index == 1
     assert selection.use_backend("opencl:amd").device.index == 0
     assert selection.use_backend("opencl:gpu").device.index == 0
-    for wrong in ("opencl:2", "opencl:nvidia"):
-        with pytest.raises(BackendNotFoundError, match="it has opencl:0 AMD gfx1100, opencl:1 Intel Arc"):
+    for wrong in ("opencl:2", "opencl:nvidia", "opencl:0.1"):
+        with pytest.raises(BackendNotFoundError, match=r"it has opencl:0 AMD gfx1100 \(gpu\), opencl:1 Intel Arc"):
             selection.use_backend(wrong)
+
+
+def test_whole_names_go_before_parts(backend):
+    backend("opencl", devices=["Intel Xeon", "intel"])
+    assert selection.use_backend("opencl:intel").device.index == 1
+    assert selection.use_backend("opencl:inte").device.index == 0
+
+
+def test_a_wrong_device_name_lists_the_near_ones(backend):
+    backend("opencl")
+    with pytest.raises(BackendNotFoundError, match="has no device 'gfx1101'; did you mean 'gfx1100'"):
+        selection.use_backend("opencl:gfx1101")
+    with pytest.raises(BackendNotFoundError, match="did you mean 'intel'"):
+        selection.use_backend("opencl:intle")
+
+
+def test_a_device_is_chosen_alike_by_call_environment_and_file(backend, fresh, monkeypatch):
+    backend("opencl")
+    keras_json(fresh, backend="opencl:arc")
+    assert str(selection.current()) == "opencl:1"
+    selection.reset()
+    monkeypatch.setenv("KERAS_BACKEND", "opencl:amd")
+    assert str(selection.current()) == "opencl:0"
+    assert str(selection.use_backend("opencl:arc")) == "opencl:1"
+
+
+def test_the_default_is_the_first_device_that_earned_it(backend):
+    backend("opencl", default="n == 'Intel Arc'")
+    assert str(selection.current()) == "opencl:1"
+    assert str(selection.use_backend("opencl")) == "opencl:1"
+
+
+def test_a_device_that_cannot_be_used_says_why(backend):
+    unused = """
+        def unused(self):
+            return [(Device("opencl", 2, "Old Radeon", "gpu"), "it offers OpenCL 1.1")]
+
+        def allocate"""
+    backend("opencl", source=SOURCE.replace("\n        def allocate", unused, 1))
+    with pytest.raises(BackendNotFoundError, match="Old Radeon is not used: it offers OpenCL 1.1"):
+        selection.use_backend("opencl:radeon")
+
+
+def test_a_backend_resolves_wishes_its_list_does_not_hold(backend):
+    pieces = """
+        def find_device(self, wanted):
+            if wanted == "0.1":
+                return Device("opencl", 0, "half of AMD gfx1100", "gpu", part=".1")
+            return super().find_device(wanted)
+
+        def allocate"""
+    backend("opencl", source=SOURCE.replace("\n        def allocate", pieces, 1))
+    assert str(selection.use_backend("opencl:0.1")) == "opencl:0.1"
+    assert str(selection.use_backend("opencl:0")) == "opencl:0"
+    with pytest.raises(BackendNotFoundError, match=r"has no device '0\.7'"):
+        selection.use_backend("opencl:0.7")
 
 
 def test_all_devices_are_listed(backend):
