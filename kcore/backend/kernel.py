@@ -40,6 +40,9 @@ class Site:
 
 Thunk = Callable[[], None]
 
+#: A kernel under this name is asked about every composite that has no kernel of its own, whoever declared it.
+ANY_COMPOSITE = "any composite"
+
 
 def _always(node: Node) -> bool:
     return True
@@ -113,6 +116,10 @@ class KernelTable:
         for kernel in self._kernels.get(node.op.name, ()):
             if kernel.supports(node):
                 return kernel
+        if not node.op.primitive:
+            for kernel in self._kernels.get(ANY_COMPOSITE, ()):
+                if kernel.supports(node):
+                    return kernel
         return None
 
     def patterns(self) -> list[Kernel]:
