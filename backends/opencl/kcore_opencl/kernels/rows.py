@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kcore.backend.kernel import ANY_COMPOSITE, Site, Thunk, kernel
 from kcore.codegen import OPENCL
-from kcore.codegen.rows import row_program
-from kcore.codegen.rows_emit import choose_row_tile, emit_rows, row_scratch_bytes
+from kcore.codegen.row_program import row_program
+from kcore.codegen.row_kernels import choose_row_tile, emit_rows, row_scratch_bytes
 from kcore.graph.core import Node
 from kcore_opencl.launch import launch
 from kcore_opencl.place import place_of

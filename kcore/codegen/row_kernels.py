@@ -9,7 +9,7 @@ from kcore.codegen.dialect import Dialect, compute_dtype
 from kcore.codegen.group import Group, Statements, indented, numbered
 from kcore.codegen.layout import collapse, extent
 from kcore.codegen.reduction import REDUCERS
-from kcore.codegen.rows import RowProgram, needed
+from kcore.codegen.row_program import RowProgram, needed
 from kcore.codegen.signature import Signature, coordinates, index_dtype, offset_text
 from kcore.codegen.source import Code, Source
 from kcore.dtypes import INTS, int_range, itemsize
@@ -20,7 +20,7 @@ PARTS = 64
 
 
 @dataclass(frozen=True)
-class RowTile:
+class RowProgramTile:
     """How a row program is cut; the only sizes that are compiled in.
 
     Attributes:
@@ -45,14 +45,14 @@ class RowTile:
             raise ValueError(f"vectors and rows taken in turn leave no room for rows side by side, got {self}")
 
 
-def choose_row_tile(program: RowProgram, cores: int = 0, width: int = 128) -> RowTile:
+def choose_row_tile(program: RowProgram, cores: int = 0, width: int = 128) -> RowProgramTile:
     """A tile for a program.
 
     Args:
         cores: cores of a CPU, where a work-item is a wide worker; 0 on a GPU.
         width: work-items per group on a GPU.
     """
-    from kcore.codegen.rows_wide import lanes_of
+    from kcore.codegen.row_vectors import lanes_of
 
     rows, n = program.rows, program.n
     apart = not program.along[-1]
@@ -64,20 +64,20 @@ def choose_row_tile(program: RowProgram, cores: int = 0, width: int = 128) -> Ro
                 groups = max(min(rows * n // 8192, 8 * cores), min(cores, rows))
                 share = -(-rows // groups) if groups else 1
             keep = 1 << max(n - 1, 1).bit_length()
-            return RowTile(1, 1, wide, share, keep if keep <= 4096 else 0)
+            return RowProgramTile(1, 1, wide, share, keep if keep <= 4096 else 0)
         if not program.columns:
-            return RowTile(1, 64 if rows >= 64 * cores else 16)
+            return RowProgramTile(1, 64 if rows >= 64 * cores else 16)
     if apart and not program.columns:
-        return RowTile(1, 64)
+        return RowProgramTile(1, 64)
     lanes = min(16 if cores else width, 1 << max((n + 3) // 4 - 1, 0).bit_length())
-    return RowTile(lanes, 1 if program.columns else max(width // lanes, 1), share=share)
+    return RowProgramTile(lanes, 1 if program.columns else max(width // lanes, 1), share=share)
 
 
 def emit_rows(
     program: RowProgram,
     node: Node,
     dialect: Dialect,
-    tile: RowTile,
+    tile: RowProgramTile,
     *,
     starts: bool = False,
     wanted: Sequence[bool] | None = None,
@@ -95,7 +95,7 @@ def emit_rows(
     Raises:
         ValueError: the tile has vectors and the program, or the dialect, cannot be written so.
     """
-    from kcore.codegen.rows_wide import WideRows
+    from kcore.codegen.row_vectors import WideRows
 
     kind = WideRows if tile.vector else Rows
     rows = kind(program, node, dialect, tile, starts, wanted)
@@ -154,7 +154,7 @@ class Rows:
         program: RowProgram,
         node: Node,
         dialect: Dialect,
-        tile: RowTile,
+        tile: RowProgramTile,
         starts: bool,
         wanted: Sequence[bool] | None,
     ):
