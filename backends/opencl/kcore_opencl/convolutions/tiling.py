@@ -1,0 +1,164 @@
+"""How a convolution is cut: the sizes that are compiled in, chosen from shapes and traits alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, inf, prod
+
+from kcore.dtypes import itemsize
+from kcore_opencl.convolutions.geometry import Walk
+from kcore_opencl.traits import Traits
+
+#: Multiply-adds one work-item should have, so that starting it costs little beside them.
+WORK = 1 << 21
+#: Last axes of more taps than this are walked tap by tap.
+UNROLLED = 11
+
+
+@dataclass(frozen=True)
+class Strip:
+    """How a walk is cut: a work-item holds some neighbouring results by a block of channels in registers.
+
+    Attributes:
+        pixels: results of a strip, along the last axis.
+        vectors: vectors of a block.
+        lanes: channels of a vector.
+        unrolled: whether the taps of the last axis are written out, so that a value read serves several of them.
+        each: strips a work-item computes, one after another.
+    """
+
+    pixels: int
+    vectors: int
+    lanes: int
+    unrolled: bool
+    each: int
+
+
+def lanes_of(dtype: str, traits: Traits) -> int:
+    """Lanes of the widest vector worth using."""
+    return max(1, min(16, traits.vector * 4 // max(4, itemsize(dtype))))
+
+
+def _registers(traits: Traits) -> int:
+    return 32 if traits.vector >= 16 else 16
+
+
+def strips(walk: Walk, dtype: str, traits: Traits) -> list[Strip]:
+    """Ways to cut a walk, the most promising first."""
+    lanes = lanes_of(dtype, traits)
+    unrolled = walk.axes[-1].taps <= UNROLLED
+    ways = {
+        (pixels, vectors, unroll): _cycles(walk, pixels, vectors, lanes, unroll, traits)
+        for unroll in ((True, False) if unrolled else (False,))
+        for vectors in range(1, min(6, ceil(walk.outer / lanes)) + 1)
+        for pixels in range(1, min(28, walk.axes[-1].out) + 1)
+    }
+    order = sorted((cost, way) for way, cost in ways.items() if cost < inf)
+    return [Strip(p, v, lanes, u, _each(walk, p, v * lanes, traits)) for _, (p, v, u) in order]
+
+
+def _cycles(walk: Walk, pixels: int, vectors: int, lanes: int, unrolled: bool, traits: Traits) -> float:
+    """Estimated cycles of one row of results by all channels."""
+    axis = walk.axes[-1]
+    held = vectors * axis.taps if unrolled else vectors
+    if pixels * vectors + min(held, 2 * vectors) + 1 > _registers(traits):
+        return inf
+    steps = 1 if walk.channelwise else walk.inner
+    outer = prod(a.taps for a in walk.axes[:-1]) * steps
+    total = 0.0
+    full, rest = divmod(axis.out, pixels)
+    for count, times in ((pixels, full), (rest, 1 if rest else 0)):
+        fmas = count * vectors * axis.taps
+        if unrolled:
+            read = len({p * axis.step + t * axis.spacing for p in range(count) for t in range(axis.taps)})
+            spilled = max(0, count * vectors + held + 1 - _registers(traits))
+            loads = read * (vectors if walk.channelwise else 1) + held + spilled
+        else:
+            loads = (count * (vectors if walk.channelwise else 1) + vectors) * axis.taps
+        chain = 4 * axis.taps  # a multiply-add waits four cycles for the one before
+        total += times * (outer * (max(fmas / 2, loads / 2, chain) + 1) + 2 * count * vectors + 10)
+    return total * ceil(walk.outer / (vectors * lanes)) * walk.groups
+
+
+def _each(walk: Walk, pixels: int, block: int, traits: Traits) -> int:
+    """Strips of a work-item: enough to be worth a turn, few enough that all units have some."""
+    per_row = ceil(walk.axes[-1].out / pixels)
+    count = walk.rows * per_row * ceil(walk.outer / block) * walk.groups
+    if not count:
+        return 1
+    return max(1, min(WORK * count // max(walk.work, 1), count // (16 * traits.units)))
+
+
+@dataclass(frozen=True)
+class Patch:
+    """How a kernel gradient is cut: a work-item holds some elements of it in registers while it walks over positions.
+
+    Attributes:
+        channels: input channels of a patch.
+        vectors: vectors of output channels of a patch.
+        lanes: output channels of a vector.
+        row: whether a patch holds all taps of the last axis, or one.
+        rows, pixels: positions walked before the sums go to memory and the next patch is taken, so that they stay in cache.
+        splits: parts of the batch that are summed apart, and added at the end in order.
+    """
+
+    channels: int
+    vectors: int
+    lanes: int
+    row: bool
+    rows: int
+    pixels: int
+    splits: int
+
+
+def patches(walk: Walk, dtype: str, traits: Traits) -> list[Patch]:
+    """Ways to cut a kernel gradient, the most promising first; `walk` has at least two axes."""
+    lanes = lanes_of(dtype, traits)
+    taps = walk.axes[-1].taps
+    most = 1 if walk.channelwise else walk.inner
+    ways = {
+        (channels, vectors, row): _patch_cycles(walk, channels, vectors, lanes, row, traits)
+        for row in ((False, True) if 1 < taps <= UNROLLED else (False,))
+        for vectors in range(1, min(6, ceil(walk.outer / lanes)) + 1)
+        for channels in range(1, min(16, most) + 1)
+    }
+    order = sorted((cost, way) for way, cost in ways.items() if cost < inf)
+    return [_patch(walk, c, v, lanes, r, dtype, traits) for _, (c, v, r) in order]
+
+
+def _patch_cycles(walk: Walk, channels: int, vectors: int, lanes: int, row: bool, traits: Traits) -> float:
+    """Estimated cycles of one row of positions for the whole kernel."""
+    axis = walk.axes[-1]
+    taps = axis.taps if row else 1
+    if channels * taps * vectors + vectors + 1 > _registers(traits):
+        return inf
+    total = 0.0
+    inner = 1 if walk.channelwise else walk.inner
+    full, rest = divmod(inner, channels)
+    for count, times in ((channels, full), (rest, 1 if rest else 0)):
+        fmas = count * taps * vectors
+        loads = count * taps * (vectors if walk.channelwise else 1) + vectors
+        guarded = 0.0 if axis.inside or not row else 2.0 * count * taps / axis.out * (axis.below + axis.above)
+        total += times * (max(fmas / 2, loads / 2, 4) + 1 + guarded)
+    return total * axis.taps / taps * ceil(walk.outer / (vectors * lanes))
+
+
+#: Bytes of positions a patch walks over before the next.
+CACHED = 32 << 10
+
+
+def _patch(walk: Walk, channels: int, vectors: int, lanes: int, row: bool, dtype: str, traits: Traits) -> Patch:
+    block = min(vectors * lanes, walk.outer)
+    last, lines = walk.axes[-1], walk.axes[-2]
+    inner = block if walk.channelwise else walk.inner
+    pixel = itemsize(dtype) * (inner * last.step + block)
+    pixels = max(16, min(last.out, CACHED // pixel))
+    if pixels < last.out < 2 * pixels:
+        pixels = ceil(last.out / 2)
+    rows = max(1, min(lines.out, CACHED // (pixel * pixels)))
+    rows = ceil(lines.out / ceil(lines.out / rows))
+    units = walk.batch * prod(a.out for a in walk.axes[:-2]) * ceil(lines.out / rows) * ceil(last.out / pixels)
+    columns = ceil(walk.outer / block) * walk.groups
+    splits = max(1, min(units, ceil(8 * traits.units / columns), walk.work // WORK))
+    splits = ceil(units / ceil(units / splits)) if units else 1
+    return Patch(channels, vectors, lanes, row, rows, pixels, splits)

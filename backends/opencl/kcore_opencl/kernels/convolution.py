@@ -1,0 +1,22 @@
+"""Convolutions and their gradients, alone and with elementwise work behind them."""
+
+from __future__ import annotations
+
+from kcore.backend.control import place
+from kcore.backend.kernel import Site, Thunk, kernel
+from kcore.graph.core import Node
+from kcore_opencl import convolutions
+from kcore_opencl.launch import launch
+from kcore_opencl.place import place_of
+
+
+def _bind(site: Site) -> Thunk:
+    return launch(site, convolutions.emit(site.node, place_of(site.device).traits))
+
+
+def _scratch(node: Node) -> int:
+    return convolutions.scratch_bytes(node, place_of(place()[1]).traits)
+
+
+for name in convolutions.OPS:
+    kernel(name, backend="opencl", supports=convolutions.supports, scratch=_scratch)(_bind)
