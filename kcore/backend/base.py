@@ -26,7 +26,8 @@ class Device:
         name: what its maker calls it.
         kind: ``"cpu"``, ``"gpu"`` or ``"accelerator"``.
         memory: bytes of memory it can address, 0 where that is not known.
-        details: more facts for `kcore devices` (driver, platform, cores).
+        details: more facts for `kcore devices`: driver, cores, ...; ``maker``, ``vendor`` and ``platform`` are words
+            that the device is also chosen by.
         default: ranks as the choice where nobody chose: a device that has not earned it (an OpenCL CPU that no
             self-test found faster than NumPy) says False.
         part: which piece of the device, for one that can be split: ``".0"`` of ``opencl:1.0``; empty for the whole.
@@ -50,13 +51,14 @@ class Device:
 
 
 def facts_of(device: Device) -> list[str]:
-    """What a device may be chosen by, in lower case: its kind, its name and those of its details that are text.
+    """What a device may be chosen by, in lower case: its kind, its name, and its maker, vendor and platform if known.
 
     Example:
         >>> facts_of(Device("opencl", 0, "gfx1100", "gpu", details={"vendor": "AMD", "units": 96}))
         ['gpu', 'gfx1100', 'amd']
     """
-    return [fact.lower() for fact in (device.kind, device.name, *device.details.values()) if isinstance(fact, str)]
+    known = (device.details[key] for key in ("maker", "vendor", "platform") if key in device.details)
+    return [str(fact).lower() for fact in (device.kind, device.name, *known)]
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,12 @@ class Backend(ABC):
     def find_device(self, wanted: str) -> Device | None:
         """The device a wish stands for, the part of ``"opencl:amd"`` behind the colon; None if there is none.
 
-        By default a wish is the device's number, or its kind, its name, one of its details, or part of one of them;
-        whole ones go before parts. A backend overrides it for wishes of its own. What it returns need not be among
-        `devices`: a piece of a device that can be split is found by its name alone.
+        By default a wish is the device's number, or its kind, name, maker, vendor or platform, or part of one of
+        them; whole ones go before parts. A backend overrides it for wishes of its own. What it returns need not be
+        among `devices`: a piece of a device that can be split is found by its name alone.
+
+        Raises:
+            BackendNotFoundError: there is no such device, and the backend can say more than that.
         """
         if wanted.isdecimal():
             return next((d for d in self.devices() if d.index == int(wanted)), None)

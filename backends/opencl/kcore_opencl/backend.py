@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from kcore.backend.base import Backend, Device
+from kcore.backend.base import Backend, Device, Problem
 from kcore.backend.batch import Rows
 from kcore.backend.kernel import Site, Thunk
-from kcore_opencl import drivers, platforms
+from kcore_opencl import drivers
 
 drivers.load()
 
 import pyopencl as cl  # noqa: E402  (the drivers must be made visible before it is imported)
 
 import kcore_opencl.kernels  # noqa: E402
-from kcore_opencl import profile  # noqa: E402
+from kcore_opencl import diagnosis, profile, sub_devices  # noqa: E402
+from kcore_opencl.device_list import MAKERS, DeviceList  # noqa: E402
 from kcore_opencl.launch import Launch  # noqa: E402
 from kcore_opencl.memory import Array, Block, Pages  # noqa: E402
-from kcore_opencl.place import ALIGNMENT, place_of, register  # noqa: E402
-from kcore_opencl.traits import traits_of  # noqa: E402
+from kcore_opencl.place import ALIGNMENT, place_of  # noqa: E402
 
 
 class OpenCLBackend(Backend):
@@ -37,27 +37,28 @@ class OpenCLBackend(Backend):
     def __init__(self) -> None:
         for module in pkgutil.iter_modules(kcore_opencl.kernels.__path__, "kcore_opencl.kernels."):
             importlib.import_module(module.name)
-        self._devices = [self._described(i, d) for i, d in enumerate(platforms.devices())]
-
-    def _described(self, index: int, device: Any) -> Device:
-        traits = traits_of(device)
-        details = {
-            "platform": device.platform.name,
-            "vendor": device.vendor,
-            "maker": traits.maker,
-            "driver": device.driver_version,
-            "units": traits.units,
-            "fp16": traits.fp16,
-            "fp64": traits.fp64,
-            "largest": traits.largest,
-        }
-        found = Device("opencl", index, device.name.strip(), traits.kind, traits.memory, details)
-        register(found, device)
-        return found
+        self._list = DeviceList()
 
     def devices(self) -> list[Device]:
         """The devices that answer, GPUs first."""
-        return self._devices
+        return self._list.devices
+
+    def unused(self) -> list[tuple[Device, str]]:
+        """The devices that cannot be used."""
+        return self._list.unused
+
+    def problems(self) -> list[Problem]:
+        """What is not used and why: devices, drivers, and GPUs without a driver."""
+        return [*self._list.problems, *diagnosis.problems(self.devices())]
+
+    def find_device(self, wanted: str) -> Device | None:
+        """A device by number, maker or part of its name, or a piece of one (``0.1``)."""
+        wish = sub_devices.parse(wanted)
+        whole = self.find_device(wish[0]) if wish else None
+        if wish and whole:
+            return self._list.piece(whole, *wish[1:])
+        maker = wanted.lower()
+        return self._list.of_maker(maker) if maker in MAKERS else super().find_device(wanted)
 
     def synchronize(self, device: Device) -> None:
         """Wait for all that was submitted."""

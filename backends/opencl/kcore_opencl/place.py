@@ -182,8 +182,10 @@ class Slot:
         )
 
 
+_devices: dict[str, Any] = {}
 _places: dict[str, Place] = {}
-_lock = threading.Lock()
+_tested: dict[str, Place] = {}
+_lock = threading.RLock()
 
 
 def register(device: Device, opencl_device: Any) -> None:
@@ -191,19 +193,32 @@ def register(device: Device, opencl_device: Any) -> None:
     _devices[str(device)] = opencl_device
 
 
-_devices: dict[str, Any] = {}
-
-
 def place_of(device: Device) -> Place:
-    """The state of a device, made when it is first used."""
+    """The state of a device, made and tested when it is first used.
+
+    Raises:
+        DeviceRefusedError: the self-test found that it computes wrong numbers.
+    """
+    place = _tested.get(str(device))
+    return place if place is not None else _first_place(device)
+
+
+def _first_place(device: Device) -> Place:
+    from kcore.backend.selection import backend_of
+    from kcore_opencl import selftest
+
     name = str(device)
-    place = _places.get(name)
-    if place is None:
-        with _lock:
-            place = _places.get(name)
-            if place is None:
-                place = _places[name] = Place(_devices[name])
-    return place
+    with _lock:
+        if name in _places:  # the self-test itself is at work, or another thread was faster
+            return _places[name]
+        _places[name] = Place(_devices[name])
+        try:
+            selftest.check(device, _devices[name], backend_of(device.backend))
+        except BaseException:
+            del _places[name]
+            raise
+        _tested[name] = _places[name]
+        return _tested[name]
 
 
 def planned_traits() -> Traits:
