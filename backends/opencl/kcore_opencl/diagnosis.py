@@ -1,4 +1,4 @@
-"""What `kcore doctor` says of OpenCL on this machine: drivers and GPUs that are not used, why, and what to type next."""
+"""What `kcore doctor` says of OpenCL here: drivers and GPUs that are not used, why, and what to type next."""
 
 from __future__ import annotations
 
@@ -126,9 +126,8 @@ def _of_platforms(gpus: dict[str, list[Path]]) -> Iterator[Problem]:
         what = f"OpenCL platform {platform.name} ({platform.version.strip()}) has no device"
         enabled = os.environ.get("RUSTICL_ENABLE")
         if "rusticl" in platform.name.lower() and not enabled:
-            yield Problem(
-                what, "RUSTICL_ENABLE is not set, and rusticl shows only the devices it names", _rusticl(gpus)
-            )
+            why = "RUSTICL_ENABLE is not set, and rusticl shows only the devices of drivers it names"
+            yield Problem(what, why, _rusticl(gpus))
         elif "rusticl" in platform.name.lower():
             why = f"RUSTICL_ENABLE={enabled} names no driver that finds a device"
             yield Problem(what, why, _rusticl(gpus))
@@ -139,9 +138,8 @@ def _of_platforms(gpus: dict[str, list[Path]]) -> Iterator[Problem]:
 
 def _of_gpus(gpus: dict[str, list[Path]], devices: Sequence[Device], root: Path) -> Iterator[Problem]:
     """GPUs in the machine that no OpenCL device stands for."""
-    makers = " ".join(
-        f"{d.details.get('maker')} {d.details.get('vendor')} {d.name}" for d in devices if d.kind == "gpu"
-    )
+    used = [d for d in devices if d.kind == "gpu"]
+    makers = " ".join(f"{d.details['maker']} {d.details['vendor']} {d.name}" for d in used)
     for maker in gpus:
         if re.search(maker if maker != "AMD" else "AMD|Advanced Micro", makers, re.IGNORECASE):
             continue

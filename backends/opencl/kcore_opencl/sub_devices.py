@@ -1,4 +1,4 @@
-"""Pieces of a CPU device as devices of their own: ``opencl:0.1`` is the second half, ``opencl:0.3/4`` the last quarter."""
+"""Pieces of a CPU device as devices: ``opencl:0.1`` is the second half of the first, ``opencl:0.3/4`` a quarter."""
 
 from __future__ import annotations
 
