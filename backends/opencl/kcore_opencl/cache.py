@@ -18,8 +18,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("KCORE_CACHE_DIR") or user_cache_path("kcore")) / "opencl"
 
 
+def enabled() -> bool:
+    """Whether anything is kept: not where the environment variable KCORE_NO_CACHE is set (and not 0)."""
+    return os.environ.get("KCORE_NO_CACHE", "0") in ("", "0")
+
+
 def read(name: str) -> bytes | None:
     """What was written under a name (``"selftest/ab12.json"``), or None."""
+    if not enabled():
+        return None
     try:
         return (cache_folder() / name).read_bytes()
     except OSError:
@@ -32,6 +39,8 @@ def write(name: str, content: bytes) -> bool:
     Returns:
         Whether it was written. Where the folder cannot be written or the disk is full that is said once.
     """
+    if not enabled():
+        return False
     path = cache_folder() / name
     unfinished = None
     try:

@@ -40,7 +40,7 @@ class BuildError(OpenCLError):
         self.device = device
         self.source = source
         self.log = log
-        lines = [f"kernel {name!r} does not compile on {device}", *_quoted(source, log)]
+        lines = [f"kernel {name!r} does not compile on {device}", *_made_for(source), *_quoted(source, log)]
         lines += ["the compiler said:", *(f"  {line}" for line in log.strip().splitlines() or ["nothing"])]
         lines.append("this is an error of kcore or of the driver: please report it with this message")
         super().__init__("\n  ".join(lines))
@@ -52,6 +52,13 @@ class DeviceLostError(OpenCLError):
 
 class DeviceRefusedError(OpenCLError):
     """The self-test found that a driver computes wrong numbers."""
+
+
+def _made_for(source: str) -> list[str]:
+    """Layers and ops of a kernel, from the comment it begins with."""
+    lines = source.splitlines()
+    comment = lines[: next((i for i, line in enumerate(lines) if not line.startswith("//")), len(lines))]
+    return [f"made for {line[2:].strip()}" for line in comment]
 
 
 def _quoted(source: str, log: str) -> list[str]:

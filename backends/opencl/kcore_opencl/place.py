@@ -46,7 +46,7 @@ class Place:
         self._enqueue_copy = self.profile.copy if self.profile else cl.enqueue_copy
         self.traits: Traits = traits_of(device)
         self.pool = Pool(self)
-        self.programs = Programs(self.context, device)
+        self.programs = Programs(self.context, device, self.traits.maker == "pocl", self.profile)
         self._steps: deque[Any] = deque()
         self._staging = Staging(self.queue, self._enqueue_copy)
         self._lock = threading.RLock()

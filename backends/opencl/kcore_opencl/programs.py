@@ -1,41 +1,74 @@
-"""From source to kernels: every source is built once per device, several at a time, and kept."""
+"""From source to kernels: what is not on disk is built, many sources as one program, and kept."""
 
 from __future__ import annotations
 
+import re
 import threading
+import warnings
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pyopencl as cl
 
 from kcore.codegen import Source
+from kcore_opencl.disk_cache import DiskCache
+from kcore_opencl.dump import dump
+from kcore_opencl.errors import BuildError
+from kcore_opencl.joining import Joined, join
+
+OPTIONS = ("-cl-std=CL1.2",)
 
 
 class Programs:
-    """The compiled programs of one device, by `Source.key`."""
+    """The compiled kernels of one device, by `Source.key`.
 
-    def __init__(self, context: Any, device: Any):
+    Args:
+        context, device: PyOpenCL's.
+        by_source: whether the driver caches programs itself (see `DiskCache`).
+        profile: where building is noted, or None.
+    """
+
+    def __init__(self, context: Any, device: Any, by_source: bool = False, profile: Any = None):
         self._context = context
         self._device = device
+        self._profile = profile
         self._built: dict[str, tuple[Any, str]] = {}
         self._lock = threading.Lock()
+        self._disk = DiskCache(device, OPTIONS, by_source)
+        #: Kernels that were compiled, and those that were loaded from disk.
+        self.compiled = self.loaded = 0
+
+    @property
+    def name(self) -> str:
+        """The device and its driver, for messages."""
+        device = self._device
+        return f"{device.name.strip()} ({device.platform.name.strip()}, driver {device.driver_version})"
 
     def build(self, sources: Iterable[Source]) -> None:
-        """Build all that are not built yet."""
+        """Load or build all that are not there yet.
+
+        Raises:
+            BuildError: one of them does not compile.
+        """
         with self._lock:
             missing = {s.key: s for s in sources if s.key not in self._built}
             if not missing:
                 return
-            if len(missing) == 1:
-                built = [self._build(s) for s in missing.values()]
-            else:
-                with ThreadPoolExecutor() as pool:
-                    built = list(pool.map(self._build, missing.values()))
-            self._built.update((key, (p, s.name)) for (key, s), p in zip(missing.items(), built, strict=True))
+            dump(missing.values(), self.name)
+            with self._profile.span(f"build {len(missing)} kernels") if self._profile else nullcontext():
+                self._load(missing)
+                rest = [s for key, s in missing.items() if key not in self._built]
+                for joined in join(rest):
+                    self._build(joined)
 
     def kernel(self, source: Source) -> Any:
-        """A new kernel object of a source, with arguments of its own."""
+        """A new kernel object of a source, with arguments of its own.
+
+        Raises:
+            BuildError: it does not compile.
+        """
         known = self._built.get(source.key)
         if known is None:
             self.build([source])
@@ -43,5 +76,54 @@ class Programs:
         program, name = known
         return cl.Kernel(program, name)
 
-    def _build(self, source: Source) -> Any:
-        return cl.Program(self._context, source.text).build(options=["-cl-std=CL1.2"], cache_dir=False)
+    def _load(self, missing: dict[str, Source]) -> None:
+        for stored in self._disk.find(missing):
+            content = self._disk.load(stored)
+            if content is None:
+                continue
+            try:
+                if self._disk.by_source:
+                    program = self._compiled(content.decode())
+                else:
+                    program = _quietly(cl.Program(self._context, [self._device], [content]))
+            except (cl.Error, UnicodeDecodeError):  # the driver does not take it back
+                self._disk.forget(stored)
+                continue
+            self.loaded += len(stored.kernels)
+            self._built.update((key, (program, name)) for key, name in stored.kernels.items())
+
+    def _build(self, joined: Joined) -> None:
+        try:
+            program = self._compiled(joined.text)
+        except cl.Error as error:
+            log = _log(error)
+            if len(joined.sources) == 1 and joined.text == joined.sources[0].text:
+                source = joined.sources[0]
+                raise BuildError(self.name, source.name, source.text, log) from None
+            for source in joined.sources:  # which one was it?
+                self._build(Joined([source], [source.name], source.text))
+            return
+        kernels = {s.key: name for s, name in zip(joined.sources, joined.names, strict=True)}
+        self.compiled += len(kernels)
+        self._built.update((key, (program, name)) for key, name in kernels.items())
+        content = joined.text.encode() if self._disk.by_source else program.binaries[0]
+        if content:
+            self._disk.store(kernels, content)
+
+    def _compiled(self, text: str) -> Any:
+        return _quietly(cl.Program(self._context, text))
+
+
+def _log(error: Any) -> str:
+    """What the compiler said; PyOpenCL leaves the source in a file then, which nobody needs."""
+    log = str(error)
+    for saved in re.findall(r"^\(source saved as (.*)\)$", log, re.MULTILINE):
+        Path(saved).unlink(missing_ok=True)
+    return re.sub(r"^\((source saved as|options:) .*\)$", "", log, flags=re.MULTILINE).strip()
+
+
+def _quietly(program: Any) -> Any:
+    """Build a program; what compilers say of programs they accept is of no use to anybody."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cl.CompilerWarning)
+        return program.build(options=list(OPTIONS), cache_dir=False)

@@ -44,8 +44,7 @@ _COUNTED = frozenset(
 
 
 def _product(node: Node) -> Node | None:
-    body = node.attrs.get("body")
-    nodes = body.nodes if node.op.family == "fused" else [node]
+    nodes = node.attrs["body"].nodes if node.op.family == "fused" else [node]
     return next((n for n in nodes if n.op.name in _COUNTED), None)
 
 
