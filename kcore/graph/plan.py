@@ -389,7 +389,7 @@ def format_plan(plan: Plan) -> str:
         outs = ", ".join(f"{where(v)}: {v.spec}" for v in node.outputs)
         path = f"    # {node.path}" if node.path else ""
         lines.append(
-            f"  {i:4d} {step.kernel}({', '.join(where(v) for v in node.inputs)}){attrs} -> {outs}{scratch}{path}"
+            f"  {i:4d} {step.kernel.package}:{node.op.name}({', '.join(where(v) for v in node.inputs)}){attrs} -> {outs}{scratch}{path}"
         )
     for variable, value in plan.copies:
         lines.append(f"       copy {name(value)} -> @{getattr(variable, 'path', 'variable')}")
