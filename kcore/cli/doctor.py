@@ -14,7 +14,7 @@ from kcore.backend.compile import CORE
 from kcore.backend.host import HOST
 from kcore.backend.kernel import kernels_of
 from kcore.backend.selection import VARIABLE, reason
-from kcore.cli.display import memory_text
+from kcore.cli.display import facts_text, memory_text, print_paragraph
 from kcore.errors import KcoreError
 from kcore.plugins.discovery import BACKENDS, PLUGINS, entry_points
 from kcore.plugins.manager import KINDS
@@ -25,18 +25,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the findings; the exit status is 1 if a backend or plugin that is installed cannot be used."""
+    """Print the findings; the exit status is 1 if a backend or plugin that is installed cannot be used.
+
+    A device that cannot be used while its backend has others is told, but does not count.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # everything they would say is said here, with more
         _print_settings()
         found = [*_backends(), *_plugins()]
-    if not found:
+        partial = [p for backend in installed.start_all().values() if backend.devices() for p in backend.problems()]
+    if found:
+        print(f"\n{len(found)} {'problem' if len(found) == 1 else 'problems'}:")
+        _print_problems(found)
+    if partial:
+        print("\nfound but not used:")
+        _print_problems(partial)
+    elif not found:
         print("\nno problem found")
-        return 0
-    print(f"\n{len(found)} {'problem' if len(found) == 1 else 'problems'}:")
-    for problem in found:
+    return 1 if found else 0
+
+
+def _print_problems(problems: list[Problem]) -> None:
+    for problem in problems:
         print(f"\n{problem}")
-    return 1
 
 
 def _print_settings() -> None:
@@ -75,12 +86,16 @@ def _backends() -> Iterator[Problem]:
     for name, failure in installed.failures().items():
         yield _problem(f"backend {name}", failure)
     for backend in started.values():
-        yield from backend.problems()
+        if not backend.devices():
+            yield from backend.problems()
 
 
 def _print_backend(backend: Backend) -> None:
     for device in backend.devices():
         print(f"    {device}  {device.name}, {device.kind}, {memory_text(device.memory)}")
+        print_paragraph(facts_text(device.details), 8)
+    for device, why in backend.unused():
+        print(f"    {backend.name}:-  {device.name}, {device.kind}: not used, {why}")
     host = _host_ops(backend)
     if host:
         fate = "have no kernel" if backend.name == HOST else "run on the host"
