@@ -1,0 +1,37 @@
+"""Matrix products as generated kernels: register tiles on CPUs, tiles in local memory on GPUs."""
+
+from __future__ import annotations
+
+from kcore.codegen import Code
+from kcore.graph.core import Node
+from kcore.graph.fuse_product import FUSED_PRODUCT
+from kcore_opencl.products.cpu import emit_cpu
+from kcore_opencl.products.problem import Product, product_of
+from kcore_opencl.products.tiling import Tiling, choose
+from kcore_opencl.products.tiling import candidates as _candidates
+from kcore_opencl.traits import Traits
+
+__all__ = ["Product", "Tiling", "candidates", "emit", "product_of", "supports"]
+
+
+def supports(node: Node) -> bool:
+    """Whether `emit` can do a node: a ``matmul``, alone or with elementwise work behind it."""
+    head, *after = node.attrs["body"].nodes if node.op is FUSED_PRODUCT else [node]
+    return head.op.name == "matmul" and all(n.op.elementwise and n.op.expr is not None for n in after)
+
+
+def candidates(node: Node, traits: Traits) -> list[Tiling]:
+    """Tilings worth measuring for a node, the default first."""
+    return _candidates(product_of(node), traits)
+
+
+def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
+    """The kernel of a ``matmul`` or ``fused_product`` node.
+
+    Args:
+        node: the node.
+        traits: of the device it will run on.
+        tiling: how it is cut; chosen from sizes and traits if None.
+    """
+    product = product_of(node)
+    return emit_cpu(product, traits, tiling or choose(product, traits))
