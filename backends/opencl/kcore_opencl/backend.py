@@ -21,6 +21,7 @@ import pyopencl as cl  # noqa: E402  (the drivers must be made visible before it
 import kcore_opencl.kernels  # noqa: E402
 from kcore_opencl import diagnosis, profile, sub_devices  # noqa: E402
 from kcore_opencl.device_list import MAKERS, DeviceList  # noqa: E402
+from kcore_opencl.errors import explained  # noqa: E402
 from kcore_opencl.launch import Launch  # noqa: E402
 from kcore_opencl.memory import Array, Block, Pages  # noqa: E402
 from kcore_opencl.place import ALIGNMENT, place_of  # noqa: E402
@@ -131,7 +132,7 @@ class OpenCLBackend(Backend):
 
         def close() -> None:
             if run:
-                parts.append((_enqueued(run), list(numbers)))
+                parts.append((_enqueued(run, numbers), list(numbers)))
                 run.clear()
                 numbers.clear()
 
@@ -147,20 +148,26 @@ class OpenCLBackend(Backend):
         return parts
 
 
-def _enqueued(run: Sequence[Launch]) -> Thunk:
-    """One thunk that enqueues the kernels of several launches."""
+def _enqueued(run: Sequence[Launch], numbers: Sequence[int]) -> Thunk:
+    """One thunk that enqueues the kernels of several launches; an error in it carries the number of its launch."""
     place = run[0].place
     if place.profile:
         enqueue_all = place.profile.launches(run)
         return lambda: place.stepped(enqueue_all())
     queue = place.queue
     calls = [(kernel, size, local) for launch in run for kernel, size, local in launch.ready()]
+    number_of = {id(kernel): n for launch, n in zip(run, numbers, strict=True) for kernel, _, _ in launch.ready()}
     enqueue = cl.enqueue_nd_range_kernel
 
     def thunk() -> None:
         event = None
-        for kernel, size, local in calls:
-            event = enqueue(queue, kernel, size, local)
+        try:
+            for kernel, size, local in calls:
+                event = enqueue(queue, kernel, size, local)
+        except cl.Error as error:
+            failed = explained(error, place.name)
+            failed.launch = number_of[id(kernel)]  # type: ignore[attr-defined]
+            raise failed from error
         if event is not None:
             place.stepped(event)
 

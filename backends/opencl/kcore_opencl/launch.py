@@ -11,6 +11,7 @@ import pyopencl as cl
 from kcore.backend.kernel import Site
 from kcore.codegen import Argument, Code, Source
 from kcore.dtypes import itemsize
+from kcore_opencl.errors import explained
 from kcore_opencl.memory import Array
 
 if TYPE_CHECKING:
@@ -67,8 +68,11 @@ class Launch:
             self.place.profile.launches([self])()
             return
         queue = self.place.queue
-        for kernel, size, local in self.ready():
-            cl.enqueue_nd_range_kernel(queue, kernel, size, local)
+        try:
+            for kernel, size, local in self.ready():
+                cl.enqueue_nd_range_kernel(queue, kernel, size, local)
+        except cl.Error as error:
+            raise explained(error, self.place.name) from error
 
     def _arguments(self, source: Source) -> list[Any]:
         values: list[Any] = []

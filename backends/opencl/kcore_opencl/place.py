@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyopencl as cl
@@ -14,6 +16,7 @@ from kcore.backend.base import Device
 from kcore.backend.batch import Rows
 from kcore.dtypes import itemsize, numpy_dtype
 from kcore_opencl import profile
+from kcore_opencl.errors import explained
 from kcore_opencl.memory import Array, Block, Pages, Pool
 from kcore_opencl.programs import Programs
 from kcore_opencl.traits import Traits, traits_of
@@ -25,12 +28,28 @@ AHEAD = 2
 #: Host arrays up to this size are copied aside and sent while the host goes on; larger ones are waited for.
 STAGED = 1 << 22
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _explaining(method: Method) -> Method:
+    """Decorator: errors of OpenCL in a method of `Place` name the device and what to try."""
+
+    @wraps(method)
+    def explaining(self: Place, *args: Any) -> Any:
+        try:
+            return method(self, *args)
+        except cl.Error as error:
+            raise explained(error, self.name) from error
+
+    return cast(Method, explaining)
+
 
 class Place:
     """The state of one device.
 
     Attributes:
         device: PyOpenCL's device.
+        name: the device in error messages.
         context, queue: one of each; the queue runs in order.
         pool: its memory.
         programs: its compiled kernels.
@@ -40,6 +59,7 @@ class Place:
 
     def __init__(self, device: Any):
         self.device = device
+        self.name = f"{device.name.strip()} ({device.platform.name})"
         self.context = cl.Context([device])
         self.queue = cl.CommandQueue(self.context, device, properties=profile.queue_properties())
         self.profile = profile.start(device, self.queue)
@@ -74,6 +94,7 @@ class Place:
 
     # -- transfers -----------------------------------------------------------------------------------------------
 
+    @_explaining
     def write(self, array: Array, values: np.ndarray) -> None:
         """Copy host values in; they may change when it returns."""
         if not array.size:
@@ -87,6 +108,7 @@ class Place:
             else:
                 self._enqueue_copy(self.queue, array.buffer, values, dst_offset=array.offset, is_blocking=True)
 
+    @_explaining
     def gather(self, array: Array, rows: Rows) -> None:
         """Gather rows of a host array into an array."""
         if not array.size:
@@ -96,6 +118,7 @@ class Place:
             rows.into(slot.array(array.shape, array.dtype))
             slot.send(array)
 
+    @_explaining
     def read(self, array: Array) -> np.ndarray:
         """Wait for an array and copy it to the host."""
         values = np.empty(array.shape, numpy_dtype(array.dtype))
@@ -103,6 +126,7 @@ class Place:
             self._enqueue_copy(self.queue, values, array.buffer, src_offset=array.offset, is_blocking=True)
         return values
 
+    @_explaining
     def copy(self, dst: Array, src: Array) -> None:
         """Copy between two arrays of this device."""
         if dst.nbytes and not (dst.buffer is src.buffer and dst.offset == src.offset):
@@ -112,6 +136,7 @@ class Place:
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
+    @_explaining
     def stepped(self, event: Any) -> None:
         """Note that a step was submitted, and wait where the host is too far ahead."""
         self.queue.flush()
@@ -120,6 +145,7 @@ class Place:
             with self.profile.span("wait") if self.profile else nullcontext():
                 self._steps.popleft().wait()
 
+    @_explaining
     def synchronize(self) -> None:
         """Wait for all that was submitted."""
         self._steps.clear()
