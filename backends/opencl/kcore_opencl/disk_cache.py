@@ -1,9 +1,10 @@
 """Compiled programs on disk: the second process compiles nothing.
 
 A file holds one program: a line of JSON that says for which device, driver and versions it was made and which kernels
-it holds, then the driver's binary. Whatever does not fit or is damaged is ignored, and written again. Drivers that keep a cache of their own by
-source text, and whose binaries do not hold all of the machine code (PoCL compiles once more for the size of a
-work-group), get back the very text they know instead.
+it holds, then the driver's binary. Whatever does not fit or is damaged is ignored, and written again.
+
+Drivers that keep a cache of their own by source text, and whose binaries do not hold all of the machine code (PoCL
+compiles once more for the size of a work-group), get back the very text they know instead.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ from kcore_opencl.joining import Joined, join
 
 OPTIONS = ("-cl-std=CL1.2",)
 
+_building = threading.Lock()
+
 
 class Programs:
     """The compiled kernels of one device, by `Source.key`.
@@ -124,6 +126,6 @@ def _log(error: Any) -> str:
 
 def _quietly(program: Any) -> Any:
     """Build a program; what compilers say of programs they accept is of no use to anybody."""
-    with warnings.catch_warnings():
+    with _building, warnings.catch_warnings():  # which changes what all threads see
         warnings.simplefilter("ignore", cl.CompilerWarning)
         return program.build(options=list(OPTIONS), cache_dir=False)
