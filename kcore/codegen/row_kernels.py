@@ -56,13 +56,13 @@ def choose_row_tile(program: RowProgram, cores: int = 0, width: int = 128) -> Ro
 
     rows, n = program.rows, program.n
     apart = not program.along[-1]
-    share = -(-rows // min(PARTS, max(rows // 4, 1))) if program.columns else 1
+    share = max(-(-rows // min(PARTS, max(rows // 4, 1))), 1) if program.columns else 1
     if cores:
         wide = lanes_of(program)
         if wide and (n >= 3 * wide or program.columns):
             if not program.columns:
                 groups = max(min(rows * n // 8192, 8 * cores), min(cores, rows))
-                share = -(-rows // groups) if groups else 1
+                share = max(-(-rows // max(groups, 1)), 1)
             keep = 1 << max(n - 1, 1).bit_length()
             return RowProgramTile(1, 1, wide, share, keep if keep <= 4096 else 0)
         if not program.columns:
