@@ -1,4 +1,4 @@
-"""What kernels written by hand share: their arguments and text, scratch memory in pieces, tiles of products in registers."""
+"""What hand-written kernels share: arguments and text, pieces of scratch memory, tiles of products in registers."""
 
 from __future__ import annotations
 

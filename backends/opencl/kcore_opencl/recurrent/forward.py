@@ -103,21 +103,18 @@ def _pack(node: Node, sizes: Sizes, share: Share, real: Real, scratch: Scratch) 
             for g in range(GATES)
         ]
 
-    row = f"const __global {real.type} *row = "
-    text.block(
-        "for (int k = 0; k < depth; ++k)",
-        [
-            row
-            + f"k < features ? kernel_ + (long)k * {GATES} * units : recurrent + (long)(k - features) * {GATES} * units;",
-            *gates("row", f"panel + (long)k * {panel}"),
-        ],
-    )
+    recurrent = f"recurrent + (long)(k - features) * {GATES} * units"
+    body = [
+        f"const __global {real.type} *row = k < features ? kernel_ + (long)k * {GATES} * units : {recurrent};",
+        *gates("row", f"panel + (long)k * {panel}"),
+    ]
+    text.add(*loop("k", 0, "depth", 1, body))
     text.add(*gates("bias" if biased else "", "offsets"))
     return text.source(share.blocks)
 
 
 def _steps(node: Node, sizes: Sizes, share: Share, real: Real, scratch: Scratch, wanted: Sequence[bool]) -> Source:
-    tile, width = share.tile, real.lanes
+    width = real.lanes
     panel = GATES * width
     masked = node.inputs[6] is not None
     text = Text(node)

@@ -43,4 +43,5 @@ def sizes_of(node: Node) -> Sizes:
     at = 0 if node.op.name == "lstm" else 3
     x, recurrent = node.inputs[at], node.inputs[at + 4]
     assert x is not None and recurrent is not None
-    return Sizes(*x.shape, recurrent.shape[0], x.dtype, bool(node.attrs["reverse"]))
+    steps, batch, features = x.shape
+    return Sizes(steps, batch, features, recurrent.shape[0], x.dtype, bool(node.attrs["reverse"]))
