@@ -10,7 +10,7 @@ from kcore.backend import Device, backend_of, installed
 from kcore.errors import BackendNotFoundError
 
 #: What chooses each driver, and the extra of kcore that installs it.
-DRIVERS = {"intel": "opencl-intel", "pocl": "opencl"}
+DRIVERS = {"intel-cpu": "opencl-intel", "pocl": "opencl"}
 
 
 class Found(NamedTuple):
@@ -40,7 +40,7 @@ def device(request: pytest.FixtureRequest) -> Found:
 @pytest.fixture
 def intel() -> Found:
     """Intel's CPU runtime."""
-    return find("intel")
+    return find("intel-cpu")
 
 
 @pytest.fixture

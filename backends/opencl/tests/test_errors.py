@@ -23,7 +23,7 @@ class Failed(cl.Error):
 
     def __init__(self, code: int):
         super().__init__(f"clEnqueueNDRangeKernel failed: {code}")
-        type(self).code = code
+        self.code = code
 
 
 @pytest.fixture
