@@ -17,6 +17,7 @@ from kcore.backend.batch import Rows
 from kcore.dtypes import itemsize, numpy_dtype
 from kcore_opencl import profile
 from kcore_opencl.errors import explained
+from kcore_opencl.feeding import Feeder
 from kcore_opencl.memory import Array, Block, Pages, Pool
 from kcore_opencl.programs import Programs
 from kcore_opencl.traits import Traits, traits_of
@@ -54,6 +55,7 @@ class Place:
         pool: its memory.
         programs: its compiled kernels.
         traits: what generators want to know of it.
+        feeder: what gathers batches on the device.
         profile: the record of what it does, or None where nobody asked for one.
     """
 
@@ -69,6 +71,7 @@ class Place:
         self.programs = Programs(self.context, device, self.traits.maker == "pocl", self.profile)
         self._steps: deque[Any] = deque()
         self._staging = Staging(self.queue, self._enqueue_copy)
+        self.feeder = Feeder(self)
         self._lock = threading.RLock()
 
     # -- memory --------------------------------------------------------------------------------------------------
@@ -114,6 +117,8 @@ class Place:
         if not array.size:
             return
         with self._lock:
+            if self.feeder.gather(array, rows):
+                return
             slot = self._staging.slot(array.nbytes)
             rows.into(slot.array(array.shape, array.dtype))
             slot.send(array)
@@ -211,6 +216,7 @@ class Slot:
 _devices: dict[str, Any] = {}
 _places: dict[str, Place] = {}
 _tested: dict[str, Place] = {}
+_testing: set[str] = set()
 _lock = threading.RLock()
 
 
@@ -235,15 +241,17 @@ def _first_place(device: Device) -> Place:
 
     name = str(device)
     with _lock:
-        if name in _places:  # the self-test itself is at work, or another thread was faster
+        if name in _testing:  # it is the self-test that asks
             return _places[name]
-        _places[name] = Place(_devices[name])
-        try:
-            selftest.check(device, _devices[name], backend_of(device.backend))
-        except BaseException:
-            del _places[name]
-            raise
-        _tested[name] = _places[name]
+        if name not in _places:
+            _places[name] = Place(_devices[name])
+        if name not in _tested:  # no other thread was faster
+            _testing.add(name)
+            try:
+                selftest.check(device, _devices[name], backend_of(device.backend))
+            finally:
+                _testing.discard(name)
+            _tested[name] = _places[name]
         return _tested[name]
 
 
