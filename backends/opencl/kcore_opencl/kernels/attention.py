@@ -1,0 +1,34 @@
+"""Attention and its gradients, without the score matrix in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kcore.backend.kernel import Site, Thunk, kernel
+from kcore.codegen import Code
+from kcore.graph.core import Node
+from kcore_opencl.attention import backward, forward
+from kcore_opencl.launch import launch
+from kcore_opencl.place import place_of, planned_traits
+from kcore_opencl.traits import Traits
+
+
+def _supports(node: Node) -> bool:
+    floats = {v.dtype for v in node.inputs if v is not None and v.dtype != "bool"}
+    return floats in ({"float32"}, {"float64"}) and all(v is None or v.size for v in node.inputs)
+
+
+def _register(name: str, emit: Callable[[Node, Traits, Sequence[bool]], Code]) -> None:
+    def bind(site: Site) -> Thunk:
+        wanted = [array is not None for array in site.outputs]
+        return launch(site, emit(site.node, place_of(site.device).traits, wanted))
+
+    def scratch(node: Node) -> int:
+        return emit(node, planned_traits(), [True] * len(node.outputs)).scratch_bytes
+
+    kernel(name, backend="opencl", supports=_supports, scratch=scratch, package="kcore-opencl")(bind)
+
+
+_register("attention", forward.emit)
+_register("attention_grad", backward.emit)
+_register("attention_bias_grad", backward.emit)
