@@ -19,12 +19,12 @@ drivers.load()
 import pyopencl as cl  # noqa: E402  (the drivers must be made visible before it is imported)
 
 import kcore_opencl.kernels  # noqa: E402
-from kcore_opencl import diagnosis, profile, sub_devices  # noqa: E402
+from kcore_opencl import diagnosis, feeding, profile, sub_devices  # noqa: E402
 from kcore_opencl.device_list import MAKERS, DeviceList  # noqa: E402
 from kcore_opencl.errors import explained  # noqa: E402
 from kcore_opencl.launch import Launch  # noqa: E402
 from kcore_opencl.memory import Array, Block, Pages  # noqa: E402
-from kcore_opencl.place import ALIGNMENT, place_of  # noqa: E402
+from kcore_opencl.place import ALIGNMENT, feeders, place_of  # noqa: E402
 
 
 class OpenCLBackend(Backend):
@@ -117,8 +117,8 @@ class OpenCLBackend(Backend):
     # -- computing -----------------------------------------------------------------------------------------------
 
     def session(self) -> Any:
-        """The context around a step; it notes, under KCORE_PROFILE, where the step ends."""
-        return profile.session()
+        """The context around a step: when it ends no array of the user's is read any more; KCORE_PROFILE notes it."""
+        return feeding.Session(feeders, profile.session())
 
     def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
         """Build every kernel of the step at once, then join neighbouring launches into one run of enqueues."""

@@ -255,6 +255,11 @@ def _first_place(device: Device) -> Place:
         return _tested[name]
 
 
+def feeders() -> list[Feeder]:
+    """What gathers batches on the devices in use."""
+    return [place.feeder for place in list(_places.values())]
+
+
 def planned_traits() -> Traits:
     """The traits of the device that a plan is being made for: what a kernel's `scratch` function may ask."""
     from kcore.backend import control
