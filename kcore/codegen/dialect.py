@@ -46,6 +46,7 @@ class Dialect:
         vectors: (dtype, width) -> vector type.
         vector_load, vector_store: templates over ``{t}``, ``{w}``, ``{p}``, ``{i}``, ``{v}``.
         preludes: dtype -> text that must stand before any kernel which uses it.
+        wide: whether there are vectors of 16 with arithmetic and functions of their own.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Dialect:
     vector_load: str
     vector_store: str
     preludes: Mapping[str, str] = field(default_factory=dict)
+    wide: bool = False
 
     def type(self, dtype: str) -> str:
         """C type in which a value of that dtype is computed."""
@@ -218,6 +220,7 @@ OPENCL = Dialect(
             function="static inline", ushort="ushort", uint="uint", as_float="as_float", as_uint="as_uint"
         ),
     },
+    wide=True,
 )  # fmt: skip
 
 CUDA = Dialect(

@@ -11,7 +11,8 @@ from kcore.codegen.group import Group, Statements, group_of, indented, numbered
 from kcore.codegen.layout import Layout, aligned, collapse, contiguous, extent
 from kcore.codegen.reduction import REDUCERS, ReductionTile, emit_reduction
 from kcore.codegen.signature import Signature, coordinates, index_dtype, offset_text
-from kcore.codegen.source import Argument, Code, Source, Tile
+from kcore.codegen.source import Argument, Code, Source, SpanTile, Tile
+from kcore.codegen.spans import emit_spans, segment_loops
 from kcore.graph.core import Node, Value
 
 Strides = tuple[int, ...]
@@ -30,7 +31,7 @@ def can_emit(node: Node) -> bool:
 def emit(
     node: Node,
     dialect: Dialect,
-    tile: Tile | ReductionTile | None = None,
+    tile: Tile | SpanTile | ReductionTile | None = None,
     *,
     strides: Sequence[Strides | None] | None = None,
     starts: bool = False,
@@ -41,7 +42,8 @@ def emit(
     Args:
         node: a ``fused`` or ``fused_reduction`` node, a single elementwise node, or a reduction.
         dialect: `OPENCL` or `CUDA`.
-        tile: how the work is cut: a `Tile`, or for a reduction a `ReductionTile`; chosen from the shapes if None.
+        tile: how the work is cut: a `Tile`, or a `SpanTile` where work-items are cores; for a reduction a
+            `ReductionTile`. Chosen from the shapes if None.
         strides: per input of the node, its strides in elements; None where it is contiguous. Outputs are contiguous.
         starts: after every buffer an argument ``"start"`` says at which element the array begins, for buffers that
             are handles and not pointers.
@@ -55,15 +57,19 @@ def emit(
     """
     group = group_of(node)
     if group.reduction is not None:
-        if isinstance(tile, Tile):
+        if isinstance(tile, Tile | SpanTile):
             raise ValueError(f"a reduction is cut by a ReductionTile, not by {tile} (op {node.op.name!r})")
         return emit_reduction(group, node, dialect, tile, strides, starts)
     if isinstance(tile, ReductionTile):
         raise ValueError(f"an elementwise group is cut by a Tile, not by {tile} (op {node.op.name!r})")
+    if isinstance(tile, SpanTile) and not dialect.wide:
+        raise ValueError(f"{dialect.name} has no wide vectors: an elementwise group is cut by a Tile, not by {tile}")
     if group.segments > 1:
         if strides is not None and any(s is not None for s in strides):
             raise ValueError(f"the arrays of a segmented group must be contiguous ({group.name})")
         return Code((_segmented(group, node, dialect, tile or Tile(), starts, bases),))
+    if isinstance(tile, SpanTile):
+        return Code((emit_spans(group, node, dialect, tile, strides, starts),))
     return Code((_elementwise(group, node, dialect, tile or Tile(), strides, starts),))
 
 
@@ -216,7 +222,7 @@ def _vector(
     return lines
 
 
-def _segmented(group: Group, node: Node, dialect: Dialect, tile: Tile, starts: bool, bases: int) -> Source:
+def _segmented(group: Group, node: Node, dialect: Dialect, tile: Tile | SpanTile, starts: bool, bases: int) -> Source:
     """One launch over many arrays: a table says where each segment's arrays lie and which work-groups are its own."""
     if not dialect.addresses and bases < 1:
         raise ValueError(f"{dialect.name} cannot keep pointers in memory: name at least one base buffer")
@@ -227,7 +233,7 @@ def _segmented(group: Group, node: Node, dialect: Dialect, tile: Tile, starts: b
     for size in sizes:
         firsts.append(total)
         total += -(-size // tile.block)
-    sig = Signature(dialect, index_dtype(max([*sizes, total]) + tile.block), starts)
+    sig = Signature(dialect, index_dtype(max([*sizes, total]) + 2 * tile.block), starts)
     shape = group.outputs[0][0].shape
     reads: list[_Operand] = []
     for j, (value, _) in enumerate(group.inputs):
@@ -268,12 +274,21 @@ def _segmented(group: Group, node: Node, dialect: Dialect, tile: Tile, starts: b
             base = f"({base})" if bases > 1 else base
             lines.append(f"{ctype}{o.name} = ({ctype.rstrip()})({base} + row[{column + 1}]);")
             column += 2
-    statements = Statements(dialect, numbered(group.nodes))
-    width = _vector_width(dialect, tile, [*reads, *writes])
-    lines += _block(sig, statements, group, reads, writes, [], tile, width, f"(group - ({long})row[0])")
+    number = f"(group - ({long})row[0])"
+    if isinstance(tile, SpanTile):
+        body, statements = segment_loops(
+            sig, group, [(o.value, o.name, o.linear) for o in reads], [(o.value, o.name) for o in writes], tile, number
+        )
+        local = 1
+    else:
+        statements = Statements(dialect, numbered(group.nodes))
+        width = _vector_width(dialect, tile, [*reads, *writes])
+        body = _block(sig, statements, group, reads, writes, [], tile, width, number)
+        local = tile.local
+    lines += body
     operands = tuple(
         tuple(("input", group.shared + s * own + j) for j in range(own))
         + tuple(("output", s * outs + j) for j in range(outs))
         for s in range(group.segments)
     )
-    return sig.source(group, statements, lines, tile.local, total, tuple(zip(sizes, firsts, strict=True)), operands)
+    return sig.source(group, statements, lines, local, total, tuple(zip(sizes, firsts, strict=True)), operands)

@@ -14,7 +14,7 @@ from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore.graph.fuse_reduction import FUSED_REDUCTION
 
 #: Ops whose expression yields 0 or 1 already, whatever the dtype of the operands.
-_TRUTH = re.compile(r"==|!=|<|>|&&|\|\||!|^is\w+\(")
+TRUTH = re.compile(r"==|!=|<|>|&&|\|\||!|^is\w+\(")
 _CALL = re.compile(r"\b([a-z_]\w*)\s*(?=\()")
 
 
@@ -102,12 +102,26 @@ class Statements:
             name = f"v{self.number[node]}{suffix}"
             text = self.expression(node, [self.operand(v, names) for v in node.sources])
             self.uses(value.dtype)
-            lines.append(f"const {self.dialect.type(value.dtype)} {name} = {text};  // {_plain(node.op.name)}")
+            lines.append(f"const {self.type(value.dtype)} {name} = {text};  // {_plain(node.op.name)}")
             names[value] = name
         return lines
 
     def uses(self, dtype: str) -> None:
         self.dtypes.setdefault(dtype)
+
+    def type(self, dtype: str) -> str:
+        """C type in which values of that dtype are computed."""
+        return self.dialect.type(dtype)
+
+    def load(self, dtype: str, pointer: str, index: str) -> str:
+        """The element at an index."""
+        self.uses(dtype)
+        return self.dialect.load(dtype, pointer, index)
+
+    def store(self, dtype: str, pointer: str, index: str, value: str) -> str:
+        """A statement that writes the element at an index."""
+        self.uses(dtype)
+        return self.dialect.store(dtype, pointer, index, value)
 
     def operand(self, value: Value, names: Mapping[Value, str]) -> str:
         known = names.get(value)
@@ -133,7 +147,7 @@ class Statements:
         """A template with its operands, functions resolved for operands of dtype `source`."""
 
         def called(match: re.Match[str]) -> str:
-            name, helper = self.dialect.call(match[1], source)
+            name, helper = self.called(match[1], source)
             if helper is not None:
                 self.helpers.setdefault(helper)
             return name
@@ -141,7 +155,15 @@ class Statements:
         text = _CALL.sub(called, template)
         literals = {k: self.dialect.literal(v, target) for k, v in (attrs or {}).items() if isinstance(v, int | float)}
         text = text.format(*operands, **literals)
-        return f"({text}) != 0" if target == "bool" and not _TRUTH.search(template) else text
+        return self.truth(text, source, bool(TRUTH.search(template))) if target == "bool" else text
+
+    def called(self, name: str, dtype: str) -> tuple[str, str | None]:
+        """What a function of an op's expression is called, and the helper that defines it, if any."""
+        return self.dialect.call(name, dtype)
+
+    def truth(self, text: str, source: str, known: bool) -> str:
+        """An expression on operands of dtype `source` as 0 or 1; `known` if it is a comparison or the like."""
+        return text if known else f"({text}) != 0"
 
     def converted(self, operand: str, source: str, target: str) -> str:
         """A cast: anything but zero is true, and 16-bit floats are rounded."""
@@ -155,11 +177,16 @@ class Statements:
 
     def prelude(self) -> list[str]:
         """Extensions and helper functions that must stand before the kernel."""
-        texts = [self.dialect.preludes[d].rstrip("\n") for d in sorted(self.dtypes) if d in self.dialect.preludes]
+        texts = [text for d in sorted(self.dtypes) for text in self.prelude_of(d)]
         # pragmas and includes first
         texts.sort(key=lambda t: not t.startswith("#"))
         lines = texts + list(self.helpers)
         return [*lines, ""] if lines else []
+
+    def prelude_of(self, dtype: str) -> list[str]:
+        """What must stand before a kernel that uses a dtype."""
+        text = self.dialect.preludes.get(dtype)
+        return [] if text is None else [text.rstrip("\n")]
 
 
 def numbered(nodes: Sequence[Node]) -> dict[Node, int]:

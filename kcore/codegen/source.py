@@ -39,6 +39,28 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class SpanTile:
+    """How an elementwise group is cut where a work-item is a core that goes through rows in wide vectors; OpenCL only.
+
+    Attributes:
+        vector: elements of a vector, 4, 8 or 16: all that is compiled in.
+        share: about how many elements a work-item handles.
+    """
+
+    vector: int = 16
+    share: int = 1 << 14
+
+    def __post_init__(self) -> None:
+        if self.vector not in (4, 8, 16) or self.share < self.vector:
+            raise ValueError(f"a span tile has a vector of 4, 8 or 16 and a share of at least that, got {self}")
+
+    @property
+    def block(self) -> int:
+        """Elements a work-item handles."""
+        return self.share
+
+
+@dataclass(frozen=True)
 class Argument:
     """One kernel argument.
 

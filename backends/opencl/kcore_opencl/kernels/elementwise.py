@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 from kcore.backend.kernel import Site, Thunk, kernel
-from kcore.codegen import OPENCL, Tile, can_emit, emit
+from kcore.codegen import OPENCL, SpanTile, Tile, can_emit, emit
 from kcore.graph.core import Node
 from kcore.graph.fuse import FUSED
 from kcore.graph.op import OPS
 from kcore_opencl.launch import launch, segment_buffers
+from kcore_opencl.place import place_of
+from kcore_opencl.traits import Traits
 
-TILE = Tile(local=64, items=4)
+#: Work-items per core that a CPU's work is cut into, so that cores end together.
+_TURNS = 4
+#: Least and most elements of a work-item on a CPU: fewer cost more to hand out than to compute.
+_LEAST, _MOST = 1 << 10, 1 << 14
+
+
+def tile_of(node: Node, traits: Traits) -> Tile | SpanTile:
+    """How a group is cut: long rows in wide vectors on a CPU, neighbours side by side on a GPU."""
+    if traits.cpu:
+        n = sum(v.size for v in node.outputs) // max(len(node.outputs) // node.attrs.get("segments", 1), 1)
+        share = -(-n // (_TURNS * traits.units))
+        return SpanTile(share=min(max(-(-share // 64) * 64, _LEAST), _MOST))
+    return Tile(local=min(256, traits.group), vector=4)
 
 
 def _bind(site: Site) -> Thunk:
-    code = emit(site.node, OPENCL, TILE, starts=True)
+    node = site.node
+    tile = tile_of(node, place_of(site.device).traits)
+    code = emit(node, OPENCL, tile, starts=True)
     source = code.launches[0]
     if source.segments:
         bases = len(segment_buffers(source.operands, site.inputs, site.outputs))
-        code = emit(site.node, OPENCL, TILE, starts=True, bases=bases)
+        code = emit(node, OPENCL, tile, starts=True, bases=bases)
     return launch(site, code)
-
-
-def _supports(node: Node) -> bool:
-    return can_emit(node)
 
 
 for op in list(OPS):
     if op.elementwise and op.expr is not None:
-        kernel(op.name, backend="opencl", supports=_supports)(_bind)
+        kernel(op.name, backend="opencl", supports=can_emit)(_bind)
 
-kernel(FUSED.name, backend="opencl", supports=_supports)(_bind)
+kernel(FUSED.name, backend="opencl", supports=can_emit)(_bind)

@@ -10,7 +10,7 @@ from kcore.codegen.dialect import Dialect
 from kcore.codegen.group import Group, Statements, indented, numbered
 from kcore.codegen.layout import aligned, collapse, contiguous, extent
 from kcore.codegen.signature import Signature, coordinates, index_dtype, offset_text
-from kcore.codegen.source import RowTile, Source
+from kcore.codegen.source import Source, SpanTile
 from kcore.codegen.wide import WideStatements, can_widen
 from kcore.graph.core import Node, Value
 
@@ -20,7 +20,7 @@ _GRAIN = 64
 
 @dataclass(frozen=True)
 class Cut:
-    """Planes of rows of columns, dealt out to work-items: each takes some planes, or rows of a plane, or columns of a row.
+    """Planes of rows of columns, dealt out to work-items: some planes, or rows of a plane, or columns of a row each.
 
     Attributes:
         planes, rows, columns: how many there are.
@@ -65,7 +65,7 @@ def cut(dims: Sequence[int], share: int, row_limit: int | None = None, column_li
 
 
 def dealt(sig: Signature, part: Cut, rank: int, group: str) -> list[str]:
-    """Statements that find what a work-item takes: `left` to `right` of the columns, `top` to `bottom`, `plane` to `last`.
+    """Statements that find what a work-item takes: columns `left` to `right`, rows `top` to `bottom`, and planes.
 
     Args:
         rank: number of axes; there are no rows with 1, no planes with less than 3.
@@ -134,11 +134,11 @@ class _Operand:
         return not any(self.strides)
 
 
-def emit_rows(
+def emit_spans(
     group: Group,
     node: Node,
     dialect: Dialect,
-    tile: RowTile,
+    tile: SpanTile,
     strides: Sequence[tuple[int, ...] | None] | None,
     starts: bool,
 ) -> Source:
@@ -271,7 +271,7 @@ def _start(sig: Signature, o: _Operand, rank: int) -> str:
 
 def segment_loops(
     sig: Signature, group: Group, reads: Sequence[tuple[Value, str, bool]], writes: Sequence[tuple[Value, str]],
-    tile: RowTile, work_group: str,
+    tile: SpanTile, work_group: str,
 ) -> tuple[list[str], Statements]:  # fmt: skip
     """What a work-item does with its part of a segment of `n` elements.
 
