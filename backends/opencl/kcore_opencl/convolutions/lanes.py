@@ -103,9 +103,8 @@ class Lanes:
             parts.append(f"({self.scalar}{number if number > 1 else ''})(0)")
             rest -= number
         pointer = OPENCL.pointer(self.dtype, const=True)
-        self.statements.helpers[
-            f"static inline {self.type(piece)} {name}({pointer}p) {{ return ({self.type(piece)})({', '.join(parts)}); }}"
-        ] = None
+        body = f"return ({self.type(piece)})({', '.join(parts)});"
+        self.statements.helpers[f"static inline {self.type(piece)} {name}({pointer}p) {{ {body} }}"] = None
         return name
 
     def _part(self, at: int, number: int) -> str:

@@ -1,47 +1,62 @@
-"""Weights of an input gradient: inputs and outputs of the kernel change places, tap by tap."""
+"""Weights as strips read them: by blocks of the result's channels; for an input gradient, channels exchanged."""
 
 from __future__ import annotations
 
-from math import prod
+from math import ceil, prod
 
 from kcore.codegen.dialect import OPENCL
 from kcore.codegen.group import Statements, group_of, indented, numbered
 from kcore.codegen.signature import Signature, index_dtype
 from kcore.codegen.source import Source
+from kcore.dtypes import itemsize
 from kcore.graph.core import Node
+from kcore_opencl.convolutions.geometry import Walk
 
 
-def emit_packing(node: Node, kernel: tuple[str, int, str], shape: tuple[int, ...], groups: int) -> Source:
-    """The kernel that writes (*window, outputs of a group, inputs) into scratch memory.
+def packed_bytes(walk: Walk, block: int, dtype: str) -> int:
+    """Bytes of the packed weights of a walk, by blocks of so many channels."""
+    return _size(walk, block) * itemsize(dtype)
+
+
+def _size(walk: Walk, block: int) -> int:
+    return ceil(walk.outer / block) * walk.groups * prod(walk.window) * walk.inner * block
+
+
+def emit_packing(node: Node, walk: Walk, weights: tuple[str, int, str], block: int, exchanged: bool) -> Source:
+    """The kernel that writes the weights to scratch memory as (groups, blocks, *window, inner, block).
+
+    Channels a last block has too many are left undefined.
 
     Args:
-        kernel: kind, index and dtype of the kernel, of `shape` (*window, inputs of a group, outputs).
+        weights: kind, index and dtype of the kernel: (*window, inner, groups * outer) of the walk, or
+            (*window, outer, groups * inner) if `exchanged`.
+        block: channels of a block.
     """
-    *window, inner, outer = shape
-    size = prod(shape)
+    size = _size(walk, block)
     group = group_of(node)
     sig = Signature(OPENCL, index_dtype(size + 64), starts=True)
     statements = Statements(OPENCL, numbered(group.nodes))
-    sig.buffer("w", kernel[0], kernel[2], kernel[1], const=True)
-    sig.buffer("packed", "scratch", kernel[2], 0)
-    n = sig.size("n", size)
-    ins, outs = sig.size("inner", inner), sig.size("outer", outer // groups)
+    sig.buffer("w", weights[0], weights[2], weights[1], const=True)
+    sig.buffer("packed", "scratch", weights[2], 0)
+    n, taps = sig.size("n", size), sig.size("taps", prod(walk.window))
+    inner, outer = sig.size("inner", walk.inner), sig.size("outer", walk.outer)
+    blocks, groups = sig.size("blocks", ceil(walk.outer / block)), sig.size("groups", walk.groups)
     index = sig.index
-    if groups == 1:
-        where = [
-            f"const {index} c = i % {ins};",
-            f"const {index} f = i / {ins} % {outs};",
-            f"const {index} tap = i / ({ins} * {outs});",
-            f"packed[i] = w[(tap * {ins} + c) * {outs} + f];",
-        ]
-    else:
-        count = sig.size("groups", groups)
-        where = [
-            f"const {index} c = i % {ins};",
-            f"const {index} group = i / {ins} % {count};",
-            f"const {index} f = i / ({ins} * {count}) % {outs};",
-            f"const {index} tap = i / ({ins} * {count} * {outs});",
-            f"packed[i] = w[((tap * {ins} + c) * {count} + group) * {outs} + f];",
-        ]
+    from_ = (
+        f"((tap * {outer} + f) * {groups} + group) * {inner} + c"
+        if exchanged
+        else f"((tap * {inner} + c) * {groups} + group) * {outer} + f"
+    )
+    where = [
+        f"const {index} row = i / {block};",
+        f"const {index} c = row % {inner};",
+        f"const {index} tap = row / {inner} % {taps};",
+        f"const {index} column = row / {inner} / {taps};",
+        f"const {index} group = column / {blocks};",
+        f"const {index} f = column % {blocks} * {block} + i % {block};",
+        f"if (f < {outer}) {{",
+        f"    packed[i] = w[{from_}];",
+        "}",
+    ]
     lines = [f"const {index} i = ({index})get_global_id(0);", f"if (i < {n}) {{", *indented(where), "}"]
     return sig.source(group, statements, lines, 64, -(-size // 64), part="_packed")

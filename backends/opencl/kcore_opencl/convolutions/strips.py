@@ -49,6 +49,9 @@ class _Strips:
         self.total = epilogue.product.outputs[0].dtype
         self.y = Lanes(self.statements, self.total)
         self.blocks = blocks(walk.outer, strip.lanes, strip.vectors)
+        self.packed = weights[0] == "scratch"
+        #: Elements from the weights of one input channel to those of the next.
+        self.pitch = span(self.blocks[0]) if self.packed else walk.written
 
     def source(self, part: str) -> Source:
         """The finished kernel."""
@@ -116,50 +119,62 @@ class _Strips:
         ]
 
     def _strip(self) -> list[str]:
-        """One strip: full or at the end of its row, by a full block or the last one."""
+        """One strip: at an end of its row, where what is outside is left out, or between."""
         index, pixels = self.sig.index, self.strip.pixels
-        full, rest = divmod(self.axis.out, pixels)
+        per_row = ceil(self.axis.out / pixels)
+        rest = self.axis.out - (per_row - 1) * pixels
+        cases = [("k == 0", pixels if per_row > 1 else rest, range(1))]
+        if per_row > 1:
+            cases.append(("k == per_row - 1", rest, range(per_row - 1, per_row)))
+        if per_row > 2:
+            cases.append(("", pixels, range(1, per_row - 1)))
+        bodies: list[tuple[str, list[str]]] = []
+        for condition, count, ks in cases:
+            body = self._blocks(count, ks)
+            if bodies and body == bodies[-1][1]:
+                joined = f"{bodies[-1][0]} || {condition}" if condition else ""
+                bodies[-1] = (joined, body)
+            else:
+                bodies.append((condition, body))
+        first = bodies[0][1]
+        if len(bodies) == 3 and first == bodies[2][1]:  # the inner strips are like the first
+            bodies = [bodies[1], ("", first)]
         lines = [f"const {index} o{self.last} = k * {pixels};"]
-        if not full:
-            return [*lines, *self._blocks(rest, True)]
-        if not rest:
-            return [*lines, *self._blocks(pixels, False)]
-        return [
-            *lines,
-            "if (k + 1 < per_row) {",
-            *indented(self._blocks(pixels, False)),
-            "} else {",
-            *indented(self._blocks(rest, True)),
-            "}",
-        ]
+        if len(bodies) == 1:
+            return [*lines, *first]
+        for i, (condition, body) in enumerate(bodies):
+            head = "} else {" if i == len(bodies) - 1 else f"if ({condition}) {{"
+            lines += [head if i in (0, len(bodies) - 1) else f"}} else {head}", *indented(body)]
+        return [*lines, "}"]
 
-    def _blocks(self, pixels: int, tail: bool) -> list[str]:
+    def _blocks(self, pixels: int, ks: range) -> list[str]:
+        """The body of a strip for a full block of channels, or the last."""
         first, last = self.blocks[0], self.blocks[-1]
         if first == last:
-            return self._body(pixels, tail, first)
+            return self._body(pixels, ks, first)
         many = len(self.blocks)
         inside = "column" if self.walk.groups == 1 else f"column % {many}"
         return [
             f"if ({inside} < {many - 1}) {{",
-            *indented(self._body(pixels, tail, first)),
+            *indented(self._body(pixels, ks, first)),
             "} else {",
-            *indented(self._body(pixels, tail, last)),
+            *indented(self._body(pixels, ks, last)),
             "}",
         ]
 
     # -- the sums --------------------------------------------------------------------------------------------------
 
-    def _body(self, pixels: int, tail: bool, block: Sequence[Piece]) -> list[str]:
+    def _body(self, pixels: int, ks: range, block: Sequence[Piece]) -> list[str]:
         """Sum and store `pixels` results by a block of channels."""
         lines = []
         for v, piece in enumerate(block):
             names = ", ".join(f"a{p}_{v} = 0" for p in range(pixels))
             lines.append(f"{self.y.type(piece)} {names};")
         if all(a.taps for a in self.walk.axes):
-            lines += self._taps(pixels, tail, block)
+            lines += self._taps(pixels, ks, block)
         return lines + self._finish(pixels, block)
 
-    def _taps(self, pixels: int, tail: bool, block: Sequence[Piece]) -> list[str]:
+    def _taps(self, pixels: int, ks: range, block: Sequence[Piece]) -> list[str]:
         """Loops over the taps of all axes but the last, clipped to what is inside."""
         index, sig, walk = self.sig.index, self.sig, self.walk
         head: list[str] = []
@@ -185,10 +200,10 @@ class _Strips:
                     depth += 1
             position = f"({position} * {size} + i{k})"
             weight += _tap_offset(axis.first, axis.stride, tap, strides[k])
-        inner = self._last_axis(pixels, tail, block, position, weight)
+        inner = self._last_axis(pixels, ks, block, position, weight)
         return [*head, *indented(inner, depth), *("    " * d + "}" for d in range(depth - 1, -1, -1))]
 
-    def _last_axis(self, pixels: int, tail: bool, block: Sequence[Piece], position: str, weight: str) -> list[str]:
+    def _last_axis(self, pixels: int, ks: range, block: Sequence[Piece], position: str, weight: str) -> list[str]:
         """The taps of the last axis, written out or as one more loop."""
         index, axis, walk, last = self.sig.index, self.axis, self.walk, self.last
         size = self.sig.size(f"in{last}", axis.size)
@@ -198,7 +213,7 @@ class _Strips:
         step = f"o{last}" if axis.step == 1 else f"o{last} * {axis.step}"
         start = f" {'-' if axis.start < 0 else '+'} {abs(axis.start)}" if axis.start else ""
         reads = sorted({p * axis.step + t * axis.spacing for p in range(pixels) for t in taps})
-        inner = walk.inner * walk.written
+        inner = walk.inner * self.pitch
         stride = walk.tap_strides()[last]
         tap_text = "" if unrolled else _tap_offset(axis.first, axis.stride, f"t{last}", stride)
         origin = (axis.first if unrolled else 0) * stride * inner
@@ -206,10 +221,10 @@ class _Strips:
         lines = [
             f"const {index} i{last} = {step}{spread}{start};",
             f"const {index} xi = ({position} * {size} + i{last}) * {walk.read}{f' + {channels}' if channels else ''};",
-            f"const {index} wi = f{weight.replace('@', str(inner))}{tap_text.replace('@', str(inner))}"
+            f"const {index} wi = {self._weights()}{weight.replace('@', str(inner))}{tap_text.replace('@', str(inner))}"
             f"{f' + {origin}' if origin else ''};",
         ]
-        dropped, guarded = self._outside(reads, pixels, tail, unrolled)
+        dropped, guarded = self._outside(reads, ks, unrolled)
         for j in reads:
             if j in guarded and j not in dropped:
                 lines += [
@@ -222,7 +237,7 @@ class _Strips:
             if any((p * axis.step + t * axis.spacing) not in dropped for p in range(pixels)):
                 for v, piece in enumerate(block):
                     at = _sum(
-                        "wi + c * " + str(walk.written) if walk.inner > 1 else "wi",
+                        f"wi + c * {self.pitch}" if walk.inner > 1 else "wi",
                         (t * axis.stride * stride if unrolled else 0) * inner + piece.at,
                     )
                     sums.append(f"const {self.w.type(piece)} w{t}_{v} = {self.w.load('w', at, piece)};")
@@ -237,24 +252,21 @@ class _Strips:
             return lines
         return [f"for ({index} t{last} = 0; t{last} < {axis.taps}; ++t{last}) {{", *indented(lines), "}"]
 
-    def _outside(self, reads: Sequence[int], pixels: int, tail: bool, unrolled: bool) -> tuple[set[int], set[int]]:
-        """Positions of the strip that always, and that may, lie outside of the row."""
+    def _weights(self) -> str:
+        """Where the block's weights begin."""
+        if not self.packed:
+            return "f"
+        many = len(self.blocks) * self.walk.groups
+        return f"column * {prod(self.walk.window) * self.walk.inner * self.pitch}" if many > 1 else "0"
+
+    def _outside(self, reads: Sequence[int], ks: range, unrolled: bool) -> tuple[set[int], set[int]]:
+        """Positions of a strip that lie outside of the row in all of the strips `ks`, and in some of them."""
         axis = self.axis
-        full, rest = divmod(axis.out, self.strip.pixels)
         if not unrolled:
             return set(), set() if axis.inside else set(reads)
-        low = {j for j in reads if j + axis.start < 0}
-        # the last strip of this kind is the one that reaches farthest
-        begin = full * self.strip.pixels if tail else (full - 1) * self.strip.pixels
-        high = {j for j in reads if begin * axis.step + axis.start + j >= axis.size}
-        if full + bool(rest) == 1:
-            return low | high, set()
-        if tail:
-            below = {j for j in reads if begin * axis.step + axis.start + j < 0}
-            return below | high, set()
-        if full == 1:
-            return low | high, set()
-        return set(), low | high
+        step = self.strip.pixels * axis.step
+        out = [{j for j in reads if not 0 <= k * step + axis.start + j < axis.size} for k in (ks[0], ks[-1])]
+        return out[0] & out[1], out[0] | out[1]
 
     def _read(self, j: int, guarded: bool, users: Sequence[tuple[int, int]], block: Sequence[Piece]) -> list[str]:
         """Load what lies at position j of the strip and add its products."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil, inf, prod
 
 from kcore.dtypes import itemsize
-from kcore_opencl.convolutions.geometry import Walk
+from kcore_opencl.convolutions.geometry import Axis, Walk
 from kcore_opencl.traits import Traits
 
 #: Multiply-adds one work-item should have, so that starting it costs little beside them.
@@ -72,12 +72,23 @@ def _cycles(walk: Walk, pixels: int, vectors: int, lanes: int, unrolled: bool, t
         if unrolled:
             read = len({p * axis.step + t * axis.spacing for p in range(count) for t in range(axis.taps)})
             spilled = max(0, count * vectors + held + 1 - _registers(traits))
-            loads = read * (vectors if walk.channelwise else 1) + held + spilled
+            loads = read * (vectors if walk.channelwise else 1) + held + 8 * spilled
         else:
             loads = (count * (vectors if walk.channelwise else 1) + vectors) * axis.taps
         chain = 4 * axis.taps  # a multiply-add waits four cycles for the one before
-        total += times * (outer * (max(fmas / 2, loads / 2, chain) + 1) + 2 * count * vectors + 10)
+        guarded = _guarded(axis, count, pixels, unrolled)
+        total += times * (outer * (max(fmas / 2, loads / 2, chain) + 3 * guarded + 1) + 2 * count * vectors + 10)
     return total * ceil(walk.outer / (vectors * lanes)) * walk.groups
+
+
+def _guarded(axis: Axis, count: int, pixels: int, unrolled: bool) -> int:
+    """How many of a strip's reads may lie outside of the row and must be checked."""
+    if axis.inside:
+        return 0
+    if not unrolled:
+        return count * axis.taps
+    reach = pixels * axis.step
+    return max(0, min(axis.below - reach, count)) + max(0, min(axis.above - reach, count))
 
 
 def _each(walk: Walk, pixels: int, block: int, traits: Traits) -> int:
@@ -98,7 +109,8 @@ class Patch:
         vectors: vectors of output channels of a patch.
         lanes: output channels of a vector.
         row: whether a patch holds all taps of the last axis, or one.
-        rows, pixels: positions walked before the sums go to memory and the next patch is taken, so that they stay in cache.
+        rows, pixels: positions walked before the sums go to memory and the next patch is taken, so that what is read
+            stays in cache.
         splits: parts of the batch that are summed apart, and added at the end in order.
     """
 
@@ -144,7 +156,7 @@ def _patch_cycles(walk: Walk, channels: int, vectors: int, lanes: int, row: bool
 
 
 #: Bytes of positions a patch walks over before the next.
-CACHED = 32 << 10
+CACHED = 40 << 10
 
 
 def _patch(walk: Walk, channels: int, vectors: int, lanes: int, row: bool, dtype: str, traits: Traits) -> Patch:
@@ -152,13 +164,13 @@ def _patch(walk: Walk, channels: int, vectors: int, lanes: int, row: bool, dtype
     last, lines = walk.axes[-1], walk.axes[-2]
     inner = block if walk.channelwise else walk.inner
     pixel = itemsize(dtype) * (inner * last.step + block)
-    pixels = max(16, min(last.out, CACHED // pixel))
+    pixels = min(last.out, max(16, CACHED // pixel))
     if pixels < last.out < 2 * pixels:
         pixels = ceil(last.out / 2)
     rows = max(1, min(lines.out, CACHED // (pixel * pixels)))
     rows = ceil(lines.out / ceil(lines.out / rows))
     units = walk.batch * prod(a.out for a in walk.axes[:-2]) * ceil(lines.out / rows) * ceil(last.out / pixels)
     columns = ceil(walk.outer / block) * walk.groups
-    splits = max(1, min(units, ceil(8 * traits.units / columns), walk.work // WORK))
+    splits = max(1, min(units, ceil(4 * traits.units / columns), walk.work // WORK))
     splits = ceil(units / ceil(units / splits)) if units else 1
     return Patch(channels, vectors, lanes, row, rows, pixels, splits)

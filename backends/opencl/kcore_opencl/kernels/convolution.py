@@ -5,6 +5,7 @@ from __future__ import annotations
 from kcore.backend.control import place
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore.graph.core import Node
+from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore_opencl import convolutions
 from kcore_opencl.launch import launch
 from kcore_opencl.place import place_of
@@ -15,8 +16,8 @@ def _bind(site: Site) -> Thunk:
 
 
 def _scratch(node: Node) -> int:
-    return convolutions.scratch_bytes(node, place_of(place()[1]).traits)
+    return convolutions.emit(node, place_of(place()[1]).traits).scratch_bytes
 
 
-for name in convolutions.OPS:
+for name in (*convolutions.OPS, FUSED_PRODUCT.name):
     kernel(name, backend="opencl", supports=convolutions.supports, scratch=_scratch)(_bind)
