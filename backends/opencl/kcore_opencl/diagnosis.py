@@ -16,13 +16,13 @@ GPU_MAKERS = {0x1002: "AMD", 0x8086: "Intel", 0x10DE: "NVIDIA"}
 
 _DRIVER_OF = {
     "AMD": (
-        "install ROCm's OpenCL (sudo apt install rocm-opencl-runtime, from repo.radeon.com), or Mesa's "
-        "(sudo apt install mesa-opencl-icd) and set RUSTICL_ENABLE=radeonsi"
+        "install ROCm's OpenCL (sudo apt install rocm-opencl-icd, or rocm-opencl-runtime from AMD's repository), "
+        "or Mesa's (sudo apt install mesa-opencl-icd) and set RUSTICL_ENABLE=radeonsi"
     ),
     "Intel": "sudo apt install intel-opencl-icd",
     "NVIDIA": (
-        "install NVIDIA's own driver, which brings its OpenCL; in a container start with "
-        "NVIDIA_DRIVER_CAPABILITIES=compute,utility and let /etc/OpenCL/vendors/nvidia.icd hold libnvidia-opencl.so.1"
+        "install NVIDIA's own driver, which brings its OpenCL; for a container: "
+        "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility ..."
     ),
 }
 #: What Mesa's rusticl calls its drivers.
@@ -33,7 +33,7 @@ _LIBRARIES = {
     "libintelocl": 'pip install --upgrade "kcore[opencl-intel]"',
     "libpocl": 'pip install --force-reinstall "pocl-binary-distribution"',
     "libnvidia-opencl": "nvidia-smi  (if that fails too: reboot, or install the driver anew)",
-    "libamdocl": "sudo apt install --reinstall rocm-opencl-runtime; sudo usermod -aG render,video $USER",
+    "libamdocl": "install ROCm's OpenCL anew; sudo usermod -aG render,video $USER",
     "libigdrcl": "sudo apt install --reinstall intel-opencl-icd; sudo usermod -aG render $USER",
     "rusticl": "RUSTICL_ENABLE={drivers}",
     "libMesaOpenCL": "sudo apt install mesa-opencl-icd, and set RUSTICL_ENABLE={drivers}",

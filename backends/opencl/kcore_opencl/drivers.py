@@ -1,4 +1,4 @@
-"""The OpenCL drivers (ICDs) of this machine: Intel's CPU runtime from pip is made visible beside all others."""
+"""The OpenCL drivers (ICDs) of this machine: those that no .icd file names are made visible beside all others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ctypes
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -20,6 +20,9 @@ INTEL_NEEDS = ("libintlc.so.5", "libimf.so", "libirng.so", "libsvml.so", "libtbb
 #: The distributions that hold them.
 INTEL_DISTRIBUTIONS = ("intel-opencl-rt", "intel-cmplr-lib-rt", "tbb")
 
+#: NVIDIA's OpenCL, which containers are given without an .icd file that names it.
+NVIDIA = "libnvidia-opencl.so.1"
+
 #: Where ICD loaders look unless they are told otherwise.
 VENDORS = Path("/etc/OpenCL/vendors")
 
@@ -29,7 +32,7 @@ class Driver:
     """One ICD.
 
     Attributes:
-        icd: the .icd file that names it; None for Intel's CPU runtime from pip, whose own file is of no use.
+        icd: the .icd file that names it; None for one that kcore has made visible.
         library: what the file says: a path, or a name for the dynamic loader.
     """
 
@@ -46,12 +49,14 @@ class Loaded:
         intel: Intel's CPU runtime from pip, if it is installed.
         intel_error: why that cannot be loaded, or "".
         early: whether PyOpenCL had been imported before kcore.
+        added: drivers that no .icd file names and kcore has made visible.
     """
 
     platforms: tuple[Any, ...]
     intel: Path | None
     intel_error: str
     early: bool
+    added: tuple[str, ...] = ()
 
 
 @cache
@@ -64,13 +69,18 @@ def load() -> Loaded:
     intel, error = (find_intel(), "") if sys.platform == "linux" else (None, "")
     if intel is not None:
         error = _preload(intel)
+    added = [] if intel is None or error else [str(intel)]
+    if sys.platform == "linux" and _unnamed(NVIDIA):
+        added.append(NVIDIA)
+    if chosen_by_user():
+        added = []
     try:
-        with _visible(intel if not error else None):
+        with _visible(added):
             platforms = _platforms()
     except _NoFolder as no_folder:
-        error = str(no_folder)
+        error, added = str(no_folder), []
         platforms = _platforms()
-    return Loaded(tuple(platforms), intel, error, early)
+    return Loaded(tuple(platforms), intel, error, early, tuple(added))
 
 
 def _platforms() -> list[Any]:
@@ -124,15 +134,26 @@ def chosen_by_user() -> str:
     return next((v for v in ("OCL_ICD_VENDORS", "OCL_ICD_FILENAMES") if os.environ.get(v)), "")
 
 
+def _unnamed(library: str) -> bool:
+    """Whether a driver is there that no .icd file of the system names."""
+    if any(library in _library(icd) for icd in _files(system_folder())):
+        return False
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
-def _visible(intel: Path | None) -> Iterator[None]:
-    """Within this context ICD loaders see Intel's runtime beside the system's drivers.
+def _visible(added: Sequence[str]) -> Iterator[None]:
+    """Within this context ICD loaders see further drivers beside the system's.
 
     ocl-icd, which PyOpenCL's wheels bring, and newer loaders of Khronos read the files in the one folder that
     OCL_ICD_VENDORS names, instead of the system's; older loaders of Khronos add what OCL_ICD_FILENAMES names.
     PyOpenCL's own folder, where PoCL's wheel puts its file, is read in any case.
     """
-    if intel is None or chosen_by_user():
+    if not added:
         yield
         return
     with contextlib.ExitStack() as stack:
@@ -140,12 +161,13 @@ def _visible(intel: Path | None) -> Iterator[None]:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kcore-icd-"))
             for icd in _files(system_folder()):
                 (Path(folder) / icd.name).write_text(_library(icd) + "\n")
-            (Path(folder) / "kcore-intel-cpu.icd").write_text(f"{intel}\n")
+            for i, library in enumerate(added):
+                (Path(folder) / f"kcore-{i}.icd").write_text(f"{library}\n")
         except OSError as error:
             raise _NoFolder(
                 f"the loader needs a file that names it, and no temporary one can be made: {error}"
             ) from None
-        changed = {"OCL_ICD_VENDORS": folder, "OCL_ICD_FILENAMES": str(intel)}
+        changed = {"OCL_ICD_VENDORS": folder, "OCL_ICD_FILENAMES": os.pathsep.join(added)}
         os.environ.update(changed)
         try:
             yield
@@ -160,7 +182,7 @@ def system_folder() -> Path:
 
 
 def installed() -> list[Driver]:
-    """The drivers that .icd files name where the loader looks, and Intel's CPU runtime from pip."""
+    """The drivers that .icd files name where the loader looks, and those that kcore has made visible."""
     found = []
     chosen = Path(os.environ.get("OCL_ICD_VENDORS") or system_folder())
     if chosen.is_dir():
@@ -169,10 +191,7 @@ def installed() -> list[Driver]:
         found.append(Driver(chosen, _library(chosen) if chosen.suffix == ".icd" else str(chosen)))
     found += [Driver(None, name) for name in os.environ.get("OCL_ICD_FILENAMES", "").split(os.pathsep) if name]
     found += [Driver(icd, _library(icd)) for icd in _files(_pyopencl_folder())]
-    loaded = load()
-    if loaded.intel is not None and not chosen_by_user():
-        found.append(Driver(None, str(loaded.intel)))
-    return found
+    return found + [Driver(None, library) for library in load().added]
 
 
 def _pyopencl_folder() -> Path:

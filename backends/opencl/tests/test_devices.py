@@ -314,6 +314,20 @@ def test_without_a_temporary_folder_the_rest_works(intel):
     assert makers(code) == ["pocl"]
 
 
+def test_a_driver_without_an_icd_file_is_made_visible(monkeypatch, tmp_path):
+    """Containers are given NVIDIA's library without the file that names it."""
+    (tmp_path / "other.icd").write_text("/nowhere/libother.so\n")
+    monkeypatch.setenv("OPENCL_VENDOR_PATH", str(tmp_path))
+    monkeypatch.delenv("OCL_ICD_VENDORS", raising=False)
+    assert drivers._unnamed("libm.so.6") and not drivers._unnamed("libnosuch.so")
+    assert not drivers._unnamed("libother.so")
+    with drivers._visible(["libm.so.6"]):
+        files = Path(os.environ["OCL_ICD_VENDORS"]).glob("*.icd")
+        assert {f.read_text().strip() for f in files} == {"libm.so.6", "/nowhere/libother.so"}
+        assert os.environ["OCL_ICD_FILENAMES"] == "libm.so.6"
+    assert "OCL_ICD_VENDORS" not in os.environ and "OCL_ICD_FILENAMES" not in os.environ
+
+
 def test_what_is_no_driver_says_so():
     assert "is no OpenCL driver" in drivers.platforms_of(drivers.Driver(None, "libm.so.6"))
     assert "cannot open" in drivers.platforms_of(drivers.Driver(None, "libnosuch.so"))
@@ -344,7 +358,7 @@ def machine(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "vendor, hint",
-    [("0x1002", "rocm-opencl-runtime"), ("0x8086", "intel-opencl-icd"), ("0x10de", "NVIDIA's own driver")],
+    [("0x1002", "rocm-opencl-icd"), ("0x8086", "intel-opencl-icd"), ("0x10de", "NVIDIA's own driver")],
 )
 def test_a_gpu_without_a_driver_says_what_to_install(machine, vendor, hint):
     (problem,) = diagnosis.problems([], machine(vendor, ["dri/renderD128"]))
