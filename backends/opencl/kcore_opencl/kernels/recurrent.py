@@ -9,7 +9,7 @@ from kcore.codegen import Code
 from kcore.graph.core import Node
 from kcore_opencl.launch import launch
 from kcore_opencl.place import place_of, planned_traits
-from kcore_opencl.recurrent import backward, forward
+from kcore_opencl.recurrent import backward, forward, lanes
 from kcore_opencl.traits import Traits
 
 Emit = Callable[[Node, Traits, Sequence[bool]], Code]
@@ -21,11 +21,11 @@ def _floating(node: Node) -> bool:
 
 
 def _forward(node: Node, traits: Traits, wanted: Sequence[bool]) -> Code:
-    return forward.emit(node, traits, wanted)
+    return (forward.emit if traits.cpu else lanes.forward)(node, traits, wanted)
 
 
 def _backward(node: Node, traits: Traits, wanted: Sequence[bool]) -> Code:
-    return backward.emit(node, traits, wanted)
+    return (backward.emit if traits.cpu else lanes.backward)(node, traits, wanted)
 
 
 for name, emit in (("lstm", _forward), ("lstm_grad", _backward)):

@@ -128,7 +128,7 @@ def backward_of(node: Node, traits: Traits, wanted: Sequence[bool]) -> Backward:
         rows,
         RowTile(tall, wide),
         RowTile(min(most // wide_x, 8), wide_x),
-        RowTile(4, across),
+        RowTile(min(4, real.lanes), across),
     )
 
 
