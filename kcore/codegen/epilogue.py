@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kcore.codegen.group import Group, Statements, group_of, numbered
 from kcore.codegen.signature import Signature
+from kcore.codegen.wide import WideStatements, can_widen
 from kcore.graph.core import Node, Value
 
 
@@ -49,6 +50,15 @@ class Epilogue:
         """A collector of statements for this group's nodes."""
         return Statements(sig.dialect, numbered(self.group.nodes))
 
+    @property
+    def widens(self) -> bool:
+        """Whether what follows the product can be written for whole vectors."""
+        return can_widen(self._after)
+
+    def wide_statements(self, sig: Signature, width: int) -> WideStatements:
+        """The same for vectors; only where `widens`. The kernel's own statements must take over its helpers."""
+        return WideStatements(sig.dialect, numbered(self.group.nodes), width)
+
     def declare(self, sig: Signature) -> None:
         """Add the arguments: operands of the epilogue, then the outputs."""
         for j, (value, i) in enumerate(self._reads):
@@ -57,25 +67,26 @@ class Epilogue:
             sig.buffer(f"y{j}", "output", value.dtype, i)
 
     def element(self, statements: Statements, total: str, index: str, column: str) -> list[str]:
-        """Statements that finish one element.
+        """Statements that finish one element, or with `WideStatements` as many neighbours along the last axis.
 
         Args:
-            statements: from `statements`.
+            statements: from `statements` or `wide_statements`.
             total: C name of the product's element, of the product's (compute) dtype.
             index: its flat index in the result, as C text.
             column: its index along the last axis, as C text.
         """
-        dialect = statements.dialect
         names: dict[Value, str] = {self._total: total}
         lines = []
         for j, (value, _) in enumerate(self._reads):
             at = "0" if value.size == 1 else index if value.shape == self._shape else column
-            statements.uses(value.dtype)
-            load = dialect.load(value.dtype, f"e{j}", at)
-            lines.append(f"const {dialect.type(value.dtype)} e{j}_ = {load};")
+            if value.size == 1 and isinstance(statements, WideStatements):
+                statements.uses(value.dtype)
+                load = statements.everywhere(statements.dialect.load(value.dtype, f"e{j}", at), value.dtype)
+            else:
+                load = statements.load(value.dtype, f"e{j}", at)
+            lines.append(f"const {statements.type(value.dtype)} e{j}_ = {load};")
             names[value] = f"e{j}_"
         lines += statements.of(self._after, names)
         for j, (value, _) in enumerate(self.group.outputs):
-            statements.uses(value.dtype)
-            lines.append(dialect.store(value.dtype, f"y{j}", index, names[value]))
+            lines.append(statements.store(value.dtype, f"y{j}", index, names[value]))
         return lines
