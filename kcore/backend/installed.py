@@ -153,7 +153,7 @@ def inventory(started: dict[str, Backend]) -> str:
 
 
 def pick_device(backend: Backend, wanted: str) -> Device:
-    """One device of a backend: its default for an empty wish, else what `Backend.find_device` says.
+    """One device of a backend: the first for an empty wish, else what `Backend.find_device` says.
 
     Raises:
         BackendNotFoundError: there is no such device; the message lists those that are, and near names.
@@ -163,7 +163,7 @@ def pick_device(backend: Backend, wanted: str) -> Device:
         lines = [f"backend {backend.name!r} is installed, but none of its devices answers"]
         lines += [f"{p.what}: {p.why}; {p.hint}" for p in backend.problems()]
         raise BackendNotFoundError("\n  ".join([*lines, "`kcore doctor` says more"]))
-    found = backend.find_device(wanted) if wanted else default_device(devices)
+    found = backend.find_device(wanted) if wanted else devices[0]
     if found is not None:
         return found
     words = {word for d in devices for fact in facts_of(d) for word in (fact, *re.findall(r"[\w-]+", fact))}
@@ -176,7 +176,7 @@ def pick_device(backend: Backend, wanted: str) -> Device:
 
 
 def default_device(devices: list[Device]) -> Device:
-    """The device to use where nobody chose one: the first that ranks as the default, else the first."""
+    """The device to use where nobody chose a backend: the first that ranks as the default, else the first."""
     return next((d for d in devices if d.default), devices[0])
 
 

@@ -218,10 +218,10 @@ def test_a_device_is_chosen_alike_by_call_environment_and_file(backend, fresh, m
     assert str(selection.use_backend("opencl:arc")) == "opencl:1"
 
 
-def test_the_default_is_the_first_device_that_earned_it(backend):
+def test_where_nobody_chose_the_first_device_that_earned_it_is_used(backend):
     backend("opencl", default="n == 'Intel Arc'")
     assert str(selection.current()) == "opencl:1"
-    assert str(selection.use_backend("opencl")) == "opencl:1"
+    assert str(selection.use_backend("opencl")) == "opencl:0"
 
 
 def test_a_device_that_cannot_be_used_says_why(backend):

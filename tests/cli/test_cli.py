@@ -36,6 +36,46 @@ COMMAND = """
 """
 
 
+BACKEND = """
+    import numpy as np
+    from kcore.backend.base import Backend, Device, Problem
+
+    class Fake(Backend):
+        name = "cl"
+        rank = 50
+        kcore_contract = 1
+
+        def devices(self):
+            details = {{"vendor": "AMD", "units": 96, "fp16": True, "fp64": False}}
+            return [Device("cl", 0, "gfx1100", "gpu", 24 << 30, details)][{first}:]
+
+        def unused(self):
+            return [(Device("cl", 1, "Old Radeon", "gpu", details={{"vendor": "ATI"}}), "it offers OpenCL 1.1")]
+
+        def problems(self):
+            return [Problem("Old Radeon is not used", "it offers OpenCL 1.1", "install a newer driver")]
+
+        def allocate(self, nbytes, device):
+            return bytearray(nbytes)
+
+        def view(self, storage, offset, shape, dtype):
+            return np.ndarray(shape, dtype, storage, offset)
+
+        upload = download = copy = None
+"""
+
+
+@pytest.fixture
+def gpu_backend(install, fresh):
+    """``gpu_backend(usable)``: install a backend with a new GPU, if it is usable, and an old one."""
+
+    def make(usable=True):
+        files = {"fake_cl_cli.py": BACKEND.format(first=0 if usable else 1)}
+        install("cl-dist", "kcore.backends", {"cl": "fake_cl_cli:Fake"}, files)
+
+    return make
+
+
 def test_without_a_command_the_help_is_shown(kcore):
     status, out, _ = kcore()
     assert status == 0 and "doctor" in out and "devices" in out
@@ -52,6 +92,33 @@ def test_devices_marks_the_one_in_use_and_says_who_chose_it(kcore, monkeypatch):
     line = next(line for line in out.splitlines() if line.startswith("numpy:0 "))
     assert status == 0 and line.endswith("in use")
     assert "numpy:0 was chosen by: KERAS_BACKEND=numpy" in out
+
+
+def test_devices_lists_what_is_known_and_what_is_not_used(gpu_backend, kcore):
+    gpu_backend()
+    status, out, _ = kcore("devices")
+    lines = out.splitlines()
+    assert status == 0
+    at = next(i for i, line in enumerate(lines) if line.startswith("cl:0 "))
+    assert lines[at].split() == ["cl:0", "gfx1100", "gpu", "24.0", "GiB", "in", "use"]
+    assert lines[at + 1].strip() == "vendor AMD, units 96, fp16 yes, fp64 no"
+    assert lines[at + 2].startswith("cl:-") and lines[at + 2].endswith("not used")
+    assert lines[at + 3].strip() == "vendor ATI; not used because it offers OpenCL 1.1"
+
+
+def test_devices_are_listed_even_where_the_wish_is_wrong(gpu_backend, kcore, monkeypatch):
+    gpu_backend()
+    monkeypatch.setenv("KERAS_BACKEND", "cl:gfx1101")
+    status, out, err = kcore("devices")
+    assert status == 1
+    assert "cl:0 " in out and "has no device 'gfx1101'; did you mean 'gfx1100'" in err
+
+
+def test_devices_points_to_the_doctor_where_there_is_none(gpu_backend, kcore, monkeypatch):
+    gpu_backend(usable=False)
+    monkeypatch.setenv("KERAS_BACKEND", "numpy")
+    status, out, _ = kcore("devices", "cl")
+    assert status == 1 and "no device can be used; `kcore doctor` says why" in out
 
 
 def test_an_unknown_backend_is_an_error_without_a_traceback(kcore):
@@ -99,6 +166,20 @@ def test_doctor_says_what_is_broken_why_and_what_to_type(kcore, install):
     assert "next: install the package that holds 'no_such_driver'" in out
     assert "plugin old\n  why:  plugin 'old' of old-dist 1.0 was written for contract 0" in out
     assert "next: pip install --upgrade old-dist" in out
+
+
+def test_doctor_tells_of_a_device_that_is_not_used_but_does_not_fail(gpu_backend, kcore):
+    gpu_backend()
+    status, out, _ = kcore("doctor")
+    assert status == 0
+    assert "found but not used:" in out and "next: install a newer driver" in out and "1 problem" not in out
+
+
+def test_doctor_fails_where_a_backend_has_no_device(gpu_backend, kcore):
+    gpu_backend(usable=False)
+    status, out, _ = kcore("doctor")
+    assert status == 1
+    assert "cl (cl-dist 1.0): no device answers" in out and "next: install a newer driver" in out
 
 
 def test_doctor_reports_malformed_settings(kcore, fresh):

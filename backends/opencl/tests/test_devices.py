@@ -169,6 +169,21 @@ def test_listing_says_what_there_is_to_say(pocl):
         assert known[key] not in ("", None), key
 
 
+def test_kcore_devices_lists_them(intel, pocl):
+    said = python("from kcore.cli import main; raise SystemExit(main(['devices', 'opencl']))", KERAS_BACKEND="numpy")
+    assert said.returncode == 0
+    for found in (intel.device, pocl.device):
+        assert any(line.startswith(f"{found}  {found.name}") for line in said.stdout.splitlines())
+        assert f"driver {found.details['driver']}" in said.stdout.replace("\n    ", " ")
+
+
+def test_a_piece_in_use_is_said(pocl):
+    if pocl.place.traits.units < 2:
+        pytest.skip("a device of one unit cannot be split")
+    said = python("from kcore.cli import main; raise SystemExit(main(['devices']))", KERAS_BACKEND="opencl:pocl.1")
+    assert f"{pocl.device}.1, a piece of one of them, is in use" in said.stdout
+
+
 # -- pieces ----------------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +278,12 @@ def test_child_processes_inherit_nothing():
     code = "import os; before = dict(os.environ); from kcore.backend import devices; devices('opencl'); "
     code += "print([k for k in os.environ if 'ICD' in k and k not in before])"
     assert python(code).stdout.strip() == "[]"
+
+
+def test_processes_that_start_at_once_do_not_disturb_each_other(intel, pocl):
+    command = [sys.executable, "-c", LIST]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [json.loads(p.communicate()[0]) for p in started] == [["intel-cpu", "pocl"]] * 4
 
 
 def test_pyopencl_may_be_imported_first(intel):
