@@ -80,7 +80,13 @@ def installed_gpus(root: Path = Path("/")) -> dict[str, list[Path]]:
 def _of_intel() -> Iterator[Problem]:
     """Intel's CPU runtime from pip, where it is installed and not seen."""
     loaded = drivers.load()
-    if loaded.intel is None or any(_is_intel_cpu(p) for p in loaded.platforms):
+    if any(_is_intel_cpu(p) for p in loaded.platforms):
+        return
+    if loaded.intel is None:
+        if drivers.intel_is_installed():
+            why = f"{drivers.INTEL} is not where pip should have put it (`pip install --target` leaves libraries out)"
+            hint = 'pip install --force-reinstall "kcore[opencl-intel]", without --target'
+            yield Problem("Intel's CPU runtime is not used", why, hint)
         return
     what = f"Intel's CPU runtime ({loaded.intel}) is not used"
     variable = drivers.chosen_by_user()

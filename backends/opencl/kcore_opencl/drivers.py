@@ -110,6 +110,14 @@ def find_intel(name: str = INTEL) -> Path | None:
     return None
 
 
+def intel_is_installed() -> bool:
+    """Whether pip has installed Intel's CPU runtime, for a system it can run on."""
+    try:
+        return metadata.distribution(INTEL_DISTRIBUTIONS[0]) is not None and sys.platform == "linux"
+    except metadata.PackageNotFoundError:
+        return False
+
+
 def _preload(intel: Path) -> str:
     """Load what Intel's runtime needs, then the runtime itself; why that fails, or ""."""
     for name in INTEL_NEEDS:

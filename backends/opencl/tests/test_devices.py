@@ -330,6 +330,13 @@ def test_a_missing_library_of_intels_runtime_is_named(monkeypatch):
     assert "libnosuch.so" in problem.why and "pip install" in problem.hint
 
 
+def test_lost_libraries_of_intels_runtime_are_a_problem(monkeypatch):
+    monkeypatch.setattr(drivers, "load", lambda: drivers.Loaded((), None, "", False))
+    monkeypatch.setattr(drivers, "intel_is_installed", lambda: True)
+    (problem,) = diagnosis._of_intel()
+    assert "--target" in problem.why and "--force-reinstall" in problem.hint
+
+
 def test_without_a_temporary_folder_the_rest_works(intel):
     code = "import tempfile; tempfile.tempdir = '/dev/null/none'; " + LIST
     assert makers(code) == ["pocl"]
@@ -361,6 +368,7 @@ def test_what_is_no_driver_says_so():
 def machine(tmp_path, monkeypatch):
     """``machine(vendor)``: a file system with a GPU of that PCI vendor; no OpenCL platform answers."""
     monkeypatch.setattr(drivers, "load", lambda: drivers.Loaded((), None, "", False))
+    monkeypatch.setattr(drivers, "intel_is_installed", lambda: False)
     monkeypatch.setattr(drivers, "installed", list)
 
     def make(vendor, nodes=()):
