@@ -67,6 +67,11 @@ class Feeder:
         self._held: list[Any] = []
         self._lock = threading.Lock()
 
+    @property
+    def busy(self) -> bool:
+        """Whether arrays of the host may still be read."""
+        return self._pending is not None
+
     def gather(self, array: Array, rows: Rows) -> bool:
         """Begin to gather a batch into a device array.
 

@@ -125,7 +125,7 @@ def _memory_functions(draw: Draw) -> list[str]:
         whole = dtype not in ("float16", "bfloat16")
         vector = f"{scalar}{width}"
         if kind == "input":
-            lines = [f"static inline {vector} load_{dtype}({pointer}p, const long i, const long n)", "{"]
+            lines = [f"static inline {vector} read_{dtype}({pointer}p, const long i, const long n)", "{"]
             if whole:
                 lines.append(f"    if (i + {width} <= n) return vload{width}(0, p + i);")
             lines += [
@@ -134,7 +134,7 @@ def _memory_functions(draw: Draw) -> list[str]:
                 f"    return vload{width}(0, room);",
             ]
         else:
-            lines = [f"static inline void store_{dtype}({vector} value, {pointer}p, const long i, const long n)", "{"]
+            lines = [f"static inline void write_{dtype}({vector} value, {pointer}p, const long i, const long n)", "{"]
             if whole:
                 lines += [
                     f"    if (i + {width} <= n) {{",
@@ -173,11 +173,11 @@ def _part_function(draw: Draw, index: str) -> str:
         values = {name: f"{name}_" for name, *_ in draw.buffers}
         for name, kind, dtype, _ in draw.buffers:
             if kind == "input":
-                lines.append(f"const {OPENCL.type(dtype)}{width} {name}_ = load_{dtype}({name}, i, n);")
+                lines.append(f"const {OPENCL.type(dtype)}{width} {name}_ = read_{dtype}({name}, i, n);")
         lines += draw.statements(Lanes(OPENCL, width))
     for name, kind, dtype, _ in draw.buffers:
         if kind == "output":
-            lines.append(f"store_{dtype}({values[name]}, {name}, i, n);")
+            lines.append(f"write_{dtype}({values[name]}, {name}, i, n);")
     name = "lanes" if draw.paired else "lane"
     head = f"static inline void store_part(const {lane} {name}, {arrays}const {index} i, const {index} n)"
     return "\n".join([head, "{", *indented(lines), "}"])

@@ -239,8 +239,8 @@ class _Pool:
         places = [f"start{k} + t{k}" for k in range(1, self.rank + 1)]
         begins = [self._bounds(k)[0] for k in range(1, self.rank + 1)]
         firsts = [f"start{k}" if b == "0" else f"start{k} + {b}" for k, b in enumerate(begins, 1)]
-        nan = " || (v != v && best == best)" if self.lanes.width == 1 else " | (v != v & best == best)"
-        greater = "v > best" + (nan if is_float(self.dtype) else "")  # the first NaN is the largest
+        nan = " || (v != v && best == best)" if self.lanes.width == 1 else " | ((v != v) & (best == best))"
+        greater = "(v > best)" + (nan if is_float(self.dtype) else "")  # the first NaN is the largest
         number = self._tap([f"t{k}" for k in range(1, self.rank + 1)])
         lines = [
             f"{real} best = {self._load('x', self._offset(firsts, True))};",

@@ -1,0 +1,372 @@
+// model/lstm_layer: lstm
+static inline float16 load_edge(const __global float *p, const int count) {
+    return count >= 16 ? vload16(0, p) : (float16)(count > 0 ? p[0] : 0, count > 1 ? p[1] : 0, count > 2 ? p[2] : 0, count > 3 ? p[3] : 0, count > 4 ? p[4] : 0, count > 5 ? p[5] : 0, count > 6 ? p[6] : 0, count > 7 ? p[7] : 0, count > 8 ? p[8] : 0, count > 9 ? p[9] : 0, count > 10 ? p[10] : 0, count > 11 ? p[11] : 0, count > 12 ? p[12] : 0, count > 13 ? p[13] : 0, count > 14 ? p[14] : 0, count > 15 ? p[15] : 0);
+}
+static inline void store_edge(const float16 value, __global float *p, const int count) {
+    if (count >= 16) {
+        vstore16(value, 0, p);
+        return;
+    }
+    float parts[16];
+    vstore16(value, 0, parts);
+    for (int i = 0; i < count; ++i) p[i] = parts[i];
+}
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void lstm_layer_lstm_pack(
+    __global const float *kernel_,
+    const long kernel__start,
+    __global const float *recurrent,
+    const long recurrent_start,
+    __global const float *bias,
+    const long bias_start,
+    __global float *scratch,
+    const long scratch_start,
+    const long packed_at,
+    const long offsets_at,
+    const int features,
+    const int units)
+{
+    kernel_ += kernel__start;
+    recurrent += recurrent_start;
+    bias += bias_start;
+    scratch += scratch_start;
+    __global float *packed = scratch + packed_at;
+    __global float *offsets = scratch + offsets_at;
+    const int block = get_group_id(0);
+    const int unit = block * 16;
+    const int depth = features + units;
+    __global float *panel = packed + (long)block * depth * 64;
+    offsets += block * 64;
+    for (int k = 0; k < depth; ++k) {
+        const __global float *row = k < features ? kernel_ + (long)k * 4 * units : recurrent + (long)(k - features) * 4 * units;
+        vstore16(load_edge(row + 0 * units + unit, units - unit), 0, panel + (long)k * 64 + 0);
+        vstore16(load_edge(row + 1 * units + unit, units - unit), 0, panel + (long)k * 64 + 16);
+        vstore16(load_edge(row + 2 * units + unit, units - unit), 0, panel + (long)k * 64 + 32);
+        vstore16(load_edge(row + 3 * units + unit, units - unit), 0, panel + (long)k * 64 + 48);
+    }
+    vstore16(load_edge(bias + 0 * units + unit, units - unit), 0, offsets + 0);
+    vstore16(load_edge(bias + 1 * units + unit, units - unit), 0, offsets + 16);
+    vstore16(load_edge(bias + 2 * units + unit, units - unit), 0, offsets + 32);
+    vstore16(load_edge(bias + 3 * units + unit, units - unit), 0, offsets + 48);
+}
+
+// model/lstm_layer: lstm
+static inline float16 load_edge(const __global float *p, const int count) {
+    return count >= 16 ? vload16(0, p) : (float16)(count > 0 ? p[0] : 0, count > 1 ? p[1] : 0, count > 2 ? p[2] : 0, count > 3 ? p[3] : 0, count > 4 ? p[4] : 0, count > 5 ? p[5] : 0, count > 6 ? p[6] : 0, count > 7 ? p[7] : 0, count > 8 ? p[8] : 0, count > 9 ? p[9] : 0, count > 10 ? p[10] : 0, count > 11 ? p[11] : 0, count > 12 ? p[12] : 0, count > 13 ? p[13] : 0, count > 14 ? p[14] : 0, count > 15 ? p[15] : 0);
+}
+static inline void store_edge(const float16 value, __global float *p, const int count) {
+    if (count >= 16) {
+        vstore16(value, 0, p);
+        return;
+    }
+    float parts[16];
+    vstore16(value, 0, parts);
+    for (int i = 0; i < count; ++i) p[i] = parts[i];
+}
+static inline float16 sigmoid(const float16 z) { return 1.0f / (1.0f + exp(-z)); }
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void lstm_layer_lstm(
+    __global const float *x,
+    const long x_start,
+    __global const float *h0,
+    const long h0_start,
+    __global const float *c0,
+    const long c0_start,
+    __global const uchar *mask,
+    const long mask_start,
+    __global float *hidden,
+    const long hidden_start,
+    __global float *last_h,
+    const long last_h_start,
+    __global float *last_c,
+    const long last_c_start,
+    __global float *cells,
+    const long cells_start,
+    __global float *gates,
+    const long gates_start,
+    __global float *scratch,
+    const long scratch_start,
+    const long packed_at,
+    const long offsets_at,
+    const long through_at,
+    const long states_at,
+    const long cell_at,
+    const int steps,
+    const int batch,
+    const int features,
+    const int units,
+    const int item_rows,
+    const int blocks,
+    const int first_step,
+    const int direction)
+{
+    x += x_start;
+    h0 += h0_start;
+    c0 += c0_start;
+    mask += mask_start;
+    hidden += hidden_start;
+    last_h += last_h_start;
+    last_c += last_c_start;
+    cells += cells_start;
+    gates += gates_start;
+    scratch += scratch_start;
+    __global float *packed = scratch + packed_at;
+    __global float *offsets = scratch + offsets_at;
+    __global float *through = scratch + through_at;
+    __global float *states = scratch + states_at;
+    __global float *cell = scratch + cell_at;
+    const int first = get_group_id(0) * item_rows;
+    const int rows = min(item_rows, batch - first);
+    const int padded = blocks * 16;
+    through += (long)first * 8 * blocks * 64;
+    __global float *h_old = states + (long)first * 2 * padded;
+    __global float *h_new = h_old + item_rows * padded;
+    cell += (long)first * padded;
+    for (int row = 0; row < item_rows; ++row) {
+        for (int unit = 0; unit < padded; unit += 16) {
+            const long from = (long)(first + min(row, rows - 1)) * units + unit;
+            vstore16(load_edge(h0 + from, units - unit), 0, h_old + row * padded + unit);
+            vstore16(load_edge(c0 + from, units - unit), 0, cell + row * padded + unit);
+        }
+    }
+    for (int done = 0; done < steps; done += 8) {
+        const int turns = min(8, steps - done);
+        for (int block = 0; block < blocks; ++block) {
+            const __global float *weights = packed + (long)block * (features + units) * 64;
+            for (int turn = 0; turn < turns; ++turn) {
+                const int t = first_step + (done + turn) * direction;
+                for (int row = 0; row < rows; row += 4) {
+                    const __global float *x0 = x + ((long)t * batch + first + min(row + 0, rows - 1)) * features;
+                    const __global float *x1 = x + ((long)t * batch + first + min(row + 1, rows - 1)) * features;
+                    const __global float *x2 = x + ((long)t * batch + first + min(row + 2, rows - 1)) * features;
+                    const __global float *x3 = x + ((long)t * batch + first + min(row + 3, rows - 1)) * features;
+                    float16 acc0_0 = vload16(0, offsets + block * 64 + 0 * 16);
+                    float16 acc0_1 = vload16(0, offsets + block * 64 + 1 * 16);
+                    float16 acc0_2 = vload16(0, offsets + block * 64 + 2 * 16);
+                    float16 acc0_3 = vload16(0, offsets + block * 64 + 3 * 16);
+                    float16 acc1_0 = vload16(0, offsets + block * 64 + 0 * 16);
+                    float16 acc1_1 = vload16(0, offsets + block * 64 + 1 * 16);
+                    float16 acc1_2 = vload16(0, offsets + block * 64 + 2 * 16);
+                    float16 acc1_3 = vload16(0, offsets + block * 64 + 3 * 16);
+                    float16 acc2_0 = vload16(0, offsets + block * 64 + 0 * 16);
+                    float16 acc2_1 = vload16(0, offsets + block * 64 + 1 * 16);
+                    float16 acc2_2 = vload16(0, offsets + block * 64 + 2 * 16);
+                    float16 acc2_3 = vload16(0, offsets + block * 64 + 3 * 16);
+                    float16 acc3_0 = vload16(0, offsets + block * 64 + 0 * 16);
+                    float16 acc3_1 = vload16(0, offsets + block * 64 + 1 * 16);
+                    float16 acc3_2 = vload16(0, offsets + block * 64 + 2 * 16);
+                    float16 acc3_3 = vload16(0, offsets + block * 64 + 3 * 16);
+                    for (int k = 0; k < features; ++k) {
+                        const float16 b0 = vload16(0, weights + k * 64 + 0);
+                        const float16 b1 = vload16(0, weights + k * 64 + 16);
+                        const float16 b2 = vload16(0, weights + k * 64 + 32);
+                        const float16 b3 = vload16(0, weights + k * 64 + 48);
+                        const float16 a0 = (float16)(x0[k]);
+                        acc0_0 = fma(a0, b0, acc0_0);
+                        acc0_1 = fma(a0, b1, acc0_1);
+                        acc0_2 = fma(a0, b2, acc0_2);
+                        acc0_3 = fma(a0, b3, acc0_3);
+                        const float16 a1 = (float16)(x1[k]);
+                        acc1_0 = fma(a1, b0, acc1_0);
+                        acc1_1 = fma(a1, b1, acc1_1);
+                        acc1_2 = fma(a1, b2, acc1_2);
+                        acc1_3 = fma(a1, b3, acc1_3);
+                        const float16 a2 = (float16)(x2[k]);
+                        acc2_0 = fma(a2, b0, acc2_0);
+                        acc2_1 = fma(a2, b1, acc2_1);
+                        acc2_2 = fma(a2, b2, acc2_2);
+                        acc2_3 = fma(a2, b3, acc2_3);
+                        const float16 a3 = (float16)(x3[k]);
+                        acc3_0 = fma(a3, b0, acc3_0);
+                        acc3_1 = fma(a3, b1, acc3_1);
+                        acc3_2 = fma(a3, b2, acc3_2);
+                        acc3_3 = fma(a3, b3, acc3_3);
+                    }
+                    __global float *target = through + ((long)(turn * blocks + block) * item_rows + row) * 64;
+                    vstore16(acc0_0, 0, target + 0);
+                    vstore16(acc0_1, 0, target + 16);
+                    vstore16(acc0_2, 0, target + 32);
+                    vstore16(acc0_3, 0, target + 48);
+                    vstore16(acc1_0, 0, target + 64);
+                    vstore16(acc1_1, 0, target + 80);
+                    vstore16(acc1_2, 0, target + 96);
+                    vstore16(acc1_3, 0, target + 112);
+                    vstore16(acc2_0, 0, target + 128);
+                    vstore16(acc2_1, 0, target + 144);
+                    vstore16(acc2_2, 0, target + 160);
+                    vstore16(acc2_3, 0, target + 176);
+                    vstore16(acc3_0, 0, target + 192);
+                    vstore16(acc3_1, 0, target + 208);
+                    vstore16(acc3_2, 0, target + 224);
+                    vstore16(acc3_3, 0, target + 240);
+                }
+            }
+        }
+        for (int turn = 0; turn < turns; ++turn) {
+            const int t = first_step + (done + turn) * direction;
+            for (int block = 0; block < blocks; ++block) {
+                const int unit = block * 16;
+                const __global float *weights = packed + ((long)block * (features + units) + features) * 64;
+                for (int row = 0; row < rows; row += 4) {
+                    const __global float *z = through + ((long)(turn * blocks + block) * item_rows + row) * 64;
+                    float16 acc0_0 = vload16(0, z + 0 * 64 + 0 * 16);
+                    float16 acc0_1 = vload16(0, z + 0 * 64 + 1 * 16);
+                    float16 acc0_2 = vload16(0, z + 0 * 64 + 2 * 16);
+                    float16 acc0_3 = vload16(0, z + 0 * 64 + 3 * 16);
+                    float16 acc1_0 = vload16(0, z + 1 * 64 + 0 * 16);
+                    float16 acc1_1 = vload16(0, z + 1 * 64 + 1 * 16);
+                    float16 acc1_2 = vload16(0, z + 1 * 64 + 2 * 16);
+                    float16 acc1_3 = vload16(0, z + 1 * 64 + 3 * 16);
+                    float16 acc2_0 = vload16(0, z + 2 * 64 + 0 * 16);
+                    float16 acc2_1 = vload16(0, z + 2 * 64 + 1 * 16);
+                    float16 acc2_2 = vload16(0, z + 2 * 64 + 2 * 16);
+                    float16 acc2_3 = vload16(0, z + 2 * 64 + 3 * 16);
+                    float16 acc3_0 = vload16(0, z + 3 * 64 + 0 * 16);
+                    float16 acc3_1 = vload16(0, z + 3 * 64 + 1 * 16);
+                    float16 acc3_2 = vload16(0, z + 3 * 64 + 2 * 16);
+                    float16 acc3_3 = vload16(0, z + 3 * 64 + 3 * 16);
+                    const __global float *h0 = h_old + (row + 0) * padded;
+                    const __global float *h1 = h_old + (row + 1) * padded;
+                    const __global float *h2 = h_old + (row + 2) * padded;
+                    const __global float *h3 = h_old + (row + 3) * padded;
+                    for (int k = 0; k < units; ++k) {
+                        const float16 b0 = vload16(0, weights + k * 64 + 0);
+                        const float16 b1 = vload16(0, weights + k * 64 + 16);
+                        const float16 b2 = vload16(0, weights + k * 64 + 32);
+                        const float16 b3 = vload16(0, weights + k * 64 + 48);
+                        const float16 a0 = (float16)(h0[k]);
+                        acc0_0 = fma(a0, b0, acc0_0);
+                        acc0_1 = fma(a0, b1, acc0_1);
+                        acc0_2 = fma(a0, b2, acc0_2);
+                        acc0_3 = fma(a0, b3, acc0_3);
+                        const float16 a1 = (float16)(h1[k]);
+                        acc1_0 = fma(a1, b0, acc1_0);
+                        acc1_1 = fma(a1, b1, acc1_1);
+                        acc1_2 = fma(a1, b2, acc1_2);
+                        acc1_3 = fma(a1, b3, acc1_3);
+                        const float16 a2 = (float16)(h2[k]);
+                        acc2_0 = fma(a2, b0, acc2_0);
+                        acc2_1 = fma(a2, b1, acc2_1);
+                        acc2_2 = fma(a2, b2, acc2_2);
+                        acc2_3 = fma(a2, b3, acc2_3);
+                        const float16 a3 = (float16)(h3[k]);
+                        acc3_0 = fma(a3, b0, acc3_0);
+                        acc3_1 = fma(a3, b1, acc3_1);
+                        acc3_2 = fma(a3, b2, acc3_2);
+                        acc3_3 = fma(a3, b3, acc3_3);
+                    }
+                     {
+                        const float16 i = sigmoid(acc0_0);
+                        const float16 f = sigmoid(acc0_1);
+                        const float16 g = tanh(acc0_2);
+                        const float16 o = sigmoid(acc0_3);
+                        const float16 c_old = vload16(0, cell + (row + 0) * padded + unit);
+                        float16 c = fma(f, c_old, i * g);
+                        float16 h = o * tanh(c);
+                        if (!mask[(long)t * batch + first + min(row + 0, rows - 1)]) {
+                            c = c_old;
+                            h = vload16(0, h_old + (row + 0) * padded + unit);
+                        }
+                        vstore16(c, 0, cell + (row + 0) * padded + unit);
+                        vstore16(h, 0, h_new + (row + 0) * padded + unit);
+                        if (row + 0 < rows) {
+                            const long place = ((long)t * batch + first + row + 0) * units + unit;
+                            store_edge(h, hidden + place, units - unit);
+                            store_edge(c, cells + place, units - unit);
+                            __global float *gate = gates + (place - unit) * 4 + unit;
+                            store_edge(i, gate + 0 * units, units - unit);
+                            store_edge(f, gate + 1 * units, units - unit);
+                            store_edge(g, gate + 2 * units, units - unit);
+                            store_edge(o, gate + 3 * units, units - unit);
+                        }
+                    }
+                     {
+                        const float16 i = sigmoid(acc1_0);
+                        const float16 f = sigmoid(acc1_1);
+                        const float16 g = tanh(acc1_2);
+                        const float16 o = sigmoid(acc1_3);
+                        const float16 c_old = vload16(0, cell + (row + 1) * padded + unit);
+                        float16 c = fma(f, c_old, i * g);
+                        float16 h = o * tanh(c);
+                        if (!mask[(long)t * batch + first + min(row + 1, rows - 1)]) {
+                            c = c_old;
+                            h = vload16(0, h_old + (row + 1) * padded + unit);
+                        }
+                        vstore16(c, 0, cell + (row + 1) * padded + unit);
+                        vstore16(h, 0, h_new + (row + 1) * padded + unit);
+                        if (row + 1 < rows) {
+                            const long place = ((long)t * batch + first + row + 1) * units + unit;
+                            store_edge(h, hidden + place, units - unit);
+                            store_edge(c, cells + place, units - unit);
+                            __global float *gate = gates + (place - unit) * 4 + unit;
+                            store_edge(i, gate + 0 * units, units - unit);
+                            store_edge(f, gate + 1 * units, units - unit);
+                            store_edge(g, gate + 2 * units, units - unit);
+                            store_edge(o, gate + 3 * units, units - unit);
+                        }
+                    }
+                     {
+                        const float16 i = sigmoid(acc2_0);
+                        const float16 f = sigmoid(acc2_1);
+                        const float16 g = tanh(acc2_2);
+                        const float16 o = sigmoid(acc2_3);
+                        const float16 c_old = vload16(0, cell + (row + 2) * padded + unit);
+                        float16 c = fma(f, c_old, i * g);
+                        float16 h = o * tanh(c);
+                        if (!mask[(long)t * batch + first + min(row + 2, rows - 1)]) {
+                            c = c_old;
+                            h = vload16(0, h_old + (row + 2) * padded + unit);
+                        }
+                        vstore16(c, 0, cell + (row + 2) * padded + unit);
+                        vstore16(h, 0, h_new + (row + 2) * padded + unit);
+                        if (row + 2 < rows) {
+                            const long place = ((long)t * batch + first + row + 2) * units + unit;
+                            store_edge(h, hidden + place, units - unit);
+                            store_edge(c, cells + place, units - unit);
+                            __global float *gate = gates + (place - unit) * 4 + unit;
+                            store_edge(i, gate + 0 * units, units - unit);
+                            store_edge(f, gate + 1 * units, units - unit);
+                            store_edge(g, gate + 2 * units, units - unit);
+                            store_edge(o, gate + 3 * units, units - unit);
+                        }
+                    }
+                     {
+                        const float16 i = sigmoid(acc3_0);
+                        const float16 f = sigmoid(acc3_1);
+                        const float16 g = tanh(acc3_2);
+                        const float16 o = sigmoid(acc3_3);
+                        const float16 c_old = vload16(0, cell + (row + 3) * padded + unit);
+                        float16 c = fma(f, c_old, i * g);
+                        float16 h = o * tanh(c);
+                        if (!mask[(long)t * batch + first + min(row + 3, rows - 1)]) {
+                            c = c_old;
+                            h = vload16(0, h_old + (row + 3) * padded + unit);
+                        }
+                        vstore16(c, 0, cell + (row + 3) * padded + unit);
+                        vstore16(h, 0, h_new + (row + 3) * padded + unit);
+                        if (row + 3 < rows) {
+                            const long place = ((long)t * batch + first + row + 3) * units + unit;
+                            store_edge(h, hidden + place, units - unit);
+                            store_edge(c, cells + place, units - unit);
+                            __global float *gate = gates + (place - unit) * 4 + unit;
+                            store_edge(i, gate + 0 * units, units - unit);
+                            store_edge(f, gate + 1 * units, units - unit);
+                            store_edge(g, gate + 2 * units, units - unit);
+                            store_edge(o, gate + 3 * units, units - unit);
+                        }
+                    }
+                }
+            }
+            __global float *h_spare = h_old;
+            h_old = h_new;
+            h_new = h_spare;
+        }
+    }
+    for (int row = 0; row < rows; ++row) {
+        for (int unit = 0; unit < padded; unit += 16) {
+            const long at = (long)(first + row) * units + unit;
+            store_edge(vload16(0, h_old + row * padded + unit), last_h + at, units - unit);
+            store_edge(vload16(0, cell + row * padded + unit), last_c + at, units - unit);
+        }
+    }
+}
