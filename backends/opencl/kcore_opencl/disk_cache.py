@@ -93,8 +93,7 @@ class DiskCache:
     """
 
     def __init__(self, device: Any, options: Sequence[str], by_source: bool):
-        self.by_source = by_source
-        self._about = {**identity(device), "options": " ".join(options), "form": str(FORM)}
+        self._about = {**identity(device), "options": " ".join(options), "form": f"{FORM} {by_source}"}
         self._prefix = _digest(json.dumps(self._about))
         self._index: dict[str, Stored] | None = None
         self._lock = threading.RLock()

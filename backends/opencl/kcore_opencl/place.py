@@ -21,6 +21,7 @@ from kcore_opencl.feeding import Feeder
 from kcore_opencl.memory import Array, Block, Pages, Pool
 from kcore_opencl.programs import Programs
 from kcore_opencl.traits import Traits, traits_of
+from kcore_opencl.tuning import choosing
 
 #: Arrays begin at multiples of this many bytes.
 ALIGNMENT = 128
@@ -69,6 +70,7 @@ class Place:
         self.traits: Traits = traits_of(device)
         self.pool = Pool(self)
         self.programs = Programs(self.context, device, self.traits.maker == "pocl", self.profile)
+        choosing.register(self.traits, device)
         self._steps: deque[Any] = deque()
         self._staging = Staging(self.queue, self._enqueue_copy)
         self.feeder = Feeder(self)

@@ -30,15 +30,19 @@ class Programs:
         context, device: PyOpenCL's.
         by_source: whether the driver caches programs itself (see `DiskCache`).
         profile: where building is noted, or None.
+        keep: whether programs are looked for and kept on disk.
     """
 
-    def __init__(self, context: Any, device: Any, by_source: bool = False, profile: Any = None):
+    def __init__(
+        self, context: Any, device: Any, by_source: bool = False, profile: Any = None, keep: bool = True
+    ) -> None:
         self._context = context
         self._device = device
         self._profile = profile
         self._built: dict[str, tuple[Any, str]] = {}
         self._lock = threading.Lock()
-        self._disk = DiskCache(device, OPTIONS, by_source)
+        self.by_source = by_source
+        self._disk = DiskCache(device, OPTIONS, by_source) if keep else None
         #: Kernels that were compiled, and those that were loaded from disk.
         self.compiled = self.loaded = 0
 
@@ -79,17 +83,20 @@ class Programs:
         return cl.Kernel(program, name)
 
     def _load(self, missing: dict[str, Source]) -> None:
-        for stored in self._disk.find(missing):
-            content = self._disk.load(stored)
+        disk = self._disk
+        if disk is None:
+            return
+        for stored in disk.find(missing):
+            content = disk.load(stored)
             if content is None:
                 continue
             try:
-                if self._disk.by_source:
+                if self.by_source:
                     program = self._compiled(content.decode())
                 else:
                     program = _quietly(cl.Program(self._context, [self._device], [content]))
             except (cl.Error, UnicodeDecodeError):  # the driver does not take it back
-                self._disk.forget(stored)
+                disk.forget(stored)
                 continue
             self.loaded += len(stored.kernels)
             self._built.update((key, (program, name)) for key, name in stored.kernels.items())
@@ -108,7 +115,9 @@ class Programs:
         kernels = {s.key: name for s, name in zip(joined.sources, joined.names, strict=True)}
         self.compiled += len(kernels)
         self._built.update((key, (program, name)) for key, name in kernels.items())
-        content = joined.text.encode() if self._disk.by_source else program.binaries[0]
+        if self._disk is None:
+            return
+        content = joined.text.encode() if self.by_source else program.binaries[0]
         if content:
             self._disk.store(kernels, content)
 

@@ -14,7 +14,7 @@ def flops(node: Node) -> int:
 
     A fused product counts as its product. Convolutions count every tap, those on padding included.
     """
-    head = _product(node)
+    head = product(node)
     if head is None:
         return 0
     out, shapes = head.outputs[0], [() if v is None else v.shape for v in head.inputs]
@@ -43,7 +43,8 @@ _COUNTED = frozenset(
 )
 
 
-def _product(node: Node) -> Node | None:
+def product(node: Node) -> Node | None:
+    """The product, convolution, recurrent layer or attention in a node: the node itself or the first of its group."""
     nodes = node.attrs["body"].nodes if node.op.family == "fused" else [node]
     return next((n for n in nodes if n.op.name in _COUNTED), None)
 

@@ -14,6 +14,7 @@ from kcore_opencl.convolutions.packing import emit_packing, packed_bytes
 from kcore_opencl.convolutions.strips import emit_strips
 from kcore_opencl.convolutions.tiling import Patch, Strip, patches, strips
 from kcore_opencl.traits import Traits
+from kcore_opencl.tuning import chosen
 
 __all__ = ["OPS", "Tiling", "candidates", "emit", "supports"]
 
@@ -46,11 +47,11 @@ def candidates(node: Node, traits: Traits) -> list[Tiling]:
         return [(p,) for p in patches(walks[0], dtype, traits)[:24]]
     ways = [strips(w, dtype, traits) for w in walks]
     # all phases read the same packed weights
-    found = []
+    found: list[Tiling] = []
     for first in ways[0][:24]:
-        rest = [next((s for s in way if s.vectors == first.vectors), None) for way in ways[1:]]
-        if all(rest):
-            found.append((first, *rest))
+        alike = [[s for s in way if s.vectors == first.vectors] for way in ways[1:]]
+        if all(alike):
+            found.append((first, *(way[0] for way in alike)))
     return found
 
 
@@ -64,9 +65,9 @@ def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
 
     Args:
         node: a node that `supports` accepts.
-        tiling: one of `candidates`; the first if None.
+        tiling: one of `candidates`; if None the one measured on the device, else the first.
     """
-    tiling = tiling or default(node, traits)
+    tiling = tiling or chosen(node, traits, candidates, emit)
     epilogue = Epilogue(node)
     product = epilogue.product
     walks = _walks(node)

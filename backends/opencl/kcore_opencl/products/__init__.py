@@ -7,9 +7,10 @@ from kcore.graph.core import Node
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore_opencl.products.cpu import emit_cpu
 from kcore_opencl.products.problem import Product, product_of
-from kcore_opencl.products.tiling import Tiling, choose
+from kcore_opencl.products.tiling import Tiling
 from kcore_opencl.products.tiling import candidates as _candidates
 from kcore_opencl.traits import Traits
+from kcore_opencl.tuning import chosen
 
 __all__ = ["Product", "Tiling", "candidates", "emit", "product_of", "supports"]
 
@@ -31,7 +32,7 @@ def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
     Args:
         node: the node.
         traits: of the device it will run on.
-        tiling: how it is cut; chosen from sizes and traits if None.
+        tiling: how it is cut; if None, as was measured on the device or else chosen from sizes and traits.
     """
     product = product_of(node)
-    return emit_cpu(product, traits, tiling or choose(product, traits))
+    return emit_cpu(product, traits, tiling or chosen(node, traits, candidates, emit))
