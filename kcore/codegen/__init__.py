@@ -6,9 +6,9 @@ from kcore.codegen.dialect import CUDA, OPENCL, Dialect
 from kcore.codegen.emit import can_emit, emit
 from kcore.codegen.epilogue import Epilogue
 from kcore.codegen.reduction import REDUCERS, ReductionTile
-from kcore.codegen.source import Argument, Code, Source, SpanTile, Tile
+from kcore.codegen.source import Argument, Code, Source, SpanReductionTile, SpanTile, Tile
 
 __all__ = [
-    "CUDA", "OPENCL", "REDUCERS", "Argument", "Code", "Dialect", "Epilogue", "ReductionTile", "Source", "SpanTile",
-    "Tile", "can_emit", "emit",
+    "CUDA", "OPENCL", "REDUCERS", "Argument", "Code", "Dialect", "Epilogue", "ReductionTile", "Source",
+    "SpanReductionTile", "SpanTile", "Tile", "can_emit", "emit",
 ]  # fmt: skip

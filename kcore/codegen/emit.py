@@ -11,7 +11,8 @@ from kcore.codegen.group import Group, Statements, group_of, indented, numbered
 from kcore.codegen.layout import Layout, aligned, collapse, contiguous, extent
 from kcore.codegen.reduction import REDUCERS, ReductionTile, emit_reduction
 from kcore.codegen.signature import Signature, coordinates, index_dtype, offset_text
-from kcore.codegen.source import Argument, Code, Source, SpanTile, Tile
+from kcore.codegen.source import Argument, Code, Source, SpanReductionTile, SpanTile, Tile
+from kcore.codegen.span_reduction import emit_span_reduction
 from kcore.codegen.spans import emit_spans, segment_loops
 from kcore.graph.core import Node, Value
 
@@ -31,7 +32,7 @@ def can_emit(node: Node) -> bool:
 def emit(
     node: Node,
     dialect: Dialect,
-    tile: Tile | SpanTile | ReductionTile | None = None,
+    tile: Tile | SpanTile | ReductionTile | SpanReductionTile | None = None,
     *,
     strides: Sequence[Strides | None] | None = None,
     starts: bool = False,
@@ -43,7 +44,7 @@ def emit(
         node: a ``fused`` or ``fused_reduction`` node, a single elementwise node, or a reduction.
         dialect: `OPENCL` or `CUDA`.
         tile: how the work is cut: a `Tile`, or a `SpanTile` where work-items are cores; for a reduction a
-            `ReductionTile`. Chosen from the shapes if None.
+            `ReductionTile` or `SpanReductionTile`. Chosen from the shapes if None.
         strides: per input of the node, its strides in elements; None where it is contiguous. Outputs are contiguous.
         starts: after every buffer an argument ``"start"`` says at which element the array begins, for buffers that
             are handles and not pointers.
@@ -56,14 +57,16 @@ def emit(
         ValueError: the node cannot be expressed in C.
     """
     group = group_of(node)
+    if isinstance(tile, SpanTile | SpanReductionTile) and not dialect.wide:
+        raise ValueError(f"{dialect.name} has no wide vectors: op {node.op.name!r} cannot be cut by {tile}")
     if group.reduction is not None:
         if isinstance(tile, Tile | SpanTile):
             raise ValueError(f"a reduction is cut by a ReductionTile, not by {tile} (op {node.op.name!r})")
+        if isinstance(tile, SpanReductionTile):
+            return emit_span_reduction(group, dialect, tile, strides, starts)
         return emit_reduction(group, node, dialect, tile, strides, starts)
-    if isinstance(tile, ReductionTile):
+    if isinstance(tile, ReductionTile | SpanReductionTile):
         raise ValueError(f"an elementwise group is cut by a Tile, not by {tile} (op {node.op.name!r})")
-    if isinstance(tile, SpanTile) and not dialect.wide:
-        raise ValueError(f"{dialect.name} has no wide vectors: an elementwise group is cut by a Tile, not by {tile}")
     if group.segments > 1:
         if strides is not None and any(s is not None for s in strides):
             raise ValueError(f"the arrays of a segmented group must be contiguous ({group.name})")

@@ -87,7 +87,7 @@ _Offsets = tuple[list[str], list[str]]
 
 
 @dataclass
-class _Read:
+class Read:
     value: Value
     name: str  # of the pointer
     at: str = ""
@@ -102,21 +102,31 @@ def emit_reduction(
     starts: bool,
 ) -> Code:
     """The kernels of a reduction group: one, or two where the work of a result is split among groups."""
-    kernel = _Reduction(group, dialect, tile, strides, starts)
+    kernel = _Lanes(group, dialect, strides, starts, tile)
     if kernel.tile.splits == 1:
         return Code((kernel.whole(),))
     parts, finish = kernel.parts(), kernel.finish()
-    return Code((parts, finish), kernel.rows * kernel.tile.splits * itemsize(kernel.held))
+    return Code((parts, finish), kernel.scratch_bytes(kernel.tile.splits))
 
 
-class _Reduction:
-    """A group taken apart: what comes before the reduction, the reduction, what comes after."""
+class Reduction:
+    """A group taken apart: what comes before the reduction, the reduction, what comes after.
+
+    Attributes:
+        before, after: the nodes before and after the node that reduces.
+        source_value, total: what is reduced, and the result.
+        rows, n: how many results there are, of how many elements each.
+        held: dtype of partial results.
+        early, late: operands read before and after the reduction.
+        written: (value, name, output index) of everything stored; `stored` those of the shape of what is reduced.
+        layout: axes left of what is reduced, labelled True where they are reduced.
+        columns: neighbours in memory belong to different results.
+    """
 
     def __init__(
         self,
         group: Group,
         dialect: Dialect,
-        tile: ReductionTile | None,
         strides: Sequence[tuple[int, ...] | None] | None,
         starts: bool,
     ):
@@ -143,17 +153,17 @@ class _Reduction:
         kept = [i for i, r in enumerate(labels) if not r]
         early = {v for n in (*self.before, reduction) for v in n.sources}
         late = {v for n in self.after for v in n.sources}
-        self.early: list[_Read] = []
-        self.late: list[_Read] = []
+        self.early: list[Read] = []
+        self.late: list[Read] = []
         columns: list[tuple[int, ...]] = []
         own_late: list[tuple[int, ...]] = []
         for j, (value, i) in enumerate(group.inputs):
             own = (strides and strides[i]) or contiguous(value.shape)
             if value in early:
-                self.early.append(_Read(value, f"x{j}"))
+                self.early.append(Read(value, f"x{j}"))
                 columns.append(aligned(value.shape, own, shape))
             if value in late:
-                self.late.append(_Read(value, f"x{j}"))
+                self.late.append(Read(value, f"x{j}"))
                 along = aligned(value.shape, own, self.total.shape)
                 if len(self.total.shape) == len(shape):
                     own_late.append(tuple(0 if r else s for s, r in zip(along, labels, strict=True)))
@@ -171,13 +181,57 @@ class _Reduction:
         self.late_strides = layout.strides[len(columns) : len(columns) + len(own_late)]
         self.stored_strides = layout.strides[len(columns) + len(own_late) :]
         self.columns = bool(layout.labels) and not layout.labels[-1] and self.n > 1
-        self.tile = tile or choose_tile(self.rows, self.n, self.columns)
-        largest = [extent(layout.dims, s) for s in layout.strides]
-        t = self.tile
-        self.index_dtype = index_dtype(
-            max([*largest, (self.rows + t.rows) * t.splits, self.n + t.lanes * t.unroll * (t.splits + 1)])
-        )
         self.number = numbered(group.nodes)
+
+    def index_for(self, *reach: int) -> str:
+        """The index dtype, where a kernel counts up to each of `reach`."""
+        return index_dtype(max([*reach, *(extent(self.layout.dims, s) for s in self.layout.strides)]))
+
+    def scratch_bytes(self, splits: int) -> int:
+        """Room for the parts of all results."""
+        return self.rows * splits * itemsize(self.held)
+
+    def joined(self, statements: Statements, a: str, b: str) -> str:
+        """Two partial results as one."""
+        return statements.filled(self.reducer.expr, (a, b), self.held, self.held)
+
+    def identity(self) -> str:
+        """What an empty reduction gives."""
+        identity = self.reducer.identity
+        if isinstance(identity, str):
+            if self.held in INTS:
+                identity = int_range(self.held)[identity == "highest"]
+            elif self.held == "bool":
+                identity = int(identity == "highest")
+            else:
+                identity = float("inf") if identity == "highest" else float("-inf")
+        return self.dialect.literal(identity, self.held)
+
+    def declare(self, sig: Signature, early: bool = True, late: bool = True) -> None:
+        """Add the buffers of what comes before the reduction, of what comes after it, or of both."""
+        wanted = {r.name for r in (*(self.early if early else ()), *(self.late if late else ()))}
+        for j, (value, i) in enumerate(self.group.inputs):
+            if f"x{j}" in wanted:
+                sig.buffer(f"x{j}", "input", value.dtype, i, const=True)
+        for value, name, i in self.written:
+            if early if any(name == s[1] for s in self.stored) else late:
+                sig.buffer(name, "output", value.dtype, i)
+
+
+class _Lanes(Reduction):
+    """Kernels in which several work-items share a result and join their parts in a tree."""
+
+    def __init__(
+        self,
+        group: Group,
+        dialect: Dialect,
+        strides: Sequence[tuple[int, ...] | None] | None,
+        starts: bool,
+        tile: ReductionTile | None,
+    ):
+        super().__init__(group, dialect, strides, starts)
+        self.tile = t = tile or choose_tile(self.rows, self.n, self.columns)
+        self.index_dtype = self.index_for((self.rows + t.rows) * t.splits, self.n + t.lanes * t.unroll * (t.splits + 1))
 
     # -- the kernels -------------------------------------------------------------------------------------------------
 
@@ -204,7 +258,7 @@ class _Reduction:
         """The second: one work-item joins the parts of a result, in order, and runs the epilogue."""
         sig = Signature(self.dialect, self.index_dtype, self.starts)
         statements = Statements(self.dialect, self.number)
-        self._buffers(sig, early=False)
+        self.declare(sig, early=False)
         sig.buffer("parts", "scratch", self.held, const=True)
         sig.size("rows", self.rows)
         index, local, splits = sig.index, 64, self.tile.splits
@@ -212,7 +266,7 @@ class _Reduction:
         inner = [
             f"{ctype} total = parts[row * {splits}];",
             f"for (int split = 1; split < {splits}; ++split)",
-            f"    total = {self._joined(statements, 'total', f'parts[row * {splits} + split]')};",
+            f"    total = {self.joined(statements, 'total', f'parts[row * {splits} + split]')};",
             *self._results(sig, statements, "row", self._row_coordinates(sig, self.late_strides, "e")),
         ]
         lines = [
@@ -227,19 +281,10 @@ class _Reduction:
 
     def _begin(self, late: bool = True) -> tuple[Signature, Statements]:
         sig = Signature(self.dialect, self.index_dtype, self.starts)
-        self._buffers(sig, late=late)
+        self.declare(sig, late=late)
         sig.size("rows", self.rows)
         sig.size("n", self.n)
         return sig, Statements(self.dialect, self.number)
-
-    def _buffers(self, sig: Signature, early: bool = True, late: bool = True) -> None:
-        wanted = {r.name for r in (*(self.early if early else ()), *(self.late if late else ()))}
-        for j, (value, i) in enumerate(self.group.inputs):
-            if f"x{j}" in wanted:
-                sig.buffer(f"x{j}", "input", value.dtype, i, const=True)
-        for value, name, i in self.written:
-            if early if any(name == s[1] for s in self.stored) else late:
-                sig.buffer(name, "output", value.dtype, i)
 
     def _end(self, sig: Signature, statements: Statements, lines: Sequence[str], splits: int, part: str = "") -> Source:
         statements.uses(self.held)
@@ -248,20 +293,6 @@ class _Reduction:
         return sig.source(self.group, statements, lines, local, groups, part=part)
 
     # -- pieces of text ----------------------------------------------------------------------------------------------
-
-    def _joined(self, statements: Statements, a: str, b: str) -> str:
-        return statements.filled(self.reducer.expr, (a, b), self.held, self.held)
-
-    def _identity(self) -> str:
-        identity = self.reducer.identity
-        if isinstance(identity, str):
-            if self.held in INTS:
-                identity = int_range(self.held)[identity == "highest"]
-            elif self.held == "bool":
-                identity = int(identity == "highest")
-            else:
-                identity = float("inf") if identity == "highest" else float("-inf")
-        return self.dialect.literal(identity, self.held)
 
     def _head(self, sig: Signature, splits: int) -> list[str]:
         """Which result this work-item works on, and which of its elements."""
@@ -351,7 +382,7 @@ class _Reduction:
             operand = statements.operand(self.source_value, own)
             if self.held == "bool" and self.source_value.dtype != "bool":
                 operand = f"({operand} != 0)"
-            text.append(f"acc{u} = {self._joined(statements, f'acc{u}', operand)};")
+            text.append(f"acc{u} = {self.joined(statements, f'acc{u}', operand)};")
             return text
 
         unroll = tile.unroll
@@ -370,9 +401,9 @@ class _Reduction:
         inner += [f"for (; k < {end}; k += {tile.lanes}) {{", *indented(element(0)), "}"]
         step = unroll // 2
         while step:  # pairs of partial results, pairs of pairs
-            inner += [f"acc{u} = {self._joined(statements, f'acc{u}', f'acc{u + step}')};" for u in range(step)]
+            inner += [f"acc{u} = {self.joined(statements, f'acc{u}', f'acc{u + step}')};" for u in range(step)]
             step //= 2
-        accumulators = [f"{ctype} acc{u} = {self._identity()};" for u in range(unroll)]
+        accumulators = [f"{ctype} acc{u} = {self.identity()};" for u in range(unroll)]
         return [*accumulators, "if (row < rows) {", *indented([*lines, *inner]), "}"]
 
     def _share(self) -> int:
@@ -388,7 +419,7 @@ class _Reduction:
         step = tile.lanes // 2
         while step:
             far = step * tile.rows if self.columns else step
-            joined = self._joined(statements, "part[item]", f"part[item + {far}]")
+            joined = self.joined(statements, "part[item]", f"part[item + {far}]")
             lines += [self.dialect.barrier, f"if (lane < {step}) part[item] = {joined};"]
             step //= 2
         return [*lines, f"const {ctype} total = part[item];"]

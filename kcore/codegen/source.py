@@ -61,6 +61,28 @@ class SpanTile:
 
 
 @dataclass(frozen=True)
+class SpanReductionTile:
+    """How a reduction is cut where a work-item is a core that goes along what it reduces in wide vectors; OpenCL only.
+
+    Attributes:
+        vector: elements of a vector, 4, 8 or 16.
+        unroll: vectors at once, each with a partial result of its own; a power of two.
+        share: results of a work-item.
+        splits: work-items that share one result; with more than one, a second kernel joins their parts. Choose it from
+            the shapes alone: the order of additions depends on it.
+    """
+
+    vector: int = 16
+    unroll: int = 4
+    share: int = 64
+    splits: int = 1
+
+    def __post_init__(self) -> None:
+        if self.vector not in (4, 8, 16) or self.unroll not in (1, 2, 4, 8) or self.share < 1 or self.splits < 1:
+            raise ValueError(f"a vector of 4, 8 or 16, an unroll of 1, 2, 4 or 8, a share and splits, got {self}")
+
+
+@dataclass(frozen=True)
 class Argument:
     """One kernel argument.
 

@@ -20,12 +20,12 @@ _BUILTIN = frozenset(
 #: Helpers with NumPy's meaning, as `kcore.codegen.dialect.HELPERS`, for vectors: name -> kind of dtype -> C text.
 _HELPERS: Mapping[str, Mapping[str, str]] = {
     "max": {
-        "float": "{T} {name}({T} a, {T} b) {{ return (a > b) | (a != a) ? a : b; }}",
+        "float": "{T} {name}({T} a, {T} b) {{ return ((a > b) | (a != a)) ? a : b; }}",
         "int": "{T} {name}({T} a, {T} b) {{ return a > b ? a : b; }}",
         "unsigned": "{T} {name}({T} a, {T} b) {{ return a > b ? a : b; }}",
     },
     "min": {
-        "float": "{T} {name}({T} a, {T} b) {{ return (a < b) | (a != a) ? a : b; }}",
+        "float": "{T} {name}({T} a, {T} b) {{ return ((a < b) | (a != a)) ? a : b; }}",
         "int": "{T} {name}({T} a, {T} b) {{ return a < b ? a : b; }}",
         "unsigned": "{T} {name}({T} a, {T} b) {{ return a < b ? a : b; }}",
     },

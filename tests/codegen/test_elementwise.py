@@ -5,27 +5,33 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kcore.codegen import CUDA, OPENCL, ReductionTile, Tile, emit
+from kcore.codegen import CUDA, OPENCL, ReductionTile, SpanTile, Tile, emit
 from kcore.graph.fuse import fuse_elementwise, fuse_segments
 
+#: Work-items side by side, and work-items that go along rows.
+TILES = [None, SpanTile(4, 64)]
 
+
+@pytest.mark.parametrize("tile", TILES, ids=["lanes", "spans"])
 @pytest.mark.parametrize(
     ("shape", "other"),
     [((3, 4), (3, 4)), ((3, 4), (4,)), ((3, 4), (3, 1)), ((2, 1, 5), (3, 1)), ((31, 33), ()), ((5, 1, 7), (5, 6, 1)),
-     ((2, 3, 4, 5), (3, 1, 5)), ((1,), (1, 1)), ((257,), (1,)), ((0, 3), (3,)), ((4, 2, 3), (4, 1, 1))],
+     ((2, 3, 4, 5), (3, 1, 5)), ((1,), (1, 1)), ((257,), (1,)), ((0, 3), (3,)), ((4, 2, 3), (4, 1, 1)),
+     ((3, 130), (130,)), ((130, 7), (130, 1)), ((5, 4, 70), (5, 1, 70))],
 )  # fmt: skip
-def test_operands_broadcast(shape, other, build, agree, draw):
+def test_operands_broadcast(shape, other, tile, build, agree, draw):
     x, b = build.input(*shape), build.input(*other)
     node = build.fused(build("multiply", build("add", x, b), 2.0))
-    agree(node, [draw(*shape), draw(*other)])
+    agree(node, [draw(*shape), draw(*other)], tile)
 
 
-def test_several_outputs_of_different_dtypes(build, agree, draw):
+@pytest.mark.parametrize("tile", TILES, ids=["lanes", "spans"])
+def test_several_outputs_of_different_dtypes(tile, build, agree, draw):
     x, b = build.input(17, 9), build.input(9)
     y = build("add", x, b)
     positive = build("greater", y, 0.0)
     node = build.fused(y, positive, build("where", positive, y, 0.0))
-    agree(node, [draw(17, 9), draw(9)])
+    agree(node, [draw(17, 9), draw(9)], tile)
 
 
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 63, 64, 65, 255, 257, 1000])
@@ -50,17 +56,19 @@ def test_a_broadcast_operand_is_not_loaded_as_a_vector(build, agree, draw):
     agree(node, [draw(8, 4), draw(4)], Tile(16, 1, 4))
 
 
-def test_strided_inputs_are_index_maps(build, device, draw):
+@pytest.mark.parametrize("tile", TILES, ids=["lanes", "spans"])
+def test_strided_inputs_are_index_maps(tile, build, device, draw):
     """A transposed and a sliced operand are read where they lie."""
     node = build.fused(build("subtract", build.input(6, 5), build.input(6, 5)))
     first, second = draw(5, 6), draw(6, 10)
-    (got,) = device.run(node, [first, second], strides=[(1, 6), (10, 2)])
+    (got,) = device.run(node, [first, second], tile, strides=[(1, 6), (10, 2)])
     np.testing.assert_allclose(got, first.T - second[:, ::2], rtol=2e-6)
 
 
-def test_arrays_may_begin_inside_their_buffers(build, agree, draw):
+@pytest.mark.parametrize("tile", TILES, ids=["lanes", "spans"])
+def test_arrays_may_begin_inside_their_buffers(tile, build, agree, draw):
     node = build.fused(build("add", build.input(6, 5), build.input(5)))
-    agree(node, [draw(6, 5), draw(5)], starts=3)
+    agree(node, [draw(6, 5), draw(5)], tile, starts=3)
 
 
 def test_a_single_op_needs_no_fusion(build, agree, draw):
@@ -68,13 +76,14 @@ def test_a_single_op_needs_no_fusion(build, agree, draw):
     agree(build.graph.nodes[0], [draw(33)])
 
 
-def test_half_precision_is_computed_in_single(build, device, draw):
+@pytest.mark.parametrize("tile", TILES, ids=["lanes", "spans"])
+def test_half_precision_is_computed_in_single(tile, build, device, draw):
     x, b = build.input(40, dtype="float16"), build.input(40, dtype="bfloat16")
     y = build("add", build("cast", x, dtype="float32"), build("cast", b, dtype="float32"))
     node = build.fused(build("cast", y, dtype="float16"), build("cast", y, dtype="bfloat16"))
     first, second = draw(40, dtype="float16"), draw(40, dtype="bfloat16")
     total = first.astype(np.float32) + second.astype(np.float32)
-    half, brain = device.run(node, [first, second])
+    half, brain = device.run(node, [first, second], tile)
     np.testing.assert_array_equal(half, total.astype(np.float16))
     np.testing.assert_array_equal(brain.astype(np.float32), total.astype(second.dtype).astype(np.float32))
 
@@ -108,7 +117,7 @@ SHAPES = [(4, 5), (5,), (1,), (300,), (3, 1)]
 
 
 @pytest.mark.parametrize("bases", [1, 3])
-@pytest.mark.parametrize("tile", [Tile(16), Tile(32, 2), Tile(16, 2, 4)])
+@pytest.mark.parametrize("tile", [Tile(16), Tile(32, 2), Tile(16, 2, 4), SpanTile(4, 64), SpanTile(16, 50)])
 def test_one_launch_updates_many_arrays(tile, bases, build, agree, draw):
     node = updates(build, SHAPES)
     code = emit(node, OPENCL, tile, bases=bases)
@@ -166,5 +175,9 @@ def test_a_tile_of_the_wrong_kind_is_refused(build):
     node = build.fused(build("exp", build.input(3)))
     with pytest.raises(ValueError, match="ReductionTile.*'exp'"):
         emit(node, OPENCL, ReductionTile())
+    with pytest.raises(ValueError, match="cuda has no wide vectors"):
+        emit(node, CUDA, SpanTile())
     with pytest.raises(ValueError, match="vector of 1, 2 or 4"):
         Tile(16, 1, 3)
+    with pytest.raises(ValueError, match="vector of 4, 8 or 16"):
+        SpanTile(5)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyopencl as cl
 import pytest
 
-from kcore.codegen import CUDA, OPENCL, ReductionTile, Tile, emit
+from kcore.codegen import CUDA, OPENCL, ReductionTile, SpanReductionTile, SpanTile, Tile, emit
 from kcore.graph.fuse import fuse_elementwise, fuse_segments
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -83,6 +83,35 @@ def split_max(build):
 CASES = [
     bias_relu, gelu_vectors, transposed, mixed_dtypes, momentum_update, softmax_sum, channel_mean, split_max,
 ]  # fmt: skip
+
+
+def along(case, tile):
+    """The case cut for devices whose work-items are cores; OpenCL only."""
+
+    def wide(build):
+        node, _, options = case(build)
+        return node, tile, options
+
+    wide.__name__ = f"wide_{case.__name__}"
+    return wide
+
+
+def conditions(build):
+    """Every way a truth value is made and used."""
+    x, c = build.input(40, 30), build.input(30, dtype="bool")
+    build.path = "model/mask"
+    large = build("logical_and", build("greater", x, 0.5), build("logical_not", build("isnan", x)))
+    kept = build("logical_xor", large, c)
+    y = build("where", kept, x, 0.0)
+    return build.fused(kept, y, build("cast", y, dtype="bool")), SpanTile(), {}
+
+
+WIDE = [
+    *(along(c, SpanTile()) for c in (bias_relu, gelu_vectors, transposed, mixed_dtypes, momentum_update)),
+    *(along(c, SpanReductionTile(16, 2, 8)) for c in (softmax_sum, channel_mean)),
+    along(split_max, SpanReductionTile(16, 2, 1, 8)), conditions,
+]  # fmt: skip
+BOTH = [*((c, d) for c in CASES for d in (OPENCL, CUDA)), *((c, OPENCL) for c in WIDE)]
 SUFFIX = {"opencl": "cl", "cuda": "cu"}
 
 
@@ -91,8 +120,7 @@ def sources_of(case, dialect, build):
     return emit(node, dialect, tile, **options).launches
 
 
-@pytest.mark.parametrize("dialect", [OPENCL, CUDA], ids=lambda d: d.name)
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.__name__)
+@pytest.mark.parametrize(("case", "dialect"), BOTH, ids=[f"{c.__name__}-{d.name}" for c, d in BOTH])
 def test_generated_text(case, dialect, build):
     text = "\n".join(s.text for s in sources_of(case, dialect, build))
     file = GOLDEN / f"{case.__name__}.{SUFFIX[dialect.name]}"
@@ -102,7 +130,7 @@ def test_generated_text(case, dialect, build):
     assert text == file.read_text(), f"{file.name} differs: if that is wanted, run with KCORE_UPDATE_GOLDEN=1"
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("case", [*CASES, *WIDE], ids=lambda c: c.__name__)
 def test_generated_opencl_compiles_without_warnings(case, device, build):
     for source in sources_of(case, OPENCL, build):
         program = cl.Program(device.context, source.text).build(["-Werror"])
