@@ -18,6 +18,7 @@ from kcore.backend.kernel import Kernel, KernelTable, Site, Thunk, all_tables, k
 from kcore.errors import MissingKernelError
 from kcore.graph.core import Constant, Graph, Node, State, Value
 from kcore.graph.fuse import FUSED, fuse_elementwise, fuse_segments, fuse_updates
+from kcore.graph.fuse_columns import FUSED_COLUMNS, fuse_columns
 from kcore.graph.fuse_product import FUSED_PRODUCT, fuse_products, hoist_elementwise
 from kcore.graph.fuse_reduction import FUSED_REDUCTION, fuse_reductions
 from kcore.graph.match import fuse_patterns
@@ -89,6 +90,8 @@ def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
         fuse_patterns(graph, table.patterns())
     if FUSED_PRODUCT.name in table and not backend.strided_views:
         hoist_elementwise(graph, lambda node: _fusible(backend, node))
+    if FUSED_COLUMNS.name in table:
+        fuse_columns(graph, lambda node: _fusible(backend, node), lambda node: choose(backend, node) is not None)
     if FUSED.name in table:
         fuse_elementwise(graph, lambda node: _fusible(backend, node))
         fuse_segments(graph)

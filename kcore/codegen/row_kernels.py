@@ -500,9 +500,7 @@ class Rows:
         """The lanes' partial results joined in shared memory, halving the lanes at each step; all lanes get them."""
         tile, number = self.tile, self.statements.number
         if tile.lanes == 1:
-            return [
-                f"const {self._ctype(n)} {self._result(n)} = acc{number[n]};  // {n.op.name}" for n in reductions
-            ]
+            return [f"const {self._ctype(n)} {self._result(n)} = acc{number[n]};  // {n.op.name}" for n in reductions]
         item = "item" if tile.rows > 1 else "lane"
         parts = {n: f"shared{number[n]}" for n in reductions}
         for node in reductions:

@@ -302,7 +302,7 @@ class _Analysis:
         return across, columns
 
     def _levels(self, columns: Sequence[Node]) -> dict[Value, int]:
-        level: dict[Value, int] = {v: 0 for v in self.dims}
+        level: dict[Value, int] = dict.fromkeys(self.dims, 0)
         for node in self.body.nodes:
             before = max(level[v] for v in node.sources)
             reduces = node in self.reductions and node not in columns

@@ -9,8 +9,8 @@ from functools import lru_cache
 from kcore.codegen.dialect import HELPERS, compute_dtype, kind_of
 from kcore.codegen.group import _CALL, Statements, indented
 from kcore.codegen.reduction import REDUCERS
-from kcore.codegen.row_program import RowProgram
 from kcore.codegen.row_kernels import Rows, _Operand
+from kcore.codegen.row_program import RowProgram
 from kcore.dtypes import is_float, itemsize
 from kcore.graph.core import Node, Value
 

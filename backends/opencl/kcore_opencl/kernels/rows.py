@@ -1,11 +1,11 @@
-"""Composites that work row by row (softmax, layer normalization, cross-entropies, anybody's own): one generated kernel."""
+"""Composites that work row by row, such as softmax, layer normalization and losses: one generated kernel each."""
 
 from __future__ import annotations
 
 from kcore.backend.kernel import ANY_COMPOSITE, Site, Thunk, kernel
 from kcore.codegen import OPENCL
-from kcore.codegen.row_program import row_program
 from kcore.codegen.row_kernels import choose_row_tile, emit_rows, row_scratch_bytes
+from kcore.codegen.row_program import row_program
 from kcore.graph.core import Node
 from kcore_opencl.launch import launch
 from kcore_opencl.place import place_of
