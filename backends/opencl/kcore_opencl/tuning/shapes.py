@@ -29,7 +29,7 @@ def nodes_of(text: str) -> list[Node]:
         >>> [node.op.name for node in nodes_of("dense 128x784x256")]
         ['matmul', 'matmul', 'matmul']
     """
-    kind, *words = text.split()
+    kind, *words = text.split() or [""]
     sizes = [tuple(map(int, w.split("x"))) for w in words if re.fullmatch(r"\d+(x\d+)+", w)]
     options = [w for w in words if not re.fullmatch(r"\d+(x\d+)+", w)]
     dtype = next((w for w in options if w in ("float16", "bfloat16", "float32", "float64")), "float32")

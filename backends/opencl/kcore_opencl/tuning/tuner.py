@@ -88,7 +88,7 @@ def _step(model: Any, batch_size: int) -> list[Asked]:
     def step(*arrays: Any) -> Any:
         with kcore.GradientTape() as tape:
             outputs = model(arrays[0] if len(arrays) == 1 else list(arrays), training=True)
-            total = sum(kcore.ops.sum(y) for y in (outputs if isinstance(outputs, list | tuple) else [outputs]))
+            total = sum(kcore.ops.sum(y * y) for y in (outputs if isinstance(outputs, list | tuple) else [outputs]))
         return tape.gradient(total, model.trainable_variables)
 
     with collecting() as asked:
