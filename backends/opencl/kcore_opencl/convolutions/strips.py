@@ -49,6 +49,9 @@ class _Strips:
         self.total = epilogue.product.outputs[0].dtype
         self.y = Lanes(self.statements, self.total)
         self.blocks = blocks(walk.outer, strip.lanes, strip.vectors)
+        wide = strip.lanes >= 4 and epilogue.widens and not epilogue.plain
+        self.wide = epilogue.wide_statements(sig, strip.lanes) if wide else None
+        self.finishers: dict[Piece, str] = {}
         self.packed = weights[0] == "scratch"
         #: Elements from the weights of one input channel to those of the next.
         self.pitch = span(self.blocks[0]) if self.packed else walk.written
@@ -64,7 +67,10 @@ class _Strips:
         sig.size("strips", strips)
         sig.size("each", strip.each)
         sig.size("per_row", per_row)
-        return sig.source(self.epilogue.group, self.statements, body, 1, turns * columns, part=part)
+        for text in self.finishers.values():
+            self.statements.helpers[text] = None
+        statements = self.wide.join(self.statements) if self.wide else self.statements
+        return sig.source(self.epilogue.group, statements, body, 1, turns * columns, part=part)
 
     # -- which results ---------------------------------------------------------------------------------------------
 
@@ -229,7 +235,7 @@ class _Strips:
             if j in guarded and j not in dropped:
                 lines += [
                     f"const {index} i_{j} = i{last} + {j};",
-                    f"const {self._flag()} in_{j} = i_{j} >= 0 && i_{j} < {size};",
+                    f"const int in_{j} = i_{j} >= 0 && i_{j} < {size};",
                     f"const {index} xi_{j} = xi + (clamp(i_{j}, ({index})0, {size} - 1) - i{last}) * {walk.read};",
                 ]
         sums: list[str] = []
@@ -277,25 +283,22 @@ class _Strips:
             for v, piece in enumerate(block):
                 text = self.x.load("x", _sum(at, piece.at), piece)
                 ctype = self.x.type(piece)
-                lines += self._guard(ctype, f"x{j}_{v}", text, f"({ctype})(in_{j} != 0)" if guarded else "", j, guarded)
+                lines += self._guard(ctype, f"x{j}_{v}", text, j, guarded)
             return lines + [
                 self._fma(f"a{p}_{v}", f"x{j}_{v}", f"w{t}_{v}") for p, t in users for v in range(len(block))
             ]
         text = self.x.element("x", at + " + c" if walk.inner > 1 else at)
-        lines = self._guard(self.x.scalar, f"x{j}", text, "", j, guarded)
+        lines = self._guard(self.x.scalar, f"x{j}", text, j, guarded)
         return lines + [
             self._fma(f"a{p}_{v}", f"x{j}" if piece.width == 1 else f"({self.y.type(piece)})x{j}", f"w{t}_{v}")
             for p, t in users
             for v, piece in enumerate(block)
         ]
 
-    def _guard(self, ctype: str, name: str, load: str, mask: str, j: int, guarded: bool) -> list[str]:
+    def _guard(self, ctype: str, name: str, load: str, j: int, guarded: bool) -> list[str]:
         if not guarded:
             return [f"const {ctype} {name} = {load};"]
         return [f"const {ctype} {name}_ = {load};", f"const {ctype} {name} = in_{j} ? {name}_ : ({ctype})0;"]
-
-    def _flag(self) -> str:
-        return "int"
 
     def _fma(self, total: str, a: str, b: str) -> str:
         return f"{total} = {self.traits.fma.format(a=a, b=b, c=total)};"
@@ -319,32 +322,39 @@ class _Strips:
                 for v, piece in enumerate(block):
                     lines.append(self.y.store("y0", _sum("yi", p * step + piece.at), piece, f"a{p}_{v}"))
             return lines
-        scalar, width = self.y.scalar, span(block)
-        room = max(p.at + p.width for p in block)
-        lines.append(f"{scalar} tile[{pixels * room}];")
+        arrays = ", ".join(a.name for a in self.sig.arguments if a.name[0] in "ey" and a.kind in ("input", "output"))
         for p in range(pixels):
             for v, piece in enumerate(block):
-                at = p * room + piece.at
-                lines.append(
-                    f"tile[{at}] = a{p}_{v};" if piece.width == 1 else f"vstore{piece.width}(a{p}_{v}, 0, tile + {at});"
-                )
-        element = self.epilogue.element(self.statements, "total", "i", "column_")
-        return [
-            *lines,
-            f"for ({index} p = 0; p < {pixels}; ++p) {{",
-            f"    for ({index} c = 0; c < {width}; ++c) {{",
-            *indented(
-                [
-                    f"const {index} i = yi + p * {step} + c;",
-                    f"const {index} column_ = f + c;",
-                    f"const {scalar} total = tile[p * {room} + c];",
-                    *element,
-                ],
-                2,
-            ),
-            "    }",
-            "}",
-        ]
+                name = self._finisher(piece)
+                lines.append(f"{name}(a{p}_{v}, {_sum('yi', p * step + piece.at)}, {_sum('f', piece.at)}, {arrays});")
+        return lines
+
+    def _finisher(self, piece: Piece) -> str:
+        """A function that takes one vector of sums through the epilogue."""
+        name, index, ctype = f"finish{piece.valid}", self.sig.index, self.y.type(piece)
+        key = Piece(0, piece.valid, piece.width)
+        if key in self.finishers:
+            return name
+        parameters = [f"const {ctype} total", f"const {index} i", f"const {index} column"]
+        for a in self.sig.arguments:
+            if a.name[0] in "ey" and a.kind in ("input", "output"):
+                parameters.append(OPENCL.pointer(a.dtype, const=a.kind == "input") + a.name)
+        if self.wide is not None and piece.valid == self.wide.width:
+            body = self.epilogue.element(self.wide, "total", "i", "column")
+        elif piece.valid == 1:
+            body = self.epilogue.element(self.statements, "total", "i", "column")
+        else:
+            element = self.epilogue.element(self.statements, "lanes[lane]", "i + lane", "column + lane")
+            body = [
+                f"{self.y.scalar} lanes[{piece.width}];",
+                f"vstore{piece.width}(total, 0, lanes);",
+                f"for (int lane = 0; lane < {piece.valid}; ++lane) {{",
+                *indented(element),
+                "}",
+            ]
+        head = f"static inline void {name}({', '.join(parameters)}) {{"
+        self.finishers[key] = "\n".join([head, *indented(body), "}"])
+        return name
 
 
 def _tap_offset(first: int, stride: int, tap: str, taps: int) -> str:
