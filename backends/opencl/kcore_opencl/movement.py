@@ -1,4 +1,4 @@
-"""Source of kernels that move elements: blocks of one array copied into another, by strides; or filled with one value."""
+"""Source of kernels that move elements: blocks of one array copied into another by strides, or filled with a value."""
 
 from __future__ import annotations
 
@@ -107,6 +107,7 @@ class _Text:
         self.arguments: list[Argument] = []
         self.parameters: list[str] = []
         self.body: list[str] = []
+        self.prelude: list[str] = []
         if block.input is not None:
             self._buffer("x", "input", block.input, "const ")
         self._buffer("y", "output", 0, "")
@@ -133,6 +134,7 @@ class _Text:
         name = self.group.name + ("_fill" if self.block.input is None and self.group.nodes[0].inputs else "")
         lines = [
             *self.group.comment,
+            *self.prelude,
             f"__kernel __attribute__((reqd_work_group_size({local}, 1, 1)))",
             f"void {name}(",
             ",\n".join(indented(self.parameters)) + ")",
@@ -195,13 +197,7 @@ class _Text:
         ]
         over_rows = f"for ({index} row = top; row < bottom; ++row) {{"
         if axes.turned:
-            copy = [f"for ({index} column = block; column < end; ++column)", f"    {self._move()}"]
-            inner += [
-                f"for ({index} block = left; block < right; block += {WIDTH}) {{",
-                f"    const {index} end = min(block + {WIDTH}, right);",
-                *indented([over_rows, *indented([*row, *copy]), "}"]),
-                "}",
-            ]
+            inner += self._blocks(over_rows, row, source, target)
         else:
             inner += [over_rows, *indented([*row, *self._run()]), "}"]
         if planes > 1 or outer:
@@ -216,6 +212,31 @@ class _Text:
         else:
             body += inner
         return self._source(1, -(-planes // plane_share) * row_parts * column_parts)
+
+    def _blocks(self, over_rows: str, row: Sequence[str], source: str, target: str) -> list[str]:
+        """A part of a turned plane in square blocks, each read and written by whole vectors; the rest one by one."""
+        index, w = self.index, WIDTH
+        single = [*row, f"for ({index} column = left; column < right; ++column)", f"    {self._move()}"]
+        reads, writes = self.axes.reads, self.axes.writes
+        if reads[-2] != 1 or writes[-1] != 1:
+            return [over_rows, *indented(single), "}"]
+        self.prelude = _turned_block(self.type)
+        across, down = self.size("x_column", reads[-1]), self.size("y_row", writes[-2])
+        from_, to = (f"{p} + {at}" for p, at in (("x", f"{source} + column * {across}"), ("y", f"{target} + column")))
+        return [
+            f"{index} row = top;",
+            f"for (; row + {w} <= bottom; row += {w}) {{",
+            f"    {index} column = left;",
+            f"    for (; column + {w} <= right; column += {w})",
+            f"        turn_block({from_}, {across}, {to}, {down});",
+            "    for (; column < right; ++column)",
+            f"        for (int step = 0; step < {w}; ++step)",
+            f"            y[{target} + column + step * {down}] = x[{source} + column * {across} + step];",
+            "}",
+            "for (; row < bottom; ++row) {",
+            *indented(single),
+            "}",
+        ]
 
     def _plane(self, outer: Sequence[int]) -> tuple[list[str], list[str]]:
         """Names of a plane's coordinates, and the statements that find them."""
@@ -285,6 +306,23 @@ class _Text:
             "}",
         ]
         return self._source(local, -(-n // local))
+
+
+def _turned_block(ctype: str) -> list[str]:
+    """A function that turns a square block: rows become columns in four steps, each a shuffle of pairs of vectors."""
+    w, vector = WIDTH, f"{ctype}{WIDTH}"
+    lines = [
+        f"static inline void turn_block(__global const {ctype} *from, const long from_step,",
+        f"                              __global {ctype} *to, const long to_step) {{",
+        "    // each step takes element (row, column) to row (column % 2, row / 2), column (row % 2, column / 2)",
+        *(f"    const {vector} a{i} = vload{w}(0, from + {i} * from_step);" for i in range(w)),
+    ]
+    for before, after in ("ab", "bc", "cd", "de"):
+        for half, which in enumerate(("even", "odd")):
+            for i in range(w // 2):
+                pair = f"{before}{2 * i}.{which}, {before}{2 * i + 1}.{which}"
+                lines.append(f"    const {vector} {after}{i + half * w // 2} = ({vector})({pair});")
+    return [*lines, *(f"    vstore{w}(e{i}, 0, to + {i} * to_step);" for i in range(w)), "}", ""]
 
 
 def _label(k: int, rank: int) -> str:
