@@ -183,7 +183,8 @@ class _Spans(Reduction):
         for read, strides in zip(self.late, self.late_strides, strict=True):
             along = [strides[k] for k in self.kept]
             terms = []
-            for j, (name, step) in enumerate(zip([*names, last], along, strict=True)):
+            coordinates = [*names, last] if along else []  # none where everything is reduced
+            for j, (name, step) in enumerate(zip(coordinates, along, strict=True)):
                 if step:
                     terms.append(name if step == 1 else f"{name} * {self.sig.size(f'{read.name}_e{j}', step)}")
             found.append((" + ".join(terms) or "0", along[-1] if along else 0))
