@@ -9,8 +9,10 @@ from kcore.dtypes import itemsize
 from kcore_opencl.products.problem import Product
 from kcore_opencl.traits import Traits
 
-#: Multiply-adds below which another work-item costs more than it saves.
-WORK = 1 << 16
+#: Most terms of a block: of a panel that stays in a core's first cache, or in its second.
+DEPTHS = (264, 1024)
+#: Most bytes of packed rows of `a`.
+LEFT = 160 << 10
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,9 @@ class Tiling:
         rows: most rows of a register tile; tiles have this many or one less, so that none is nearly empty.
         vectors: vectors of columns of a register tile.
         lanes: elements of a vector.
-        depth: most terms added up before the next block of the panel is packed.
+        depth: most terms added up before the next block is packed; a multiple of `lanes`.
         packed: whether a work-item copies its columns of `b` into a panel; if not they are read where they lie.
+        left: tiles of rows of `a` that are copied at once; 0 if they are read where they lie.
         row_parts, column_parts: work-items along rows and columns.
     """
 
@@ -30,9 +33,10 @@ class Tiling:
     vectors: int
     lanes: int
     depth: int
-    packed: bool
-    row_parts: int
-    column_parts: int
+    packed: bool = True
+    left: int = 0
+    row_parts: int = 1
+    column_parts: int = 1
 
     @property
     def width(self) -> int:
@@ -46,6 +50,18 @@ class Tiling:
     def panels(self, columns: int) -> int:
         """Register tiles side by side."""
         return ceil(columns / self.width)
+
+    def left_shape(self, product: Product) -> tuple[int, int, int]:
+        """Elements of a row, of a tile, and of all of the packed part of `a`; whole vectors fit at the end of each.
+
+        What lies as (rows, inner) stays so, in rows that are no power of two apart. What is transposed is cut into
+        tiles, each with its rows side by side.
+        """
+        if product.transposed_a:
+            tile = self.rows * self.depth + self.lanes
+            return self.rows, tile, tile * self.left
+        row = self.depth + self.lanes
+        return row, row * self.rows, row * self.rows * self.left
 
 
 def lanes_of(dtype: str, traits: Traits) -> int:
@@ -61,11 +77,15 @@ def candidates(product: Product, traits: Traits) -> list[Tiling]:
     for vectors in (2, 1, 3, 4):
         if vectors > 1 and (vectors - 1) * lanes >= product.columns:
             continue
-        most = (registers - vectors - 2) // vectors
-        for rows in sorted({min(most, n) for n in (12, 8, 6, 4, 14)}, reverse=True):
+        most = (registers - vectors - 1) // vectors
+        for rows in sorted({min(most, n) for n in (14, 13, 12, 8, 6)}, reverse=True):
             for packed in (True, False):
                 if packed or _direct(product, vectors * lanes):
-                    found.setdefault(_cut(product, traits, vectors, lanes, rows, packed))
+                    for left in (False, True):
+                        for most_terms in DEPTHS:
+                            depth = ceil(_even(product.inner, most_terms) / lanes) * lanes
+                            tile = Tiling(_even(product.rows, rows), vectors, lanes, depth, packed)
+                            found.setdefault(_divide(product, traits, tile, left))
     return sorted(found, key=lambda t: _cost(product, t, traits))
 
 
@@ -79,18 +99,25 @@ def _direct(product: Product, width: int) -> bool:
     return not product.transposed_b and product.b.dtype == product.dtype and product.columns % width == 0
 
 
-def _cut(product: Product, traits: Traits, vectors: int, lanes: int, most: int, packed: bool) -> Tiling:
-    rows = ceil(product.rows / ceil(product.rows / most)) if product.rows else 1
-    blocks = ceil(product.inner / 400) or 1
-    depth = ceil(ceil(product.inner / blocks) / 8) * 8 or 8
-    tiling = Tiling(rows, vectors, lanes, depth, packed, 1, 1)
+def _divide(product: Product, traits: Traits, tiling: Tiling, left: bool) -> Tiling:
+    """The tiling with the cheapest parts; with `left`, as many tiles of `a` packed as there is room for."""
     tiles, panels = tiling.row_tiles(product.rows), tiling.panels(product.columns)
     options = [
         replace(tiling, row_parts=r, column_parts=c)
         for r in _parts(tiles, traits.units)
         for c in _parts(panels, traits.units)
     ]
+    if left:
+        size = itemsize(product.dtype)
+        room = min(LEFT, traits.local - tiling.depth * tiling.width * size - 1024)
+        most = max(1, room // ((tiling.depth + tiling.lanes) * tiling.rows * size))
+        options = [replace(t, left=_even(ceil(tiles / t.row_parts), most)) for t in options]
     return min(options, key=lambda t: _cost(product, t, traits))
+
+
+def _even(total: int, most: int) -> int:
+    """The size of the fewest equal parts of at most `most`."""
+    return ceil(total / ceil(total / most)) if total else 1
 
 
 def _parts(most: int, units: int) -> list[int]:
@@ -98,16 +125,34 @@ def _parts(most: int, units: int) -> list[int]:
 
 
 def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
-    """Estimated cycles of the busiest core."""
+    """Estimated cycles of the busiest core: two multiply-adds or loads a cycle, and what was measured to slow them."""
+    size = itemsize(product.dtype)
     tiles = ceil(tiling.row_tiles(product.rows) / tiling.row_parts)
-    panels = ceil(tiling.panels(product.columns) / tiling.column_parts)
-    # a term of a tile: multiply-adds two a cycle, loads two a cycle, latency four cycles
-    term = max(tiling.rows * tiling.vectors / 2, (tiling.rows + tiling.vectors) / 2 + 1, 4)
-    tile = term * product.inner + 2 * tiling.rows * tiling.vectors + 30
-    scattered = product.transposed_b or product.b.dtype != product.dtype
-    pack = product.inner * tiling.vectors * (tiling.lanes / 2 if scattered else 2) if tiling.packed else 0
-    if not tiling.packed:
-        tile *= 1.06
-    item = panels * (pack + tiles * tile) + 600
+    rows, vectors, inner = tiling.rows, tiling.vectors, product.inner
+    across = ceil(product.columns / tiling.lanes)
+    if tiling.column_parts > 1:
+        across = ceil(tiling.panels(product.columns) / tiling.column_parts) * vectors
+    panels = across / vectors
+    term = max(rows * vectors, rows + vectors, 8) / 2 * (1.1, 1.03, 1.1)[min(max(vectors, 2), 4) - 2]
+    if tiling.depth * tiling.width * size > 40 << 10:
+        term *= 1.03  # the panel comes from the second cache
+    if tiling.left:
+        left = 6
+    else:
+        left = 4
+        if product.transposed_a:  # cache lines that collide, pages that are looked up
+            term *= 1.05 + min(product.rows * size / 4096, 1) * 0.3
+        elif rows > 13:
+            term *= 1.15  # so many pointers are no longer held in registers
+    pack = 0.0
+    if tiling.packed:
+        pack = inner * vectors * (max(tiling.lanes / 2.5, 4) if product.transposed_b else 4)
+    elif tiles > 1:  # read again for every tile, from rows far apart
+        term *= 1.1 if inner * product.columns * size < 2**20 else 3
+    blocks = ceil(inner / tiling.depth) or 1
+    again = 2 + 14 * min(product.columns * size / 2048, 1)  # a vector of sums to memory and back
+    tile = term * inner + rows * vectors * (3 + again * (blocks - 1)) + 40
+    turns = ceil(tiles / tiling.left) if tiling.left else 1
+    item = panels * (turns * pack + tiles * tile) + tiles * rows * inner / tiling.lanes * left + 500
     items = product.products * tiling.row_parts * tiling.column_parts
-    return ceil(items / traits.units) * item
+    return (ceil(items / traits.units) + 0.1) * item  # several a core, in case one is held up
