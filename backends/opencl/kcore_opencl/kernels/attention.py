@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore.codegen import Code
 from kcore.graph.core import Node
-from kcore_opencl.attention import backward, forward
+from kcore_opencl.attention import backward, forward, lanes
 from kcore_opencl.launch import launch
 from kcore_opencl.place import place_of, planned_traits
 from kcore_opencl.traits import Traits
@@ -29,6 +29,14 @@ def _register(name: str, emit: Callable[[Node, Traits, Sequence[bool]], Code]) -
     kernel(name, backend="opencl", supports=_supports, scratch=scratch, package="kcore-opencl")(bind)
 
 
-_register("attention", forward.emit)
-_register("attention_grad", backward.emit)
-_register("attention_bias_grad", backward.emit)
+def _forward(node: Node, traits: Traits, wanted: Sequence[bool]) -> Code:
+    return (forward.emit if traits.cpu else lanes.forward)(node, traits, wanted)
+
+
+def _backward(node: Node, traits: Traits, wanted: Sequence[bool]) -> Code:
+    return (backward.emit if traits.cpu else lanes.backward)(node, traits, wanted)
+
+
+_register("attention", _forward)
+_register("attention_grad", _backward)
+_register("attention_bias_grad", _backward)
