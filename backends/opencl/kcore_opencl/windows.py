@@ -202,7 +202,7 @@ class _Pool:
         """Number of a tap in its window, row-major."""
         text = taps[0]
         for tap, pool in zip(taps[1:], self.pool[1:], strict=True):
-            text = f"({text}) * {pool} + {tap}"
+            text = f"{f'({text})' if ' ' in text else text} * {pool} + {tap}"
         return text
 
     # -- memory ----------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ class _Pool:
     def _max_grad(self) -> list[str]:
         real = self.lanes.type(self.wide)
         axes = range(1, self.rank + 1)
-        number = self._tap([f"(reach{k} - t{k} * {s})" for k, s in zip(axes, self.strides, strict=True)])
+        number = self._tap([f"reach{k} - t{k} * {s}" for k, s in zip(axes, self.strides, strict=True)])
         zero = self.lanes.literal(0, self.wide)
         body = [
             f"const {self.index} at = {self._offset([f't{k}' for k in axes], False)};",

@@ -33,13 +33,13 @@ void max_pool_layer_max_pool(
                 const int c = min(vector, channels - 16);  // the last one overlaps the one before
                 const int i = (row * m2 + p2) * channels + c;
                 float16 best = vload16(0, x + ((p0 * n1 + start1 + begin1) * n2 + start2 + begin2) * channels + c);
-                int16 which = (begin1) * 3 + begin2;
+                int16 which = begin1 * 3 + begin2;
                 for (int t1 = begin1; t1 < end1; ++t1) {
                     for (int t2 = begin2; t2 < end2; ++t2) {
                         const float16 v = vload16(0, x + ((p0 * n1 + start1 + t1) * n2 + start2 + t2) * channels + c);
                         const int16 greater = (v > best) | ((v != v) & (best == best));
                         best = greater ? v : best;
-                        which = greater ? (int16)((t1) * 3 + t2) : which;
+                        which = greater ? (int16)(t1 * 3 + t2) : which;
                     }
                 }
                 vstore16(best, 0, y + i);

@@ -31,13 +31,13 @@ void max_pool_layer_max_pool(
         const int begin2 = max(-start2, (int)0);
         const int end2 = min(n2 - start2, (int)3);
         float best = x[((p0 * n1 + start1 + begin1) * n2 + start2 + begin2) * channels + c];
-        int which = (begin1) * 3 + begin2;
+        int which = begin1 * 3 + begin2;
         for (int t1 = begin1; t1 < end1; ++t1) {
             for (int t2 = begin2; t2 < end2; ++t2) {
                 const float v = x[((p0 * n1 + start1 + t1) * n2 + start2 + t2) * channels + c];
                 const int greater = (v > best) || (v != v && best == best);
                 best = greater ? v : best;
-                which = greater ? (int)((t1) * 3 + t2) : which;
+                which = greater ? (int)(t1 * 3 + t2) : which;
             }
         }
         y[i] = best;

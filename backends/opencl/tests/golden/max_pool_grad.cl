@@ -36,7 +36,7 @@ void max_pool_grad_layer_max_pool_grad(
                 for (int t1 = begin1; t1 < end1; ++t1) {
                     for (int t2 = begin2; t2 < end2; ++t2) {
                         const int at = ((p0 * m1 + t1) * m2 + t2) * channels + c;
-                        const int16 took = vload16(0, offsets + at) == (int16)(((reach1 - t1 * 2)) * 3 + (reach2 - t2 * 2));
+                        const int16 took = vload16(0, offsets + at) == (int16)((reach1 - t1 * 2) * 3 + reach2 - t2 * 2);
                         total += took ? vload16(0, g + at) : (float16)(0.0f);
                     }
                 }
