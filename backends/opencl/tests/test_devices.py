@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ import pytest
 import kcore
 from kcore.backend import backend_of, devices, installed
 from kcore.errors import BackendNotFoundError
-from kcore_opencl import device_list, diagnosis, drivers, platforms, sub_devices
+from kcore_opencl import device_list, diagnosis, drivers, platforms, selftest, sub_devices
 from kcore_opencl.place import place_of
 
 
@@ -222,6 +223,16 @@ def test_two_models_train_on_two_halves(device, restored):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
     kcore.use_backend(halves[0])
     models[1].predict(np.zeros((1, 20), "float32"), verbose=0)  # a model moves between pieces as between devices
+
+
+def test_pieces_compute_at_once(backend, device):
+    if device.place.traits.units < 2:
+        pytest.skip("a device of one unit cannot be split")
+    halves = [installed.pick_device(backend, f"{device.device.index}.{i}") for i in range(2)]
+    tried = [t for t in selftest.trials() if t.op in ("exp", "sum", "matmul")]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda half: [selftest.complaints(backend, half, tried) for _ in range(3)], halves))
+    assert found == [[[]] * 3] * 2
 
 
 def test_pieces_are_found_by_maker_and_count(backend, device):
