@@ -13,6 +13,7 @@ import pytest
 import kcore
 from kcore.backend import backend_of
 from kcore_opencl import cache, device_list, place, platforms, selftest
+from kcore_opencl.disk_cache import identity
 from kcore_opencl.errors import DeviceRefusedError, OpenCLError
 
 
@@ -36,7 +37,7 @@ def few(monkeypatch):
     """Two quick trials instead of all, and no measurement."""
     chosen = [t for t in selftest.trials() if t.op in ("exp", "gather")]
     monkeypatch.setattr(selftest, "trials", lambda: chosen)
-    monkeypatch.setattr(selftest, "measured", lambda backend, device: selftest.Result((), 100.0, 1.5))
+    monkeypatch.setattr(selftest, "measured", lambda backend, device: selftest.Result(100.0, 1.5))
 
 
 @pytest.fixture
@@ -132,11 +133,11 @@ def test_the_second_start_only_reads_a_file(device, backend, folder, few, monkey
     selftest.check(device.device, device.place.device, backend)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"form": 0}', b'{"form": 1, "wrong": []}', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"form": 0}', b'{"form": 1, "gflops": 3}', b"\xff\xfe"])
 def test_a_file_of_no_use_is_ignored(device, folder, content):
     driver = device.place.device
-    selftest.remember(driver, selftest.Result((), 10.0, 2.0))
-    assert selftest.remembered(driver) == selftest.Result((), 10.0, 2.0)
+    selftest.remember(driver, selftest.Result(10.0, 2.0))
+    assert selftest.remembered(driver) == selftest.Result(10.0, 2.0)
     assert cache.write(selftest.key(driver), content)
     assert selftest.remembered(driver) is None
 
@@ -144,7 +145,7 @@ def test_a_file_of_no_use_is_ignored(device, folder, content):
 def test_another_version_tests_again(device, folder, monkeypatch):
     driver = device.place.device
     selftest.remember(driver, selftest.Result())
-    monkeypatch.setattr(selftest.metadata, "version", lambda name: "99.0")
+    monkeypatch.setattr(selftest, "identity", lambda driver: {**identity(driver), "kcore": "99.0 99.0"})
     assert selftest.remembered(driver) is None
 
 
@@ -182,7 +183,7 @@ def test_writers_at_once_leave_one_whole_file(folder):
 @pytest.mark.parametrize("speedup, default", [(1.4, True), (0.8, False), (None, False)])
 def test_a_cpu_is_the_default_where_it_was_faster_than_numpy(device, folder, speedup, default):
     if speedup is not None:
-        selftest.remember(device.place.device, selftest.Result((), 300.0, speedup))
+        selftest.remember(device.place.device, selftest.Result(300.0, speedup))
     found = device_list.described(platforms.candidate(device.place.device), 0)
     assert found.default is default
     assert ("measured" in found.details["rate"]) is (speedup is not None)
