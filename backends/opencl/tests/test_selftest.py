@@ -56,6 +56,16 @@ def test_every_family_is_right(device, backend):
     assert selftest.complaints(backend, device.device, selftest.trials()) == []
 
 
+def test_trials_are_calls_of_their_ops():
+    """Those of ops that have no kernel yet as well."""
+    from kcore.graph.op import OPS
+
+    for trial in selftest.trials():
+        selftest._add(selftest.Graph(), trial)
+        reference = np.asarray(OPS[trial.op].fn(*trial.inputs, **trial.attrs))
+        assert selftest.difference(trial, reference) == "", trial
+
+
 def test_it_covers_what_models_compute_with():
     from kcore.graph.op import OPS
 
