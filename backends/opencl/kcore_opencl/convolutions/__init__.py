@@ -10,6 +10,7 @@ from kcore.graph.core import Node
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore_opencl.convolutions.correlation import emit_correlation, with_rows
 from kcore_opencl.convolutions.geometry import Walk, backward, forward, merged
+from kcore_opencl.convolutions.gpu import Block, blocks_for, emit_product, emit_shared_correlation
 from kcore_opencl.convolutions.packing import emit_packing, packed_bytes
 from kcore_opencl.convolutions.strips import emit_strips
 from kcore_opencl.convolutions.tiling import Patch, Strip, patches, strips
@@ -19,9 +20,11 @@ from kcore_opencl.tuning import chosen
 __all__ = ["OPS", "Tiling", "candidates", "emit", "supports"]
 
 #: One cut for each kernel of a node: a convolution has one, an input gradient one for each phase of its strides.
-Tiling = tuple[Strip | Patch, ...]
+Tiling = tuple[Strip | Patch | Block, ...]
 
 OPS = ("conv", "conv_input_grad", "conv_kernel_grad")
+#: Ways to cut a node that are offered to the tuner.
+WAYS = 16
 #: Result positions from which on packing the weights of a convolution pays.
 PACKED = 1024
 _FLOATS = {"float32", "float64", "float16", "bfloat16"}
@@ -42,22 +45,19 @@ def supports(node: Node) -> bool:
 def candidates(node: Node, traits: Traits) -> list[Tiling]:
     """The ways to cut a node worth measuring, the default first."""
     product, walks = _product(node), _walks(node)
-    dtype = product.outputs[0].dtype
-    if product.op.name == "conv_kernel_grad":
-        return [(p,) for p in patches(walks[0], dtype, traits)[:24]]
+    dtype, correlation = product.outputs[0].dtype, product.op.name == "conv_kernel_grad"
+    if not traits.cpu:
+        return [(block,) * len(walks) for block in blocks_for(walks[0], traits, correlation)]
+    if correlation:
+        return [(p,) for p in patches(walks[0], dtype, traits)[:WAYS]]
     ways = [strips(w, dtype, traits) for w in walks]
-    # all phases read the same packed weights
     found: list[Tiling] = []
-    for first in ways[0][:24]:
+    for first in ways[0][:WAYS]:
+        # all phases read the same packed weights
         alike = [[s for s in way if s.vectors == first.vectors] for way in ways[1:]]
         if all(alike):
             found.append((first, *(way[0] for way in alike)))
     return found
-
-
-def default(node: Node, traits: Traits) -> Tiling:
-    """The cut that is used where nothing was measured."""
-    return candidates(node, traits)[0]
 
 
 def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
@@ -65,30 +65,38 @@ def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
 
     Args:
         node: a node that `supports` accepts.
-        tiling: one of `candidates`; if None the one measured on the device, else the first.
+        traits: of the device it will run on.
+        tiling: one of `candidates`; if None, as was measured on the device or else chosen from sizes and traits.
     """
     tiling = tiling or chosen(node, traits, candidates, emit)
     epilogue = Epilogue(node)
     product = epilogue.product
     walks = _walks(node)
     if product.op.name == "conv_kernel_grad":
+        if isinstance(tiling[0], Block):
+            return emit_shared_correlation(walks[0], node, traits, tiling[0])
         assert isinstance(tiling[0], Patch)
         return emit_correlation(walks[0], node, traits, tiling[0])
     first, second = (_argument(epilogue, i) for i in (0, 1))
-    sources, scratch = [], 0
-    block = _block(walks[0], tiling[0])
     exchanged = product.op.name == "conv_input_grad"
-    if _packs(walks[0], block, exchanged):
-        sources.append(emit_packing(node, walks[0], second, block, exchanged))
-        scratch = packed_bytes(walks[0], block, second[2])
-        second = ("scratch", 0, second[2])
-    for i, (walk, strip) in enumerate(zip(walks, tiling, strict=True)):
-        assert isinstance(strip, Strip)
-        sources.append(emit_strips(walk, epilogue, first, second, traits, strip, f"_{i}" if len(walks) > 1 else ""))
+    parts = [f"_{i}" if len(walks) > 1 else "" for i in range(len(walks))]
+    sources, scratch = [], 0
+    if isinstance(tiling[0], Strip):
+        block = _block(walks[0], tiling[0])
+        if _packs(walks[0], block, exchanged):
+            sources.append(emit_packing(node, walks[0], second, block, exchanged))
+            scratch = packed_bytes(walks[0], block, second[2])
+            second = ("scratch", 0, second[2])
+    for walk, tile, part in zip(walks, tiling, parts, strict=True):
+        if isinstance(tile, Block):
+            sources.append(emit_product(walk, epilogue, first, second, exchanged, traits, tile, part))
+        else:
+            assert isinstance(tile, Strip)
+            sources.append(emit_strips(walk, epilogue, first, second, traits, tile, part))
     return Code(tuple(sources), scratch)
 
 
-def _block(walk: Walk, tile: Strip | Patch) -> int:
+def _block(walk: Walk, tile: Strip) -> int:
     return min(tile.lanes * tile.vectors, walk.outer)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil, prod
 
-from kcore.codegen.dialect import OPENCL
+from kcore.codegen.dialect import OPENCL, compute_dtype
 from kcore.codegen.group import Statements, group_of, indented, numbered
 from kcore.codegen.signature import Signature, index_dtype
 from kcore.codegen.source import Code, Source
 from kcore.graph.core import Node
+from kcore_opencl.convolutions.adding import emit_adding
 from kcore_opencl.convolutions.geometry import Axis, Walk
 from kcore_opencl.convolutions.lanes import Lanes, Piece, blocks, span
 from kcore_opencl.convolutions.tiling import Patch
@@ -39,7 +40,7 @@ class _Patches:
         self.direct = patch.splits == 1 and dtype in ("float32", "float64")
         sig.buffer("x", "input", x.dtype, 0, const=True)
         sig.buffer("g", "input", g.dtype, 1, const=True)
-        sums = "float64" if dtype == "float64" else "float32"
+        sums = compute_dtype(dtype)
         sig.buffer("sums", "output" if self.direct else "scratch", sums, 0)
         self.x, self.g = Lanes(self.statements, x.dtype), Lanes(self.statements, g.dtype)
         self.sums = Lanes(self.statements, sums)
@@ -298,32 +299,11 @@ def _plus(text: str, number: int) -> str:
 def emit_correlation(walk: Walk, node: Node, traits: Traits, patch: Patch) -> Code:
     """The kernels of a kernel gradient: sums of patches by parts of the batch, then the parts added in order."""
     out = node.outputs[0]
-    wide = "float64" if out.dtype == "float64" else "float32"
     if not node.inputs[1].size:  # type: ignore[union-attr]
-        return Code((_added(node, 0, wide),))
+        return Code((emit_adding(node, 0),))
     patches = _Patches(walk, node, traits, patch)
     source = patches.source()
     if patches.direct:
         return Code((source,))
-    nbytes = patch.splits * out.size * (8 if wide == "float64" else 4)
-    return Code((source, _added(node, patch.splits, wide)), nbytes)
-
-
-def _added(node: Node, splits: int, wide: str) -> Source:
-    """The kernel that adds the sums of all parts."""
-    out, group = node.outputs[0], group_of(node)
-    sig = Signature(OPENCL, index_dtype(max(splits, 1) * out.size + 64), starts=True)
-    statements = Statements(OPENCL, numbered(group.nodes))
-    if splits:
-        sig.buffer("sums", "scratch", wide, 0, const=True)
-    sig.buffer("y0", "output", out.dtype, 0)
-    sig.size("n", out.size)
-    index, scalar = sig.index, OPENCL.type(wide)
-    statements.uses(out.dtype)
-    body = [f"{scalar} total = 0;"]
-    if splits:
-        sig.size("splits", splits)
-        body += [f"for ({index} s = 0; s < splits; ++s) {{", "    total += sums[s * n + i];", "}"]
-    body.append(OPENCL.store(out.dtype, "y0", "i", "total"))
-    lines = [f"const {index} i = ({index})get_global_id(0);", "if (i < n) {", *indented(body), "}"]
-    return sig.source(group, statements, lines, 64, -(-out.size // 64), part="_added")
+    nbytes = patch.splits * out.size * (8 if out.dtype == "float64" else 4)
+    return Code((source, emit_adding(node, patch.splits)), nbytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, inf, prod
 
 from kcore.dtypes import itemsize
@@ -43,6 +44,7 @@ def _registers(traits: Traits) -> int:
     return 32 if traits.vector >= 16 else 16
 
 
+@lru_cache(256)
 def strips(walk: Walk, dtype: str, traits: Traits) -> list[Strip]:
     """Ways to cut a walk, the most promising first."""
     lanes = lanes_of(dtype, traits)
@@ -68,13 +70,15 @@ def _cycles(walk: Walk, pixels: int, vectors: int, lanes: int, unrolled: bool, t
     total = 0.0
     full, rest = divmod(axis.out, pixels)
     for count, times in ((pixels, full), (rest, 1 if rest else 0)):
-        fmas = count * vectors * axis.taps
+        fmas: float = count * vectors * axis.taps
+        loads: float
         if unrolled:
             read = len({p * axis.step + t * axis.spacing for p in range(count) for t in range(axis.taps)})
             spilled = max(0, count * vectors + held + 1 - _registers(traits))
             loads = read * (vectors if walk.channelwise else 1) + held + 8 * spilled
         else:
-            loads = (count * (vectors if walk.channelwise else 1) + vectors) * axis.taps
+            loads = 1.6 * (count * (vectors if walk.channelwise else 1) + vectors) * axis.taps
+            fmas *= 1.15
         chain = 4 * axis.taps  # a multiply-add waits four cycles for the one before
         guarded = _guarded(axis, count, pixels, unrolled)
         total += times * (outer * (max(fmas / 2, loads / 2, chain) + 3 * guarded + 1) + 2 * count * vectors + 10)
@@ -123,6 +127,7 @@ class Patch:
     splits: int
 
 
+@lru_cache(256)
 def patches(walk: Walk, dtype: str, traits: Traits) -> list[Patch]:
     """Ways to cut a kernel gradient, the most promising first; `walk` has at least two axes."""
     lanes = lanes_of(dtype, traits)
@@ -149,7 +154,9 @@ def _patch_cycles(walk: Walk, channels: int, vectors: int, lanes: int, row: bool
     full, rest = divmod(inner, channels)
     for count, times in ((channels, full), (rest, 1 if rest else 0)):
         fmas = count * taps * vectors
-        loads = count * taps * (vectors if walk.channelwise else 1) + vectors
+        loads = 1.2 * (count * taps * (vectors if walk.channelwise else 1) + vectors)
+        if count == 16:  # compilers load sixteen neighbours at once, and then take the vector apart
+            loads *= 1.3
         guarded = 0.0 if axis.inside or not row else 2.0 * count * taps / axis.out * (axis.below + axis.above)
         total += times * (max(fmas / 2, loads / 2, 4) + 1 + guarded)
     return total * axis.taps / taps * ceil(walk.outer / (vectors * lanes))

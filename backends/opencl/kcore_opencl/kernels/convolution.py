@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from kcore.backend.control import place
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore.graph.core import Node
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore_opencl import convolutions
 from kcore_opencl.launch import launch
-from kcore_opencl.place import place_of
+from kcore_opencl.place import place_of, planned_traits
 
 
 def _bind(site: Site) -> Thunk:
@@ -16,7 +15,7 @@ def _bind(site: Site) -> Thunk:
 
 
 def _scratch(node: Node) -> int:
-    return convolutions.emit(node, place_of(place()[1]).traits).scratch_bytes
+    return convolutions.emit(node, planned_traits()).scratch_bytes
 
 
 for name in (*convolutions.OPS, FUSED_PRODUCT.name):
