@@ -51,6 +51,7 @@ def fake_device(**facts):
         "max_compute_units": 48,
         "max_clock_frequency": 2304,
         "native_vector_width_float": 1,
+        "preferred_vector_width_float": 1,
         "wavefront_width_amd": 32,
         "local_mem_size": 65536,
         "max_work_group_size": 256,
