@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,16 +102,23 @@ class Feeder:
             kernel.set_arg(0, cl.SVM(source))
             if not isinstance(chosen, slice):
                 kernel.set_arg(1, cl.SVM(chosen))
-            self._pending = cl.enqueue_nd_range_kernel(self._place.queue, kernel, size, (1,))
+            self._pending = self._enqueue(array.nbytes, kernel, size)
             self._held.append((source, chosen))
         return True
+
+    def _enqueue(self, nbytes: int, kernel: Any, size: tuple[int]) -> Any:
+        queue, profile = self._place.queue, self._place.profile
+        if profile:
+            return profile.transfer("gather", 2 * nbytes, cl.enqueue_nd_range_kernel, queue, kernel, size, (1,))
+        return cl.enqueue_nd_range_kernel(queue, kernel, size, (1,))
 
     def settle(self) -> None:
         """Wait until no host array is read any more."""
         if self._pending is not None:
             with self._lock:
                 if self._pending is not None:
-                    self._pending.wait()
+                    with self._place.profile.span("wait for gather") if self._place.profile else nullcontext():
+                        self._pending.wait()
                     self._pending = None
                     self._held.clear()
 

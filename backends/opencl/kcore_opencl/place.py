@@ -149,7 +149,7 @@ class Place:
         self.queue.flush()
         self._steps.append(event)
         if len(self._steps) > AHEAD:
-            with self.profile.span("wait") if self.profile else nullcontext():
+            with self.profile.span("wait for a step") if self.profile else nullcontext():
                 self._steps.popleft().wait()
 
     @_explaining

@@ -98,9 +98,14 @@ class Profile:
             name, nbytes = ("copy", kw.get("byte_count", 0)) if isinstance(src, cl.Buffer) else ("upload", src.nbytes)
         else:
             name, nbytes = "download", dst.nbytes
+        nbytes *= 2 if name == "copy" else 1
+        return self.transfer(name, nbytes, cl.enqueue_copy, queue, dst, src, **kw)
+
+    def transfer(self, name: str, nbytes: int, call: Callable[..., Any], *args: Any, **kw: Any) -> Any:
+        """Enqueue a command that moves so many bytes; returns its event."""
         row = self.row(f"transfer: {name}")
-        row.moved += nbytes * (2 if name == "copy" else 1)
-        return self.enqueue(name, row, 0, cl.enqueue_copy, queue, dst, src, **kw)
+        row.moved += nbytes
+        return self.enqueue(name, row, 0, call, *args, **kw)
 
     def launches(self, run: Sequence[Launch]) -> Callable[[], Any]:
         """A function that enqueues the kernels of several launches and notes each; it returns the last event."""
