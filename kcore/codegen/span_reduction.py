@@ -278,7 +278,7 @@ class _Rows(_Spans):
         bases = []
         for pointer, strides in zip(self.pointers, self.moving, strict=True):
             at = self._offset(pointer, "c", names, [strides[k] for k in self.kept])
-            if at and any(strides[k] for k in self.reduced):
+            if at and not any(r.name == pointer and r.value in constant for r in self.early):
                 body.append(f"const {index} {pointer}_row = {at};")
                 bases.append(f"{pointer}_row")
             else:

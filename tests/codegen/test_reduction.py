@@ -152,6 +152,13 @@ def test_arrays_may_begin_inside_their_buffers(axis, tile, build, agree, draw):
 
 
 @pytest.mark.parametrize("tile", TILES, ids=["lanes", "spans"])
+def test_a_prologue_escapes_a_reduction_over_one_element(tile, build, agree, draw):
+    e = build("exp", build.input(5, 1))
+    node = build.fused(e, build("sum", e, axis=(1,), keepdims=False), reductions=True)
+    agree(node, [draw(5, 1)], tile)
+
+
+@pytest.mark.parametrize("tile", TILES, ids=["lanes", "spans"])
 @pytest.mark.parametrize(("shape", "axis"), [((2, 0), (1,)), ((0, 3), (0,)), ((0, 3), (1,)), ((0,), (0,))])
 def test_no_elements(shape, axis, tile, build, agree):
     """An empty sum is 0, and a result without elements launches nothing."""
