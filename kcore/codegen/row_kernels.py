@@ -197,7 +197,7 @@ class Rows:
 
     @property
     def scratch_bytes(self) -> int:
-        return self.groups * len(self.columns) * self.n * self._column_size
+        return max(self.groups, 1) * len(self.columns) * self.n * self._column_size
 
     @property
     def _column_size(self) -> int:
