@@ -34,7 +34,7 @@ class _Kernel:
         self.statements = product.epilogue.statements(self.sig)
         self.blocked = product.inner > tiling.depth
         self.scratch = 0
-        if self.blocked and (product.columns % tiling.width or not product.plain):
+        if self.blocked and (product.columns % tiling.lanes or not product.plain):
             self.scratch = padded * itemsize(product.dtype)
 
     def code(self) -> Code:
@@ -66,7 +66,7 @@ class _Kernel:
     def _packing(self) -> list[str]:
         """Functions that copy pieces of the operands to local memory."""
         product, tiling, v = self.product, self.tiling, self.vectors
-        copied = {}
+        copied: dict[str, None] = {}
         if tiling.left:
             copied[product.a.dtype] = None
         if tiling.packed and not product.transposed_b:

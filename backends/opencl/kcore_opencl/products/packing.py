@@ -81,7 +81,7 @@ def transpose_function(v: Vectors, dtype: str, index: str) -> list[str]:
     turn, half = 0, n // 2
     while 2**turn < n:
         turn += 1
-        mixed = []
+        mixed: list[str] = []
         for i in range(half):
             for which in ("low", "high"):
                 name = f"t{turn}_{len(mixed)}"

@@ -47,7 +47,7 @@ class TileFunctions:
 
     def text(self) -> list[str]:
         """All functions."""
-        lines = [] if self.product.plain and not self.edge else self._finish()
+        lines = [] if self._direct(bool(self.edge)) else self._finish()
         for height in [self.tiling.rows, self.tiling.rows - 1][: 1 + self.uneven]:
             if self.full:
                 lines += self._multiply(height, edge=False)
@@ -80,7 +80,7 @@ class TileFunctions:
 
     def _direct(self, edge: bool) -> bool:
         """Whether sums are stored as whole vectors straight from registers."""
-        return self.product.plain and not edge
+        return self.product.plain and not (edge and self.edge % self.tiling.lanes)
 
     def _vectors(self, edge: bool) -> int:
         return -(-self.edge // self.tiling.lanes) if edge else self.tiling.vectors
@@ -109,7 +109,7 @@ class TileFunctions:
         if self.wide is not None:
             loop = f"for (; lane + {v.lanes} <= width; lane += {v.lanes})"
             turns += self._elements(self.wide, loop, v.vector, v.load("tile + lane", "__private"))
-        if self.wide is None or self.edge:
+        if self.wide is None or self.edge % v.lanes:
             turns += self._elements(self.statements, "for (; lane < width; ++lane)", v.type, "tile[lane]")
         parameters = [f"const {v.type} *tile", "const int height", "const int width", *self._parameters()]
         parameters += [f"const {index} columns", f"const {index} at", "const int column"]

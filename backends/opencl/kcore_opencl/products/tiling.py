@@ -147,7 +147,7 @@ def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
     pack = 0.0
     if tiling.packed:
         pack = inner * vectors * (max(tiling.lanes / 2.5, 4) if product.transposed_b else 4)
-    elif tiles > 1:  # read again for every tile, from rows far apart
+    elif product.rows > rows:  # read again for every tile, from rows far apart
         term *= 1.1 if inner * product.columns * size < 2**20 else 3
     blocks = ceil(inner / tiling.depth) or 1
     again = 2 + 14 * min(product.columns * size / 2048, 1)  # a vector of sums to memory and back
