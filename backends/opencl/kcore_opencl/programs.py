@@ -18,7 +18,8 @@ from kcore_opencl.dump import dump
 from kcore_opencl.errors import BuildError
 from kcore_opencl.joining import Joined, join
 
-OPTIONS = ("-cl-std=CL1.2",)
+#: No warnings: PoCL would print them.
+OPTIONS = ("-cl-std=CL1.2", "-w")
 
 _building = threading.Lock()
 
@@ -117,12 +118,20 @@ class Programs:
         self._built.update((key, (program, name)) for key, name in kernels.items())
         if self._disk is None:
             return
-        content = joined.text.encode() if self.by_source else program.binaries[0]
+        content = joined.text.encode() if self.by_source else _binary(program)
         if content:
             self._disk.store(kernels, content)
 
     def _compiled(self, text: str) -> Any:
         return _quietly(cl.Program(self._context, text))
+
+
+def _binary(program: Any) -> bytes:
+    """What the driver made; empty where it keeps that to itself."""
+    try:
+        return program.binaries[0]
+    except cl.Error:
+        return b""
 
 
 def _log(error: Any) -> str:
