@@ -166,7 +166,9 @@ class _Pass:
     def _beside(self, node: Node, group: _Group) -> bool:
         """Whether what a node reads is computed for others, too, beside whom it costs nothing."""
         return any(
-            v.shape == group.shape and v.node in self._elementwise and len(self.readers.get(v, ())) > 1
+            v.shape == group.shape
+            and v.node in self._elementwise
+            and (v in self.results or len(self.readers.get(v, ())) > 1)
             for v in node.sources
         )
 
