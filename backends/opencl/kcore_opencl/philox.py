@@ -34,25 +34,33 @@ def _emit_wide(draw: Draw, traits: Traits) -> Code:
     sig.size("share", share)
     statements = Statements(OPENCL, numbered([node]))
     statements.uses(node.outputs[0].dtype)
-    for text in [_blocks_function(), *_memory_functions(draw), _part_function(draw, sig.index)]:
+    functions = (_part_function(draw, sig.index, edge) for edge in (False, True))
+    for text in [_blocks_function(), *_edge_functions(draw), *functions]:
         statements.helpers.setdefault(text)
     arrays = "".join(f"{name}, " for name, *_ in draw.buffers)
-    calls = []
+    words, wholes, edges = [], [], []
     for row in range(BLOCKS // 2):
         pick = ", ".join(f"c{word}.s{block:x}" for block in (2 * row, 2 * row + 1) for word in range(BLOCK_WORDS))
-        calls.append(f"const ulong8 words{row} = (ulong8)({pick});")
+        words.append(f"const ulong8 words{row} = (ulong8)({pick});")
         parts = {16: ("as_ushort16({}.lo)", "as_ushort16({}.hi)"), 32: ("as_uint16({})",), 64: ("{}",)}[draw.width]
         each = chunk // (BLOCKS // 2) // len(parts)
         for k, part in enumerate(parts):
             offset = each * (row * len(parts) + k)
-            calls.append(f"store_part({part.format(f'words{row}')}, {arrays}i{f' + {offset}' if offset else ''}, n);")
+            call = f"({part.format(f'words{row}')}, {arrays}i{f' + {offset}' if offset else ''}"
+            wholes.append(f"store_part{call});")
+            edges.append(f"store_edge{call}, n);")
     body = [
         f"const {sig.index} first = ({sig.index})get_group_id(0) * share;  // in chunks of {BLOCKS} blocks",
         f"for ({sig.index} chunk = first; chunk < first + share && chunk * {chunk} < n; ++chunk) {{",
         "    ulong16 c0, c1, c2, c3;",
         f"    philox_blocks((ulong)chunk * {BLOCKS}, state[0], state[1], &c0, &c1, &c2, &c3);",
         f"    const {sig.index} i = chunk * {chunk};",
-        *indented(calls),
+        *indented(words),
+        f"    if (i + {chunk} <= n) {{",
+        *indented(wholes, 2),
+        "    } else {",
+        *indented(edges, 2),
+        "    }",
         "}",
     ]
     return Code((sig.source(group_of(node), statements, body, 1, -(-chunks // share)),))
@@ -116,38 +124,36 @@ def _product(which: str, multiplier: int, factor: str, turn: int = 1) -> list[st
     ]
 
 
-def _memory_functions(draw: Draw) -> list[str]:
-    """Functions that load and store a part, the last of which may be cut off; 16-bit floats go one by one."""
+def _edge_functions(draw: Draw) -> list[str]:
+    """Functions that load and store a part of which there may be less than a vector.
+
+    16-bit floats always go this way, one by one.
+    """
     width = _part_width(draw)
     texts = []
     for dtype, kind in dict.fromkeys((dtype, kind) for _, kind, dtype, _ in draw.buffers):
         scalar, pointer = OPENCL.type(dtype), OPENCL.pointer(dtype, const=kind == "input")
-        whole = dtype not in ("float16", "bfloat16")
-        vector = f"{scalar}{width}"
         if kind == "input":
-            lines = [f"static inline {vector} read_{dtype}({pointer}p, const long i, const long n)", "{"]
-            if whole:
-                lines.append(f"    if (i + {width} <= n) return vload{width}(0, p + i);")
-            lines += [
+            load = OPENCL.load(dtype, "p", "i + k")
+            lines = [
+                f"static inline {scalar}{width} read_{dtype}({pointer}p, const long i, const long n)",
+                "{",
                 f"    {scalar} room[{width}];",
-                f"    for (int k = 0; k < {width}; ++k) room[k] = i + k < n ? {OPENCL.load(dtype, 'p', 'i + k')} : 0;",
+                f"    for (int k = 0; k < {width}; ++k) room[k] = i + k < n ? {load} : 0;",
                 f"    return vload{width}(0, room);",
+                "}",
             ]
         else:
-            lines = [f"static inline void write_{dtype}({vector} value, {pointer}p, const long i, const long n)", "{"]
-            if whole:
-                lines += [
-                    f"    if (i + {width} <= n) {{",
-                    f"        vstore{width}(value, 0, p + i);",
-                    "        return;",
-                    "    }",
-                ]
-            lines += [
+            store = OPENCL.store(dtype, "p", "i + k", "room[k]")
+            lines = [
+                f"static inline void write_{dtype}({scalar}{width} value, {pointer}p, const long i, const long n)",
+                "{",
                 f"    {scalar} room[{width}];",
                 f"    vstore{width}(value, 0, room);",
-                f"    for (int k = 0; k < {width} && i + k < n; ++k) {OPENCL.store(dtype, 'p', 'i + k', 'room[k]')}",
+                f"    for (int k = 0; k < {width} && i + k < n; ++k) {store}",
+                "}",
             ]
-        texts.append("\n".join([*lines, "}"]))
+        texts.append("\n".join(lines))
     return texts
 
 
@@ -156,11 +162,21 @@ def _part_width(draw: Draw) -> int:
     return 8 if draw.width == 64 else 16
 
 
-def _part_function(draw: Draw, index: str) -> str:
-    """What becomes of one vector of lanes."""
+def _part_function(draw: Draw, index: str, edge: bool) -> str:
+    """What becomes of one vector of lanes; at the edge there may be fewer elements than lanes."""
     width = _part_width(draw)
     lane = f"{OPENCL.types[f'uint{draw.width}']}{width}"
-    arrays = "".join(f"{OPENCL.pointer(dtype, const=kind == 'input')}{name}, " for name, kind, dtype, _ in draw.buffers)
+
+    def load(name: str, dtype: str) -> str:
+        if edge or _short(dtype):
+            return f"read_{dtype}({name}, i, {'n' if edge else f'i + {width}'})"
+        return f"vload{width}(0, {name} + i)"
+
+    def store(name: str, dtype: str, value: str) -> str:
+        if edge or _short(dtype):
+            return f"write_{dtype}({value}, {name}, i, {'n' if edge else f'i + {width}'});"
+        return f"vstore{width}({value}, 0, {name} + i);"
+
     lines = []
     if draw.paired:
         half = f"{OPENCL.types[f'uint{draw.width}']}{width // 2}"
@@ -173,11 +189,18 @@ def _part_function(draw: Draw, index: str) -> str:
         values = {name: f"{name}_" for name, *_ in draw.buffers}
         for name, kind, dtype, _ in draw.buffers:
             if kind == "input":
-                lines.append(f"const {OPENCL.type(dtype)}{width} {name}_ = read_{dtype}({name}, i, n);")
+                lines.append(f"const {OPENCL.type(dtype)}{width} {name}_ = {load(name, dtype)};")
         lines += draw.statements(Lanes(OPENCL, width))
-    for name, kind, dtype, _ in draw.buffers:
-        if kind == "output":
-            lines.append(f"write_{dtype}({values[name]}, {name}, i, n);")
-    name = "lanes" if draw.paired else "lane"
-    head = f"static inline void store_part(const {lane} {name}, {arrays}const {index} i, const {index} n)"
-    return "\n".join([head, "{", *indented(lines), "}"])
+    lines += [store(name, dtype, values[name]) for name, kind, dtype, _ in draw.buffers if kind == "output"]
+    parameters = [
+        f"const {lane} {'lanes' if draw.paired else 'lane'}",
+        *(OPENCL.pointer(dtype, const=kind == "input") + name for name, kind, dtype, _ in draw.buffers),
+        f"const {index} i",
+        *([f"const {index} n"] if edge else []),
+    ]
+    head = f"static inline void store_{'edge' if edge else 'part'}("
+    return "\n".join([head, f"    {', '.join(parameters)})", "{", *indented(lines), "}"])
+
+
+def _short(dtype: str) -> bool:
+    return dtype in ("float16", "bfloat16")

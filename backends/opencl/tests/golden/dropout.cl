@@ -139,32 +139,34 @@ static inline void philox_blocks(
 }
 static inline float16 read_float32(__global const float *p, const long i, const long n)
 {
-    if (i + 16 <= n) return vload16(0, p + i);
     float room[16];
     for (int k = 0; k < 16; ++k) room[k] = i + k < n ? p[i + k] : 0;
     return vload16(0, room);
 }
 static inline void write_float32(float16 value, __global float *p, const long i, const long n)
 {
-    if (i + 16 <= n) {
-        vstore16(value, 0, p + i);
-        return;
-    }
     float room[16];
     vstore16(value, 0, room);
     for (int k = 0; k < 16 && i + k < n; ++k) p[i + k] = room[k];
 }
 static inline void write_bool(uchar16 value, __global uchar *p, const long i, const long n)
 {
-    if (i + 16 <= n) {
-        vstore16(value, 0, p + i);
-        return;
-    }
     uchar room[16];
     vstore16(value, 0, room);
     for (int k = 0; k < 16 && i + k < n; ++k) p[i + k] = room[k];
 }
-static inline void store_part(const ushort16 lane, __global const float *x, __global float *y, __global uchar *kept, const int i, const int n)
+static inline void store_part(
+    const ushort16 lane, __global const float *x, __global float *y, __global uchar *kept, const int i)
+{
+    const float16 x_ = vload16(0, x + i);
+    const int16 keep = convert_uint16(lane) >= (uint16)(16384u);
+    const float16 y_ = keep ? x_ * (float16)(1.3333334f) : (float16)(0.0f);
+    const uchar16 kept_ = convert_uchar16(keep & 1);
+    vstore16(y_, 0, y + i);
+    vstore16(kept_, 0, kept + i);
+}
+static inline void store_edge(
+    const ushort16 lane, __global const float *x, __global float *y, __global uchar *kept, const int i, const int n)
 {
     const float16 x_ = read_float32(x, i, n);
     const int16 keep = convert_uint16(lane) >= (uint16)(16384u);
@@ -197,28 +199,47 @@ void dropout_layer_dropout(
         philox_blocks((ulong)chunk * 16, state[0], state[1], &c0, &c1, &c2, &c3);
         const int i = chunk * 256;
         const ulong8 words0 = (ulong8)(c0.s0, c1.s0, c2.s0, c3.s0, c0.s1, c1.s1, c2.s1, c3.s1);
-        store_part(as_ushort16(words0.lo), x, y, kept, i, n);
-        store_part(as_ushort16(words0.hi), x, y, kept, i + 16, n);
         const ulong8 words1 = (ulong8)(c0.s2, c1.s2, c2.s2, c3.s2, c0.s3, c1.s3, c2.s3, c3.s3);
-        store_part(as_ushort16(words1.lo), x, y, kept, i + 32, n);
-        store_part(as_ushort16(words1.hi), x, y, kept, i + 48, n);
         const ulong8 words2 = (ulong8)(c0.s4, c1.s4, c2.s4, c3.s4, c0.s5, c1.s5, c2.s5, c3.s5);
-        store_part(as_ushort16(words2.lo), x, y, kept, i + 64, n);
-        store_part(as_ushort16(words2.hi), x, y, kept, i + 80, n);
         const ulong8 words3 = (ulong8)(c0.s6, c1.s6, c2.s6, c3.s6, c0.s7, c1.s7, c2.s7, c3.s7);
-        store_part(as_ushort16(words3.lo), x, y, kept, i + 96, n);
-        store_part(as_ushort16(words3.hi), x, y, kept, i + 112, n);
         const ulong8 words4 = (ulong8)(c0.s8, c1.s8, c2.s8, c3.s8, c0.s9, c1.s9, c2.s9, c3.s9);
-        store_part(as_ushort16(words4.lo), x, y, kept, i + 128, n);
-        store_part(as_ushort16(words4.hi), x, y, kept, i + 144, n);
         const ulong8 words5 = (ulong8)(c0.sa, c1.sa, c2.sa, c3.sa, c0.sb, c1.sb, c2.sb, c3.sb);
-        store_part(as_ushort16(words5.lo), x, y, kept, i + 160, n);
-        store_part(as_ushort16(words5.hi), x, y, kept, i + 176, n);
         const ulong8 words6 = (ulong8)(c0.sc, c1.sc, c2.sc, c3.sc, c0.sd, c1.sd, c2.sd, c3.sd);
-        store_part(as_ushort16(words6.lo), x, y, kept, i + 192, n);
-        store_part(as_ushort16(words6.hi), x, y, kept, i + 208, n);
         const ulong8 words7 = (ulong8)(c0.se, c1.se, c2.se, c3.se, c0.sf, c1.sf, c2.sf, c3.sf);
-        store_part(as_ushort16(words7.lo), x, y, kept, i + 224, n);
-        store_part(as_ushort16(words7.hi), x, y, kept, i + 240, n);
+        if (i + 256 <= n) {
+            store_part(as_ushort16(words0.lo), x, y, kept, i);
+            store_part(as_ushort16(words0.hi), x, y, kept, i + 16);
+            store_part(as_ushort16(words1.lo), x, y, kept, i + 32);
+            store_part(as_ushort16(words1.hi), x, y, kept, i + 48);
+            store_part(as_ushort16(words2.lo), x, y, kept, i + 64);
+            store_part(as_ushort16(words2.hi), x, y, kept, i + 80);
+            store_part(as_ushort16(words3.lo), x, y, kept, i + 96);
+            store_part(as_ushort16(words3.hi), x, y, kept, i + 112);
+            store_part(as_ushort16(words4.lo), x, y, kept, i + 128);
+            store_part(as_ushort16(words4.hi), x, y, kept, i + 144);
+            store_part(as_ushort16(words5.lo), x, y, kept, i + 160);
+            store_part(as_ushort16(words5.hi), x, y, kept, i + 176);
+            store_part(as_ushort16(words6.lo), x, y, kept, i + 192);
+            store_part(as_ushort16(words6.hi), x, y, kept, i + 208);
+            store_part(as_ushort16(words7.lo), x, y, kept, i + 224);
+            store_part(as_ushort16(words7.hi), x, y, kept, i + 240);
+        } else {
+            store_edge(as_ushort16(words0.lo), x, y, kept, i, n);
+            store_edge(as_ushort16(words0.hi), x, y, kept, i + 16, n);
+            store_edge(as_ushort16(words1.lo), x, y, kept, i + 32, n);
+            store_edge(as_ushort16(words1.hi), x, y, kept, i + 48, n);
+            store_edge(as_ushort16(words2.lo), x, y, kept, i + 64, n);
+            store_edge(as_ushort16(words2.hi), x, y, kept, i + 80, n);
+            store_edge(as_ushort16(words3.lo), x, y, kept, i + 96, n);
+            store_edge(as_ushort16(words3.hi), x, y, kept, i + 112, n);
+            store_edge(as_ushort16(words4.lo), x, y, kept, i + 128, n);
+            store_edge(as_ushort16(words4.hi), x, y, kept, i + 144, n);
+            store_edge(as_ushort16(words5.lo), x, y, kept, i + 160, n);
+            store_edge(as_ushort16(words5.hi), x, y, kept, i + 176, n);
+            store_edge(as_ushort16(words6.lo), x, y, kept, i + 192, n);
+            store_edge(as_ushort16(words6.hi), x, y, kept, i + 208, n);
+            store_edge(as_ushort16(words7.lo), x, y, kept, i + 224, n);
+            store_edge(as_ushort16(words7.hi), x, y, kept, i + 240, n);
+        }
     }
 }
