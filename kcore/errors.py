@@ -26,6 +26,10 @@ class MissingKernelError(KcoreError):
     """A primitive has no kernel on the backend that should run it."""
 
 
+class DtypeError(KcoreError, TypeError):
+    """A device cannot compute with a dtype."""
+
+
 class BackendNotFoundError(KcoreError, ImportError):
     """The backend asked for is not installed, or none of its devices answers."""
 

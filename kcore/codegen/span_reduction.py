@@ -397,7 +397,7 @@ class _Columns(_Spans):
         dims, lines, names = self.reduced_dims, [], [k]
         if len(dims) > 1:
             sizes = [self.sig.size(f"k{j}", d) if j else "" for j, d in enumerate(dims)]
-            lines = coordinates(self.index, k, prefix, sizes, set(range(len(dims))))
+            lines = coordinates(self.index, k if k == "k" else f"({k})", prefix, sizes, set(range(len(dims))))
             names = [f"{prefix}{j}" for j in range(len(dims))]
         found = []
         for pointer, base, strides in zip(self.pointers, self._bases, self.moving, strict=True):

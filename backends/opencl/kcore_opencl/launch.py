@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,16 @@ import pyopencl as cl
 from kcore.backend.kernel import Site
 from kcore.codegen import Argument, Code, Source
 from kcore.dtypes import itemsize
+from kcore.errors import DtypeError
 from kcore_opencl.errors import explained
 from kcore_opencl.memory import Array
 
 if TYPE_CHECKING:
     from kcore.graph.core import Node
     from kcore_opencl.place import Place
+
+
+_DOUBLE = re.compile(r"\bdouble\d*\b")
 
 
 class Launch:
@@ -125,7 +130,17 @@ def segment_buffers(operands: Sequence[Sequence[tuple[str, int]]], inputs: Seque
 
 
 def launch(site: Site, code: Code) -> Launch:
-    """What a kernel's bind function returns: the code bound to the site's arrays."""
+    """What a kernel's bind function returns: the code bound to the site's arrays.
+
+    Raises:
+        DtypeError: the code computes with float64, which the device cannot.
+    """
     from kcore_opencl.place import place_of
 
-    return Launch(place_of(site.device), code, site.inputs, site.outputs, site.scratch, site.node)
+    place = place_of(site.device)
+    if not place.traits.fp64 and any(_DOUBLE.search(source.text) for source in code.launches):
+        raise DtypeError(
+            f"op {site.node.op.name!r} needs float64, which device {str(site.device)!r} ({site.device.name}) cannot "
+            f"compute; cast to float32, or leave keras.config.floatx() at it ({site.node.location()})"
+        )
+    return Launch(place, code, site.inputs, site.outputs, site.scratch, site.node)

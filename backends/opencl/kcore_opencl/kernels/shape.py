@@ -57,7 +57,7 @@ def copy(node: Node) -> list[Block]:
 @movement("transpose")
 def transpose(node: Node) -> list[Block]:
     """Read along the axes' own strides."""
-    strides = contiguous(node.inputs[0].shape)
+    strides = contiguous(node.sources[0].shape)
     shape = node.outputs[0].shape
     return [Block(shape, contiguous(shape), tuple(strides[a] for a in node.attrs["axes"]))]
 
@@ -65,14 +65,14 @@ def transpose(node: Node) -> list[Block]:
 @movement("broadcast_to")
 def broadcast_to(node: Node) -> list[Block]:
     """Read with stride 0 where elements are repeated."""
-    source, shape = node.inputs[0].shape, node.outputs[0].shape
+    source, shape = node.sources[0].shape, node.outputs[0].shape
     return [Block(shape, contiguous(shape), aligned(source, contiguous(source), shape))]
 
 
 @movement("slice")
 def slice_(node: Node) -> list[Block]:
     """Read from the first element on, by steps."""
-    origin, strides = within(node.inputs[0].shape, node.attrs["start"], node.attrs["step"])
+    origin, strides = within(node.sources[0].shape, node.attrs["start"], node.attrs["step"])
     shape = node.outputs[0].shape
     return [Block(shape, contiguous(shape), strides, origin=origin)]
 
@@ -89,7 +89,7 @@ def flip(node: Node) -> list[Block]:
 
 def _placed(node: Node, value: int, start: Any, step: Any) -> list[Block]:
     """The output filled with a value, then the input written into it."""
-    source, shape = node.inputs[0].shape, node.outputs[0].shape
+    source, shape = node.sources[0].shape, node.outputs[0].shape
     at, strides = within(shape, start, step)
     fill = Block((node.outputs[0].size,), (1,), input=None, value=value)
     block = Block(source, strides, contiguous(source), at=at)
@@ -114,7 +114,7 @@ def concatenate(node: Node) -> list[Block]:
     """Each input to its place along the axis."""
     shape, axis = node.outputs[0].shape, node.attrs["axis"]
     strides, at, blocks = contiguous(shape), 0, []
-    for i, value in enumerate(node.inputs):
+    for i, value in enumerate(node.sources):
         blocks.append(Block(value.shape, strides, contiguous(value.shape), i, at=at * strides[axis]))
         at += value.shape[axis]
     return blocks
