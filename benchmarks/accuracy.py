@@ -1,10 +1,10 @@
 """Is a fast figure a right one: the loss after 50 fixed steps against a float64 run of the same model.
 
-    python benchmarks/accuracy.py [--only mlp,cnn] [--steps 50]
+    python benchmarks/accuracy.py [--only mlp,cnn] [--steps 50] [--backend opencl:intel]
 
 Three runs start from the same weights on the same batches: float32 with every kernel and fusion the backend has,
-float32 with primitives only (NumPy's own float32 drift), and float64. The first must be as near to float64 as four
-times the second is; the drift counted is at least one float32 rounding of the loss per step.
+float32 on NumPy with primitives only (NumPy's own float32 drift), and float64 on NumPy. The first must be as near to
+float64 as four times the second is; the drift counted is at least one float32 rounding of the loss per step.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ Weights = list[np.ndarray]
 
 
 def losses(
-    name: str, steps: int, floatx: str, weights: Weights | None, mode: AbstractContextManager
+    name: str, steps: int, floatx: str, weights: Weights | None, mode: AbstractContextManager, backend: str = "numpy"
 ) -> tuple[float, Weights]:
     """Loss on one fixed batch after `steps` training steps on others, and the weights at the start."""
+    kcore.use_backend(backend)
     before = kcore.config.floatx()
     kcore.config.set_floatx(floatx)
     try:
@@ -50,11 +51,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(WORKLOADS))
     parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--backend", default="numpy", help="the backend of the first run")
     args = parser.parse_args()
     print("| workload | loss, float64 | loss, float32 | difference | allowed | right |\n|---|---|---|---|---|---|")
     wrong = False
     for name in args.only.split(","):
-        fast, weights = losses(name, args.steps, "float32", None, nullcontext())
+        fast, weights = losses(name, args.steps, "float32", None, nullcontext(), args.backend)
         plain, _ = losses(name, args.steps, "float32", weights, primitives_only())
         exact, _ = losses(name, args.steps, "float64", weights, nullcontext())
         rounding = args.steps * np.finfo(np.float32).eps * abs(exact)

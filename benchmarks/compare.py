@@ -43,15 +43,16 @@ def middle(rounds: list[dict[str, float]]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", required=True, help="python with keras, jax, torch and tensorflow-cpu")
-    parser.add_argument("--backend", default="numpy", help="kcore's backend")
+    parser.add_argument("--backends", default="numpy", help="kcore's backends, e.g. numpy,opencl:intel,opencl:pocl")
     parser.add_argument("--engines", default="jax,torch,tensorflow")
     parser.add_argument("--only", default="mlp,mlp4,cnn,resnet20,lstm,transformer")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", default="", help="write all figures there")
     args = parser.parse_args()
-    sides = [("kcore", args.backend, sys.executable)] + [("keras", e, args.peers) for e in args.engines.split(",")]
-    table: dict[str, dict[str, dict[str, float]]] = {}
+    sides = [("kcore", b, sys.executable) for b in args.backends.split(",")]
+    sides += [("keras", e, args.peers) for e in args.engines.split(",")]
+    table: Table = {}
     for name in args.only.split(","):
         found: dict[str, list[dict[str, float]]] = {}
         for _ in range(args.rounds):
@@ -62,26 +63,47 @@ def main() -> None:
         table[name] = {side: middle(rounds) for side, rounds in found.items()}
         figures = "  ".join(f"{side} {f['steps_per_s']:.1f}/s" for side, f in table[name].items())
         print(f"{name}: {figures}", file=sys.stderr, flush=True)
-    print(report(table, f"kcore/{args.backend}", [f"keras/{e}" for e in args.engines.split(",")]))
+    ours, peers = ([f"{lib}/{e}" for lib, e, _ in sides if lib == one] for one in ("kcore", "keras"))
+    print(speeds(table, ours, peers))
+    print()
+    print(rest(table, ours, peers))
     if args.json:
         Path(args.json).write_text(json.dumps(table, indent=1), encoding="utf-8")
 
 
-def report(table: dict[str, dict[str, dict[str, float]]], ours: str, peers: list[str]) -> str:
-    """The Markdown table: steps per second of everyone, and kcore's ratios to the best peer."""
-    head = ["workload", ours, *peers, "training ratio", "latency ratio", "memory ratio", "first step"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+Table = dict[str, dict[str, dict[str, float]]]
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """A table, its head first."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def speeds(table: Table, ours: list[str], peers: list[str]) -> str:
+    """Steps per second of everyone, and kcore's ratios to the best peer."""
+    rows = [["workload", *ours, *peers, *(f"{o} to the best peer" for o in ours)]]
     for name, sides in table.items():
-        mine: Any = sides.get(ours)
+        row = [name, *(f"{sides[s]['steps_per_s']:.1f}" if s in sides else "failed" for s in (*ours, *peers))]
+        best = max((sides[p]["steps_per_s"] for p in peers if p in sides), default=float("nan"))
+        rows.append(row + [f"{sides[o]['steps_per_s'] / best:.2f}" if o in sides else "failed" for o in ours])
+    return markdown(rows)
+
+
+def rest(table: Table, ours: list[str], peers: list[str]) -> str:
+    """First step, latency of one sample and peak memory of kcore, the last two also as ratios to the best peer."""
+    rows = [["workload", "backend", "first step", "predict of one", "ratio", "peak memory", "ratio"]]
+    for name, sides in table.items():
         others = [sides[p] for p in peers if p in sides]
-        cells = [name] + [f"{sides[s]['steps_per_s']:.1f}" if s in sides else "failed" for s in (ours, *peers)]
-        if mine and others:
-            cells.append(f"{mine['steps_per_s'] / max(o['steps_per_s'] for o in others):.2f}")
-            cells.append(f"{mine['latency_ms'] / min(o['latency_ms'] for o in others):.2f}")
-            cells.append(f"{mine['peak_mb'] / min(o['peak_mb'] for o in others):.2f}")
-            cells.append(f"{mine['first_step_s']:.2f} s")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        for o in ours:
+            mine: Any = sides.get(o)
+            if mine is None or not others:
+                continue
+            latency = mine["latency_ms"] / min(other["latency_ms"] for other in others)
+            memory = mine["peak_mb"] / min(other["peak_mb"] for other in others)
+            row = [name, o, f"{mine['first_step_s']:.2f} s", f"{mine['latency_ms']:.2f} ms", f"{latency:.2f}"]
+            rows.append([*row, f"{mine['peak_mb']:.0f} MB", f"{memory:.2f}"])
+    return markdown(rows)
 
 
 if __name__ == "__main__":
