@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from kcore_opencl.place import Place
 
 
-_DOUBLE = re.compile(r"\bdouble\d*\b")
+#: A double outside of comments, which may name a layer so.
+_DOUBLE = re.compile(r"^(?:(?!//).)*\bdouble\d*\b", re.MULTILINE)
 
 
 class Launch:
