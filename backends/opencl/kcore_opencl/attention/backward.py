@@ -67,7 +67,10 @@ def emit(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -> Co
         if name in names:
             clear = real.store(zero, f"{name}_sums + i")
             keys += loop("i", 0, f"count * {columns}", real.lanes, [clear])
-    keys += loop("q", "begin", "end", QUERIES, _queries(plan, names))
+    # keys are hidden from earlier queries, unless a query that sees none attends to all
+    hidden = sizes.causal and sizes.mask is None and "d_scores" not in names
+    start = f"first / {QUERIES} * {QUERIES}" if hidden else "begin"
+    keys += loop("q", start, "end", QUERIES, _queries(plan, names))
     for name, columns, size in (("dk", plan.size, "size"), ("dv", plan.out, "out_size")):
         if name in names:
             keys += _stored(plan, name, columns, size)

@@ -21,8 +21,8 @@ PANELS = 2
 class Attention:
     """One node of the attention family, and how its work is shared out.
 
-    A *unit* is some queries of one head of one batch entry, with all keys. A work-item does every n-th unit, in
-    working memory of its own.
+    A *unit* is some queries of one head of one batch entry, with all keys. A work-item does some units, one after
+    another, in working memory of its own.
 
     Attributes:
         block: queries of a unit.
@@ -92,14 +92,19 @@ def attention_of(node: Node, traits: Traits, split: bool) -> Attention:
 
 
 def unit_loop(plan: Attention, lines: list[str]) -> list[str]:
-    """Every n-th unit: batch entry `b`, head `h`, queries from `begin` to `end`."""
+    """A work-item's units: batch entry `b`, head `h`, queries from `begin` to `end`."""
+    block = "block" if plan.query_blocks > 1 else "queries"
     head = [
         "const int b = unit / (heads * query_blocks);",
         "const int h = unit / query_blocks % heads;",
-        f"const int begin = unit % query_blocks * {'block' if plan.query_blocks > 1 else 'queries'};",
-        f"const int end = min(begin + {'block' if plan.query_blocks > 1 else 'queries'}, queries);",
+        f"const int begin = unit % query_blocks * {block};",
+        f"const int end = min(begin + {block}, queries);",
     ]
-    return loop("unit", "get_group_id(0)", "units", "get_num_groups(0)", [*head, *lines])
+    return [
+        "const int first_unit = (int)((long)units * get_group_id(0) / get_num_groups(0));",
+        "const int last_unit = (int)((long)units * (get_group_id(0) + 1) / get_num_groups(0));",
+        *loop("unit", "first_unit", "last_unit", 1, [*head, *lines]),
+    ]
 
 
 def declare(text: Text, plan: Attention) -> None:

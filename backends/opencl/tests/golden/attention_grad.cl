@@ -127,7 +127,9 @@ void attention_grad_layer_attention_grad(
     slopes += (long)get_group_id(0) * slopes_size;
     dk_sums += (long)get_group_id(0) * dk_sums_size;
     dv_sums += (long)get_group_id(0) * dv_sums_size;
-    for (int unit = get_group_id(0); unit < units; unit += get_num_groups(0)) {
+    const int first_unit = (int)((long)units * get_group_id(0) / get_num_groups(0));
+    const int last_unit = (int)((long)units * (get_group_id(0) + 1) / get_num_groups(0));
+    for (int unit = first_unit; unit < last_unit; ++unit) {
         const int b = unit / (heads * query_blocks);
         const int h = unit / query_blocks % heads;
         const int begin = unit % query_blocks * queries;
