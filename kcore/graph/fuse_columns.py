@@ -64,7 +64,7 @@ def fuse_columns(graph: Graph, fusible: Callable[[Node], bool], supported: Calla
     for group in reversed(groups):  # the last first, so that what is computed again is not kept for it
         pass_.build(group, supported)
     if groups:
-        graph.nodes = _sorted(graph.nodes)
+        _rename(graph, _sorted(graph.nodes), pass_.renamed)
         remove_dead(graph)
 
 
@@ -72,6 +72,7 @@ class _Pass:
     def __init__(self, graph: Graph, fusible: Callable[[Node], bool]):
         self.graph, self.fusible = graph, fusible
         self.results = set(graph.results)
+        self.renamed: dict[Value, Value] = {}
         self.readers: dict[Value, list[Node]] = {}
         self.bit: dict[Node, int] = {}
         self.behind: dict[Node, int] = {}  # the nodes a node depends on, itself included, as bits
@@ -210,11 +211,14 @@ class _Pass:
         kept = [n for n in self.graph.nodes if n not in inside]
         for value in fused.sources:
             self.readers.setdefault(value, []).append(fused)
-        renamed = dict(zip(outs, fused.outputs, strict=True))
-        for old, new in renamed.items():
-            self.readers[new] = self.readers.get(old, [])
-        self.results = {renamed.get(v, v) for v in self.results}
-        _rename(self.graph, [*kept, fused], renamed)
+        self.graph.nodes = [*kept, fused]
+        for old, new in zip(outs, fused.outputs, strict=True):
+            self.renamed[old] = new
+            self.readers[new] = readers = self.readers.get(old, [])
+            for reader in readers:
+                reader.inputs = tuple(new if v is old else v for v in reader.inputs)
+            if old in self.results:
+                self.results.add(new)
 
     def _following(self, group: _Group) -> list[Node]:
         """Elementwise nodes of the shape of the results that depend on nothing else that waits for them."""
@@ -235,7 +239,6 @@ class _Pass:
             inside.add(node)
             found.append(node)
             bits |= self.bit[node]
-            self._tie(inside)
         return found
 
     def _again(self, group: _Group, inside: set[Node]) -> None:
@@ -260,10 +263,9 @@ class _Pass:
                     self.readers.setdefault(source, []).append(copy)
             return copies[node].outputs[value.index]
 
-        for node in list(self.graph.nodes):
-            if node in inside or node in group.inner or node not in self._elementwise:
-                continue
-            if not self.behind[node] & bits or not any(v.node in group.inner for v in node.sources):
+        waiting = dict.fromkeys(r for n in group.inner for r in self.readers.get(n.outputs[0], ()))
+        for node in waiting:
+            if node in inside or node in group.inner or node not in self._elementwise or not self.behind[node] & bits:
                 continue
             before = node.sources
             node.inputs = tuple(None if v is None else copied(v) for v in node.inputs)
