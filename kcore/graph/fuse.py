@@ -189,10 +189,10 @@ def join_nodes(op: Op, members: Sequence[Node], outs: Sequence[Value], head: Nod
     inner: dict[Value, Value] = {}
     inputs: list[Value] = []
 
-    def known(value: Value) -> Value:
+    def known(value: Value, literal: bool = True) -> Value:
         if value not in inner:
             array = value.constant
-            if array is not None and array.size == 1:
+            if literal and array is not None and array.size == 1:
                 inner[value] = body.constant(array, value.dtype)
             else:
                 inner[value] = body.placeholder(value.shape, value.dtype)
@@ -205,7 +205,8 @@ def join_nodes(op: Op, members: Sequence[Node], outs: Sequence[Value], head: Nod
 
     for member in members:
         if member.op is not FUSED:
-            results = copy(member, [None if v is None else known(v) for v in member.inputs])
+            # a product reads its operands from memory: only in elementwise work do numbers become literals
+            results = copy(member, [None if v is None else known(v, member.op.elementwise) for v in member.inputs])
             inner.update(zip(member.outputs, results, strict=True))
             continue
         group: Graph = member.attrs["body"]
