@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from kcore.codegen import Code
 from kcore.graph.core import Node
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore_opencl.products.cpu import emit_cpu
+from kcore_opencl.products.gpu import GroupTiling, emit_gpu, gpu_candidates
 from kcore_opencl.products.problem import Product, product_of
-from kcore_opencl.products.tiling import Tiling
-from kcore_opencl.products.tiling import candidates as _candidates
+from kcore_opencl.products.tiling import Tiling, cpu_candidates
 from kcore_opencl.traits import Traits
 from kcore_opencl.tuning import chosen
 
-__all__ = ["Product", "Tiling", "candidates", "emit", "product_of", "supports"]
+__all__ = ["GroupTiling", "Product", "Tiling", "candidates", "emit", "product_of", "supports"]
 
 
 def supports(node: Node) -> bool:
@@ -21,18 +23,22 @@ def supports(node: Node) -> bool:
     return head.op.name == "matmul" and all(n.op.elementwise and n.op.expr is not None for n in after)
 
 
-def candidates(node: Node, traits: Traits) -> list[Tiling]:
+def candidates(node: Node, traits: Traits) -> list[Tiling] | list[GroupTiling]:
     """Tilings worth measuring for a node, the default first."""
-    return _candidates(product_of(node), traits)
+    product = product_of(node)
+    return cpu_candidates(product, traits) if traits.cpu else gpu_candidates(product, traits)
 
 
-def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
+def emit(node: Node, traits: Traits, tiling: Tiling | GroupTiling | None = None) -> Code:
     """The kernel of a ``matmul`` or ``fused_product`` node.
 
     Args:
         node: the node.
         traits: of the device it will run on.
-        tiling: how it is cut; if None, as was measured on the device or else chosen from sizes and traits.
+        tiling: how it is cut, one of `candidates`; if None, as was measured on the device or else the first of them.
     """
     product = product_of(node)
-    return emit_cpu(product, traits, tiling or chosen(node, traits, candidates, emit))
+    if tiling is None:
+        ways: Callable[[Node, Traits], Sequence[Tiling | GroupTiling]] = candidates
+        tiling = chosen(node, traits, ways, emit)
+    return emit_cpu(product, traits, tiling) if isinstance(tiling, Tiling) else emit_gpu(product, traits, tiling)

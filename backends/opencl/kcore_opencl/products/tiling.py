@@ -11,6 +11,8 @@ from kcore_opencl.traits import Traits
 
 #: Most terms of a block: of a panel that stays in a core's first cache, or in its second.
 DEPTHS = (264, 1024)
+#: Most tilings that are worth measuring.
+MEASURED = 24
 #: Most bytes of packed rows of `a`.
 LEFT = 160 << 10
 
@@ -69,7 +71,7 @@ def lanes_of(dtype: str, traits: Traits) -> int:
     return min(16, max(2, traits.vector * 4 // max(itemsize(dtype), 4)))
 
 
-def candidates(product: Product, traits: Traits) -> list[Tiling]:
+def cpu_candidates(product: Product, traits: Traits) -> list[Tiling]:
     """Tilings worth measuring, the default first."""
     lanes = lanes_of(product.dtype, traits)
     registers = 32 if traits.vector >= 16 else 16
@@ -86,12 +88,7 @@ def candidates(product: Product, traits: Traits) -> list[Tiling]:
                             depth = ceil(_even(product.inner, most_terms) / lanes) * lanes
                             tile = Tiling(_even(product.rows, rows), vectors, lanes, depth, packed)
                             found.setdefault(_divide(product, traits, tile, left))
-    return sorted(found, key=lambda t: _cost(product, t, traits))
-
-
-def choose(product: Product, traits: Traits) -> Tiling:
-    """The default tiling."""
-    return candidates(product, traits)[0]
+    return sorted(found, key=lambda t: _cost(product, t, traits))[:MEASURED]
 
 
 def _direct(product: Product, width: int) -> bool:
