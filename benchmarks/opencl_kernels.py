@@ -1,0 +1,245 @@
+"""How close generated OpenCL kernels come to what the device can do: bare multiply-adds, and a bare copy of 256 MB.
+
+    python benchmarks/opencl_kernels.py [--device opencl:intel] [--only matmul] [--seconds 0.2]
+
+Each line is the best of several runs, taken in turn with those of the bare kernels. A family of kernels is a function
+that is given a `Bench` and yields `Case`s; `@family` registers it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyopencl as cl
+import pyopencl.array
+
+from kcore import ops  # noqa: F401  (registers the ops)
+from kcore.backend import backend_of, selection
+from kcore.codegen import Code
+from kcore.dtypes import numpy_dtype
+from kcore.graph.core import Graph, Node
+from kcore.graph.op import OPS, Spec
+from kcore_opencl import products
+from kcore_opencl.launch import Launch
+from kcore_opencl.place import Place, place_of
+
+_FMA = """
+__kernel __attribute__((reqd_work_group_size({local}, 1, 1)))
+void multiply_add(__global float *y, const int turns) {{
+    const {vector} x = ({vector})(y[0]), z = ({vector})(y[1]);
+    {start}
+    for (int i = 0; i < turns; ++i) {{
+        {step}
+    }}
+    const {vector} all = {total};
+    y[2 + get_global_id(0)] = {first};
+}}
+"""
+
+_COPY = """
+__kernel __attribute__((reqd_work_group_size({local}, 1, 1)))
+void copy(const __global float16 *x, __global float16 *y, const int each) {{
+    const int start = get_group_id(0) * each * {local} + get_local_id(0);
+    for (int i = 0; i < each; ++i)
+        y[start + i * {local}] = x[start + i * {local}];
+}}
+"""
+
+Thunk = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measurement.
+
+    Attributes:
+        name: what is measured.
+        run: enqueues it once.
+        flops: multiplications and additions of one run; compared with the bare multiply-adds.
+        nbytes: bytes it must read and write; compared with the bare copy.
+    """
+
+    name: str
+    run: Thunk
+    flops: int = 0
+    nbytes: int = 0
+
+
+class Bench:
+    """A device, and what it can do at most."""
+
+    def __init__(self, place: Place):
+        self.place = place
+        self._kept: list[Any] = []
+
+    def node(self, name: str, *specs: tuple[Sequence[int], str], **attrs: Any) -> Node:
+        """An op applied to arrays of those shapes and dtypes."""
+        graph, op = Graph(), OPS[name]
+        values = [graph.placeholder(tuple(shape), dtype) for shape, dtype in specs]
+        found = op.infer(*[v.spec for v in values], **attrs)
+        return Node(op, values, attrs, [found] if isinstance(found, Spec) else found)
+
+    def launch(self, node: Node, code: Code) -> Thunk:
+        """The code bound to arrays of random numbers; enqueues it."""
+        rng = np.random.default_rng(0)
+        inputs = [self.place.array(v.shape, v.dtype) for v in node.sources]
+        for array in inputs:
+            self.place.write(array, rng.standard_normal(array.shape).astype(numpy_dtype(array.dtype)))
+        outputs = [self.place.array(v.shape, v.dtype) for v in node.outputs]
+        scratch = self.place.array((code.scratch_bytes,), "uint8") if code.scratch_bytes else None
+        launch = Launch(self.place, code, inputs, outputs, scratch)
+        launch()
+        return launch
+
+    def multiply_add(self) -> Case:
+        """Nothing but multiply-adds in registers."""
+        traits, turns, sums = self.place.traits, 20000, 24
+        lanes = min(traits.vector, 16)
+        vector = f"float{lanes}" if lanes > 1 else "float"
+        local, groups = (1, 4 * traits.units) if traits.cpu else (256, 8 * traits.units)
+        text = _FMA.format(
+            local=local,
+            vector=vector,
+            start=" ".join(f"{vector} a{i} = ({vector})(y[{i}]);" for i in range(sums)),
+            step=" ".join(f"a{i} = {traits.fma.format(a=f'a{i}', b='x', c='z')};" for i in range(sums)),
+            total=" + ".join(f"a{i}" for i in range(sums)),
+            first="all.s0" if lanes > 1 else "all",
+        )
+        y = self._buffer(4 * max(sums, groups * local + 2))
+        kernel = self._kernel(text, "multiply_add", y, np.int32(turns))
+        run = self._run(kernel, groups * local, local)
+        return Case("bare multiply-adds", run, flops=2 * turns * sums * lanes * groups * local)
+
+    def copy(self, nbytes: int = 1 << 28) -> Case:
+        """Nothing but a copy."""
+        traits = self.place.traits
+        local, groups = (1, 8 * traits.units) if traits.cpu else (256, 32 * traits.units)
+        each = nbytes // 64 // (groups * local)
+        text = _COPY.format(local=local)
+        kernel = self._kernel(text, "copy", self._buffer(nbytes), self._buffer(nbytes), np.int32(each))
+        return Case(
+            f"bare copy of {nbytes >> 20} MB",
+            self._run(kernel, groups * local, local),
+            nbytes=2 * each * groups * local * 64,
+        )
+
+    def seconds(self, cases: Iterable[Case], total: float) -> list[float]:
+        """The best time of each, measured in turn for about `total` seconds each."""
+        cases = list(cases)
+        best = [float("inf")] * len(cases)
+        often = [1] * len(cases)
+        for turn in range(2):
+            for i, case in enumerate(cases):
+                often[i] = max(1, int(0.01 / self._time(case.run, 1))) if turn else 1
+        start = time.perf_counter()
+        turns = 0
+        while turns < 3 or time.perf_counter() - start < total * len(cases):
+            turns += 1
+            for i, case in enumerate(cases):
+                best[i] = min(best[i], self._time(case.run, often[i]))
+        return best
+
+    def _time(self, run: Thunk, often: int) -> float:
+        queue = self.place.queue
+        queue.finish()
+        start = time.perf_counter()
+        for _ in range(often):
+            run()
+        queue.finish()
+        return (time.perf_counter() - start) / often
+
+    def _buffer(self, nbytes: int) -> Any:
+        return cl.array.zeros(self.place.queue, max(nbytes // 4, 1), np.float32).data
+
+    def _kernel(self, text: str, name: str, *arguments: Any) -> Any:
+        kernel = cl.Kernel(cl.Program(self.place.context, text).build(["-cl-std=CL1.2"]), name)
+        kernel.set_args(*arguments)
+        self._kept.append(arguments)
+        return kernel
+
+    def _run(self, kernel: Any, size: int, local: int) -> Thunk:
+        queue = self.place.queue
+        return lambda: cl.enqueue_nd_range_kernel(queue, kernel, (size,), (local,))
+
+
+Family = Callable[[Bench], Iterator[Case]]
+FAMILIES: dict[str, Family] = {}
+
+
+def family(name: str) -> Callable[[Family], Family]:
+    """Register a function that yields the cases of a family of kernels."""
+
+    def register(cases: Family) -> Family:
+        FAMILIES[name] = cases
+        return cases
+
+    return register
+
+
+#: name: (a, b, whether each is transposed)
+_PRODUCTS: dict[str, tuple[tuple[int, ...], tuple[int, ...], bool, bool]] = {
+    "256 x 256 x 256": ((256, 256), (256, 256), False, False),
+    "512 x 512 x 512": ((512, 512), (512, 512), False, False),
+    "1024 x 1024 x 1024": ((1024, 1024), (1024, 1024), False, False),
+    "mlp dense 1": ((128, 784), (784, 256), False, False),
+    "mlp dense 1, kernel's gradient": ((128, 784), (128, 256), True, False),
+    "mlp dense 2": ((128, 256), (256, 128), False, False),
+    "mlp dense 2, input's gradient": ((128, 128), (256, 128), False, True),
+    "mlp dense 2, kernel's gradient": ((128, 256), (128, 128), True, False),
+    "mlp dense 3": ((128, 128), (128, 10), False, False),
+    "mlp4 dense 2": ((100, 256), (256, 256), False, False),
+    "mlp4 dense 2, input's gradient": ((100, 256), (256, 256), False, True),
+    "mlp4 dense 2, kernel's gradient": ((100, 256), (100, 256), True, False),
+    "cnn dense 1": ((128, 9216), (9216, 128), False, False),
+    "cnn dense 1, input's gradient": ((128, 128), (9216, 128), False, True),
+    "cnn dense 1, kernel's gradient": ((128, 9216), (128, 128), True, False),
+    "transformer projection": ((4096, 128), (128, 128), False, False),
+    "transformer dense 1": ((4096, 128), (128, 512), False, False),
+    "transformer dense 2": ((4096, 512), (512, 128), False, False),
+    "transformer dense 2, input's gradient": ((4096, 128), (512, 128), False, True),
+    "transformer dense 1, kernel's gradient": ((4096, 128), (4096, 512), True, False),
+    "lstm step": ((32, 128), (128, 512), False, False),
+}
+
+
+@family("matmul")
+def matmul(bench: Bench) -> Iterator[Case]:
+    """Matrix products of the workloads in float32."""
+    for name, (a, b, transpose_a, transpose_b) in _PRODUCTS.items():
+        node = bench.node("matmul", (a, "float32"), (b, "float32"), transpose_a=transpose_a, transpose_b=transpose_b)
+        code = products.emit(node, bench.place.traits)
+        inner = a[-2] if transpose_a else a[-1]
+        yield Case(name, bench.launch(node, code), flops=2 * node.outputs[0].size * inner)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="opencl")
+    parser.add_argument("--only", default="", help="families, with commas")
+    parser.add_argument("--seconds", type=float, default=0.2, help="for each case")
+    arguments = parser.parse_args()
+    selection.use_backend(arguments.device)
+    backend_of("opencl")
+    bench = Bench(place_of(selection.current().device))
+    print(bench.place.device.name.strip(), "through", bench.place.device.platform.name)
+    for name in [n for n in arguments.only.split(",") if n] or list(FAMILIES):
+        bare = [bench.multiply_add(), bench.copy()]
+        cases = list(FAMILIES[name](bench))
+        peak, copy, *times = bench.seconds([*bare, *cases], arguments.seconds)
+        rate, speed = bare[0].flops / peak, bare[1].nbytes / copy
+        print(f"\n{name}: bare multiply-adds {rate / 1e9:.0f} GFLOP/s, bare copy {speed / 1e9:.1f} GB/s")
+        for case, seconds in zip(cases, times, strict=True):
+            if case.flops:
+                got, share = f"{case.flops / seconds / 1e9:7.0f} GFLOP/s", case.flops / seconds / rate
+            else:
+                got, share = f"{case.nbytes / seconds / 1e9:7.1f} GB/s", case.nbytes / seconds / speed
+            print(f"{case.name:40s} {seconds * 1e6:10.1f} us {got} {share:6.0%}")
+
+
+if __name__ == "__main__":
+    main()
