@@ -16,6 +16,7 @@ from kcore.codegen import Source
 from kcore_opencl.disk_cache import DiskCache
 from kcore_opencl.dump import dump
 from kcore_opencl.errors import BuildError
+from kcore_opencl.inlined import inlined
 from kcore_opencl.joining import Joined, join
 
 #: No warnings: PoCL would print them.
@@ -123,6 +124,8 @@ class Programs:
             self._disk.store(kernels, content)
 
     def _compiled(self, text: str) -> Any:
+        if "portable" in self._device.platform.name.lower():
+            text = inlined(text)
         return _quietly(cl.Program(self._context, text))
 
 
