@@ -14,13 +14,14 @@ import numpy as np
 from kcore.backend.base import Backend, Device
 from kcore.backend.batch import Rows
 from kcore.backend.exhausted import out_of_memory
-from kcore.backend.kernel import Kernel, KernelTable, Site, Thunk, all_tables, kernels_of
+from kcore.backend.kernel import ANY_COMPOSITE, Kernel, KernelTable, Site, Thunk, all_tables, kernels_of
 from kcore.errors import MissingKernelError
 from kcore.graph.core import Constant, Graph, Node, State, Value
 from kcore.graph.fuse import FUSED, fuse_elementwise, fuse_segments, fuse_updates
 from kcore.graph.fuse_columns import FUSED_COLUMNS, fuse_columns
 from kcore.graph.fuse_product import FUSED_PRODUCT, fuse_products, hoist_elementwise
 from kcore.graph.fuse_reduction import FUSED_REDUCTION, fuse_reductions
+from kcore.graph.fuse_rows import FUSED_ROWS, fuse_rows
 from kcore.graph.match import fuse_patterns
 from kcore.graph.op import OPS, Op
 from kcore.graph.passes import remove_dead, rewrite
@@ -88,6 +89,8 @@ def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
     graph = rewrite(graph, lambda node: composites and choose(backend, node) is not None, Op.decomposer)
     if composites:
         fuse_patterns(graph, table.patterns())
+    if FUSED_ROWS.name in table and composites:
+        fuse_rows(graph, lambda node: _by_rows(backend, node), lambda node: choose(backend, node) is not None)
     if FUSED_PRODUCT.name in table and not backend.strided_views:
         hoist_elementwise(graph, lambda node: _fusible(backend, node))
     if FUSED_COLUMNS.name in table:
@@ -104,6 +107,12 @@ def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
         fuse_updates(graph, lambda node: _fusible(backend, node))
     _snapshot_state(graph)
     return graph
+
+
+def _by_rows(backend: Backend, node: Node) -> bool:
+    """Whether a composite has no kernel but the one that all composites may have."""
+    kernel = None if node.op.primitive else choose(backend, node)
+    return kernel is not None and kernel.op == ANY_COMPOSITE
 
 
 def _fusible(backend: Backend, node: Node) -> bool:

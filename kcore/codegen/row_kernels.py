@@ -14,9 +14,16 @@ from kcore.codegen.signature import Signature, coordinates, index_dtype, offset_
 from kcore.codegen.source import Code, Source
 from kcore.dtypes import INTS, int_range, itemsize
 from kcore.graph.core import Node, Value
+from kcore.graph.fuse_rows import FUSED_ROWS
 
 #: Into how many parts a sum over all rows is cut at most; the same on every device, so that its order is too.
 PARTS = 64
+
+#: Ops worth keeping the results of, where a row is gone over several times.
+_COSTLY = {
+    "exp", "expm1", "log", "log1p", "tanh", "erf", "power", "sin", "cos", "tan", "sinh", "cosh", "arcsin", "arccos",
+    "arctan", "arctan2",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class RowProgramTile:
         vector: 0, or elements of the vectors in which one work-item goes along a row by itself (`lanes` is 1 then).
         share: rows a work-group takes one after the other; with more than one, `rows` is 1.
         keep: rows up to this many elements keep costly intermediate values from one loop to the next in private
-            memory (vectors only).
+            memory (one lane only); 0 computes them again.
     """
 
     lanes: int = 64
@@ -66,7 +73,8 @@ def choose_row_tile(program: RowProgram, cores: int = 0, width: int = 128) -> Ro
             keep = 1 << max(n - 1, 1).bit_length()
             return RowProgramTile(1, 1, wide, share, keep if keep <= 4096 else 0)
         if not program.columns:
-            return RowProgramTile(1, 64 if rows >= 64 * cores else 16)
+            keep = 1 << max(n - 1, 1).bit_length()
+            return RowProgramTile(1, 64 if rows >= 64 * cores else 16, keep=keep if keep <= 64 else 0)
     if apart and not program.columns:
         return RowProgramTile(1, 64)
     lanes = min(16 if cores else width, 1 << max((n + 3) // 4 - 1, 0).bit_length())
@@ -118,7 +126,7 @@ class _Title(Group):
 
     def __init__(self, node: Node, nodes: list[Node]):
         super().__init__(nodes, [], [])
-        self._node = Group([node], [], [])
+        self._node = Group(list(node.attrs["body"].nodes) if node.op is FUSED_ROWS else [node], [], [])
 
     @property
     def name(self) -> str:
@@ -127,7 +135,7 @@ class _Title(Group):
     @property
     def comment(self) -> list[str]:
         ops = ", ".join(dict.fromkeys(n.op.name for n in self.nodes))
-        return [f"{self._node.comment[0]} ({ops})"]
+        return [*self._node.comment, f"// computed by {ops}"]
 
 
 @dataclass
@@ -186,6 +194,8 @@ class Rows:
         self.sig = Signature(dialect, self.index_dtype, starts)
         self.shared: list[str] = []  # declarations that must stand at the head of the kernel
         self.names: dict[Value, str] = {}  # what is known for the whole row
+        self.kept = self._kept()
+        self.filled: set[Value] = set()  # what a loop before has kept
         for node_ in self.live:
             self.statements.uses(node_.outputs[0].dtype)
 
@@ -272,7 +282,8 @@ class Rows:
                 "}",
             ]
         if tile.lanes == 1:
-            return [f"const {index} row = {group} * {tile.rows} + {item};", "if (row < rows) {", *indented(row), "}"]
+            head = f"const {index} row = {group} * {tile.rows} + {item};"
+            return [head, *self._keepers(), "if (row < rows) {", *indented(row), "}"]
         if tile.rows == 1:
             return [f"const {index} lane = {item};", f"const {index} row = {group};", *row]
         return [
@@ -398,6 +409,38 @@ class Rows:
         self.names[node.outputs[0]] = self.statements.operand(source, names)
         return lines
 
+    # -- what is kept from loop to loop ------------------------------------------------------------------------------
+
+    def _kept(self) -> list[Value]:
+        """Costly values that more than one loop needs."""
+        if not self.tile.keep:
+            return []
+        program, level = self.program, self.program.level
+        single = [n.outputs[0] for n in self.live if not program.varies(n.outputs[0])]
+        loops: list[list[Value]] = []
+        reductions = [n for n in self.live if self._reduces(n)]
+        for stage in range(max((level[n.outputs[0]] for n in reductions), default=0)):
+            loops.append([n.sources[0] for n in reductions if level[n.outputs[0]] == stage + 1])
+        final = [program.root(w.value) for w in self.writes if any(w.along)]
+        loops.append(final + [n.sources[0] for n in self.columns])
+        counts: dict[Value, int] = {}
+        for targets in loops:
+            for node in self._inner(targets, single):
+                if node.op.name in _COSTLY and program.varies(node.outputs[0]):
+                    counts[node.outputs[0]] = counts.get(node.outputs[0], 0) + 1
+        return [v for v, count in counts.items() if count > 1]
+
+    def _keepers(self) -> list[str]:
+        """Declarations of the memory for what is kept."""
+        return [f"{self.dialect.type(v.dtype)} {self._keeper(v)}[{self.tile.keep}];" for v in self.kept]
+
+    def _keep(self, nodes: Sequence[Node]) -> None:
+        self.filled.update(n.outputs[0] for n in nodes if n.outputs[0] in self.kept)
+
+    def _keeper(self, value: Value) -> str:
+        assert value.node is not None
+        return f"kept{self.statements.number[value.node]}"
+
     # -- one element -------------------------------------------------------------------------------------------------
 
     def _inner(self, targets: Sequence[Value], known: Sequence[Value] = ()) -> list[Node]:
@@ -428,6 +471,7 @@ class Rows:
 
     def _element(self, targets: Sequence[Value], names: dict[Value, str], k: str, suffix: str = "") -> list[str]:
         """Statements that compute the targets at element `k`."""
+        names.update((value, f"{self._keeper(value)}[{k}]") for value in self.filled)
         nodes = self._inner(targets, [v for v in names if v not in self.names])
         lines: list[str] = []
         for operand in self._loads(nodes, targets):
@@ -447,6 +491,8 @@ class Rows:
                 names[node.outputs[0]] = self.statements.operand(node.sources[0], names)
             else:
                 lines += self.statements.of([node], names, suffix)
+                if node.outputs[0] in self.kept and k == "k":
+                    lines.append(f"{self._keeper(node.outputs[0])}[k] = {names[node.outputs[0]]};")
         return lines
 
     # -- loops -------------------------------------------------------------------------------------------------------
@@ -489,6 +535,7 @@ class Rows:
             acc = f"acc{number[node]}"
             inner.append(f"{acc} = {self._joined(node, acc, self._operand(node, names))};")
         lines += [f"{self._each()} {{", *indented(inner), "}", *self._tree(reductions)]
+        self._keep(self._inner([n.sources[0] for n in reductions]))
         for node in reductions:
             self.names[node.outputs[0]] = self._result(node)
         return lines

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from math import prod
 from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from kcore.codegen.layout import contiguous
 from kcore.codegen.reduction import REDUCERS
 from kcore.graph.core import Graph, Node, Value
+from kcore.graph.fuse_rows import FUSED_ROWS
 from kcore.graph.op import Op
 from kcore.graph.passes import rewrite
 
@@ -74,15 +76,21 @@ class RowProgram:
 
 
 _known: OrderedDict[tuple, RowProgram | None] = OrderedDict()
+_joined: WeakKeyDictionary[Graph, RowProgram | None] = WeakKeyDictionary()
 _lock = Lock()
 
 
 def row_program(node: Node) -> RowProgram | None:
-    """The row program a composite's decomposition is, or None where it is none.
+    """The row program a composite's decomposition is, or that of several (``fused_rows``), or None where it is none.
 
     It is one if it consists of elementwise ops, reductions over the same axes and choices of one element per row, if
     its operands broadcast within one common shape, and if it would otherwise be several kernels.
     """
+    if node.op is FUSED_ROWS:
+        body: Graph = node.attrs["body"]
+        if body not in _joined:
+            _joined[body] = _analysed(node)
+        return _joined[body]
     if node.op.primitive or node.op.elementwise or node.op.name == _PICK:
         return None
     attrs = tuple(sorted((k, repr(v)) for k, v in node.attrs.items()))
@@ -111,12 +119,19 @@ def _analysed(node: Node) -> RowProgram | None:
 
 
 def _traced(node: Node) -> tuple[Graph, tuple[tuple[Value, int], ...]]:
+    if node.op is FUSED_ROWS:
+        body: Graph = node.attrs["body"]
+        return rewrite(body, _is_pick, Op.decomposer), tuple((v, i) for i, v in enumerate(body.inputs))
     graph = Graph(node.op.name)
     operands = [None if v is None else graph.placeholder(v.shape, v.dtype) for v in node.inputs]
     inputs = tuple((v, i) for i, v in enumerate(operands) if v is not None)
     fresh = Node(node.op, operands, node.attrs, [v.spec for v in node.outputs])
     graph.outputs = list(graph.add(fresh))
-    return rewrite(graph, lambda n: n.op.name == _PICK, Op.decomposer), inputs
+    return rewrite(graph, _is_pick, Op.decomposer), inputs
+
+
+def _is_pick(node: Node) -> bool:
+    return node.op.name == _PICK
 
 
 def _worthwhile(program: RowProgram) -> bool:

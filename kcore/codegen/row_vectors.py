@@ -18,11 +18,6 @@ from kcore.graph.core import Node, Value
 VECTOR = 64
 #: Helpers of the dialect whose text is right for vectors, too.
 _VECTOR_HELPERS = ("max", "min")
-#: Ops worth keeping the results of, where a row is gone over several times.
-_COSTLY = {
-    "exp", "expm1", "log", "log1p", "tanh", "erf", "power", "sin", "cos", "tan", "sinh", "cosh", "arcsin", "arccos",
-    "arctan", "arctan2",
-}  # fmt: skip
 _PLAIN = re.compile(r"^[^?a-z]*$")
 
 
@@ -176,8 +171,6 @@ class WideRows(Rows):
             raise ValueError(f"{self.node.op.name} cannot be written in vectors of {self.tile.vector}")
         self.width = self.tile.vector
         self.vectors = Vectors(self.statements, self.width)
-        self.kept = self._kept()
-        self.filled: set[Value] = set()  # what has been kept by a loop before
 
     @property
     def turns(self) -> bool:
@@ -195,35 +188,8 @@ class WideRows(Rows):
         for dtype in sorted(counted):
             numbers = ", ".join(map(str, range(width)))
             lines.append(f"const {self.vectors.type(dtype)} count_{dtype} = ({self.vectors.type(dtype)})({numbers});")
-        for value in self.kept:
-            lines.append(f"{self.dialect.type(value.dtype)} {self._keeper(value)}[{self.tile.keep}];")
-        lines += self._cleared()
+        lines += [*self._keepers(), *self._cleared()]
         return [*lines, f"for ({index} row = first; row < end; ++row) {{", *indented(row), "}"]
-
-    # -- what is kept from loop to loop ------------------------------------------------------------------------------
-
-    def _kept(self) -> list[Value]:
-        """Costly values that more than one loop needs."""
-        if not self.tile.keep:
-            return []
-        program, level = self.program, self.program.level
-        single = [n.outputs[0] for n in self.live if not program.varies(n.outputs[0])]
-        loops: list[list[Value]] = []
-        reductions = [n for n in self.live if self._reduces(n)]
-        for stage in range(max((level[n.outputs[0]] for n in reductions), default=0)):
-            loops.append([n.sources[0] for n in reductions if level[n.outputs[0]] == stage + 1])
-        final = [program.root(w.value) for w in self.writes if any(w.along)]
-        loops.append(final + [n.sources[0] for n in self.columns])
-        counts: dict[Value, int] = {}
-        for targets in loops:
-            for node in self._inner(targets, single):
-                if node.op.name in _COSTLY and program.varies(node.outputs[0]):
-                    counts[node.outputs[0]] = counts.get(node.outputs[0], 0) + 1
-        return [v for v, count in counts.items() if count > 1]
-
-    def _keeper(self, value: Value) -> str:
-        assert value.node is not None
-        return f"kept{self.statements.number[value.node]}"
 
     # -- loops -------------------------------------------------------------------------------------------------------
 
@@ -264,21 +230,6 @@ class WideRows(Rows):
                 lines.append(self.vectors.store(compute_dtype(value.dtype), self._keeper(value), k, text))
         return lines
 
-    def _rest(self, targets: Sequence[Value], names: dict[Value, str]) -> list[str]:
-        """The same for the one element `k`."""
-        lines = []
-        for value in self.filled:
-            names[value] = f"{self._keeper(value)}[k]"
-        for line in self._element(targets, names, "k"):
-            lines.append(line)
-        for value in self.kept:
-            if value in names and value not in self.filled:
-                lines.append(f"{self._keeper(value)}[k] = {names[value]};")
-        return lines
-
-    def _keep(self, nodes: Sequence[Node]) -> None:
-        self.filled.update(n.outputs[0] for n in nodes if n.outputs[0] in self.kept)
-
     def _text(self, value: Value, names: dict[Value, str]) -> str:
         """A value as a vector."""
         text = self.statements.operand(value, names)
@@ -312,7 +263,7 @@ class WideRows(Rows):
         both = [*step(0), *step(1)]
         one = step(0)
         names = dict(self.names)
-        rest = self._rest(targets, names)
+        rest = self._element(targets, names, "k")
         for n in reductions:
             acc = f"rest{number[n]}"
             rest.append(f"{acc} = {self._joined(n, acc, self._operand(n, names))};")
@@ -367,7 +318,7 @@ class WideRows(Rows):
             place = self._place(operand, "k", wide, "q")
             wide.append(self.vectors.store(operand.value.dtype, operand.name, place, self._text(root, names)))
         names = dict(self.names)
-        rest = self._rest(targets, names)
+        rest = self._element(targets, names, "k")
         for j, node in enumerate(self.columns):
             rest.append(f"part{j}[k] += {self.statements.operand(node.sources[0], names)};")
         for operand, root in zip(full, roots, strict=True):

@@ -64,7 +64,7 @@ def fuse_columns(graph: Graph, fusible: Callable[[Node], bool], supported: Calla
     for group in reversed(groups):  # the last first, so that what is computed again is not kept for it
         pass_.build(group, supported)
     if groups:
-        _rename(graph, _sorted(graph.nodes), pass_.renamed)
+        _rename(graph, sorted_nodes(graph.nodes), pass_.renamed)
         remove_dead(graph)
 
 
@@ -284,7 +284,7 @@ def _reduces_columns(node: Node) -> bool:
     return source.size >= LEAST and 0 < len(axis) < len(source.shape) and axis == tuple(range(len(axis)))
 
 
-def _sorted(nodes: Sequence[Node]) -> list[Node]:
+def sorted_nodes(nodes: Sequence[Node]) -> list[Node]:
     """The nodes in an order in which each stands behind what it reads, near the order given."""
     done: set[Node] = set()
     known = set(nodes)

@@ -13,8 +13,10 @@ from kcore.codegen.columns import can_emit_columns, choose_column_tile, emit_col
 from kcore.codegen.row_kernels import RowProgramTile, choose_row_tile, emit_rows
 from kcore.codegen.row_program import row_program
 from kcore.graph import fuse_columns as columns_pass
+from kcore.graph import fuse_rows as rows_pass
 from kcore.graph.core import Graph, Node
 from kcore.graph.fuse_columns import FUSED_COLUMNS, fuse_columns
+from kcore.graph.fuse_rows import FUSED_ROWS, fuse_rows
 from kcore.graph.op import OPS, Op, Spec
 from kcore.graph.passes import rewrite
 from kcore.runtime.reference import run_op
@@ -207,3 +209,46 @@ def test_tiles_follow_the_device(node):
     assert choose_row_tile(program).lanes == 32
     apart = row_program(node("softmax", np.zeros((100, 256), "float32"), axis=(0,)))
     assert choose_row_tile(apart) == RowProgramTile(1, 64), "neighbours in memory belong to neighbouring work-items"
+
+
+def _small_loss():
+    """Softmax, cross-entropy and their gradients, as one training step has them."""
+    graph = Graph()
+    x, target, g = (graph.placeholder(s, "float32") for s in ((37, 10), (37, 10), (37,)))
+
+    def add(name, *values, **attrs):
+        op = OPS[name]
+        specs = op.infer(*[v.spec for v in values], **attrs)
+        return graph.add(Node(op, values, attrs, [specs] if isinstance(specs, Spec) else specs))[0]
+
+    p = add("softmax", x, axis=(1,))
+    loss = add("cross_entropy", p, target, epsilon=1e-7)
+    dx = add("softmax_grad", p, add("cross_entropy_grad", g, p, target, epsilon=1e-7), axis=(1,))
+    graph.outputs = [p, loss, dx]
+    return graph
+
+
+def test_small_composites_that_follow_one_another_are_one_kernel(target, compute):
+    device, traits = target
+    graph = _small_loss()
+    steps = list(graph.nodes)
+    fuse_rows(graph, lambda n: True, lambda n: row_program(n) is not None)
+    assert [n.op for n in graph.nodes] == [FUSED_ROWS]
+    node = graph.nodes[0]
+    rng = np.random.default_rng(0)
+    arrays = [rng.uniform(0.1, 1, v.shape).astype("float32") for v in node.inputs]
+    values = dict(zip(node.inputs, (a.astype("float64") for a in arrays), strict=True))
+    for step in steps:
+        values[step.outputs[0]] = run_op(step.op, [values[v] for v in step.inputs], step.attrs)[0]
+    wanted = [values[v] for v in (steps[0].outputs[0], steps[1].outputs[0], steps[-1].outputs[0])]
+    code = code_for(node, traits)
+    assert len(code.launches) == 1
+    for result, value in zip(compute(device, node, code, *arrays), wanted, strict=True):
+        np.testing.assert_allclose(result, value, rtol=2e-5, atol=2e-6)
+
+
+def test_composites_on_large_arrays_are_left_alone(monkeypatch):
+    monkeypatch.setattr(rows_pass, "MOST", 100)
+    graph = _small_loss()
+    fuse_rows(graph, lambda n: True, lambda n: row_program(n) is not None)
+    assert len(graph.nodes) == 4

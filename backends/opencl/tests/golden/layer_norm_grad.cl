@@ -1,4 +1,5 @@
-// model/layer_norm_grad_layer: layer_norm_grad (subtract, multiply, sum)
+// model/layer_norm_grad_layer: layer_norm_grad
+// computed by subtract, multiply, sum
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void layer_norm_grad_layer_layer_norm_grad(
     __global const float *x0,
@@ -145,7 +146,8 @@ void layer_norm_grad_layer_layer_norm_grad(
     }
 }
 
-// model/layer_norm_grad_layer: layer_norm_grad (subtract, multiply, sum)
+// model/layer_norm_grad_layer: layer_norm_grad
+// computed by subtract, multiply, sum
 __kernel __attribute__((reqd_work_group_size(64, 1, 1)))
 void layer_norm_grad_layer_layer_norm_grad_join(
     __global const float *parts,

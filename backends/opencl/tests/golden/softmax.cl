@@ -1,4 +1,5 @@
-// model/softmax_layer: softmax (max, subtract, exp, sum, divide)
+// model/softmax_layer: softmax
+// computed by max, subtract, exp, sum, divide
 static inline float16 max_float16(float16 a, float16 b) { return a > b || a != a ? a : b; }
 static inline float max_float(float a, float b) { return a > b || a != a ? a : b; }
 static inline float8 max_float8(float8 a, float8 b) { return a > b || a != a ? a : b; }

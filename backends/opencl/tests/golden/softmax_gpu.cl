@@ -1,4 +1,5 @@
-// model/softmax_layer: softmax (max, subtract, exp, sum, divide)
+// model/softmax_layer: softmax
+// computed by max, subtract, exp, sum, divide
 static inline float max_float(float a, float b) { return a > b || a != a ? a : b; }
 
 __kernel __attribute__((reqd_work_group_size(128, 1, 1)))

@@ -1,4 +1,5 @@
-// model/sparse_softmax_cross_entropy_layer: sparse_softmax_cross_entropy (max, isfinite, where, subtract, exp, sum, log, add, reshape, take_along_axis)
+// model/sparse_softmax_cross_entropy_layer: sparse_softmax_cross_entropy
+// computed by max, isfinite, where, subtract, exp, sum, log, add, reshape, take_along_axis
 static inline float max_float(float a, float b) { return a > b || a != a ? a : b; }
 
 __kernel __attribute__((reqd_work_group_size(64, 1, 1)))
