@@ -12,6 +12,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from kcore.codegen import Code
 from kcore.dtypes import numpy_dtype
 from kcore.graph.core import Graph, Node
 from kcore.graph.op import OPS, Spec
-from kcore_opencl import products
+from kcore.ops import windows
+from kcore_opencl import convolutions, products
 from kcore_opencl.launch import Launch
 from kcore_opencl.place import Place, place_of
 
@@ -215,6 +217,43 @@ def matmul(bench: Bench) -> Iterator[Case]:
         code = products.emit(node, bench.place.traits)
         inner = a[-2] if transpose_a else a[-1]
         yield Case(name, bench.launch(node, code), flops=2 * node.outputs[0].size * inner)
+
+
+#: name: (input, kernel, stride, whether the result is as large as the input)
+_CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, bool]] = {
+    "32x32, 64 channels": ((32, 32, 32, 64), (3, 3, 64, 64), 1, True),
+    "cnn 1": ((128, 28, 28, 1), (3, 3, 1, 32), 1, False),
+    "cnn 2": ((128, 26, 26, 32), (3, 3, 32, 64), 1, False),
+    "resnet20 first": ((64, 32, 32, 3), (3, 3, 3, 16), 1, True),
+    "resnet20 16": ((64, 32, 32, 16), (3, 3, 16, 16), 1, True),
+    "resnet20 16 to 32": ((64, 32, 32, 16), (3, 3, 16, 32), 2, True),
+    "resnet20 16 to 32, shortcut": ((64, 32, 32, 16), (1, 1, 16, 32), 2, True),
+    "resnet20 32": ((64, 16, 16, 32), (3, 3, 32, 32), 1, True),
+    "resnet20 32 to 64": ((64, 16, 16, 32), (3, 3, 32, 64), 2, True),
+    "resnet20 64": ((64, 8, 8, 64), (3, 3, 64, 64), 1, True),
+}
+
+
+@family("conv")
+def conv(bench: Bench) -> Iterator[Case]:
+    """Convolutions of the workloads and both gradients, in float32."""
+    for name, (x, kernel, stride, same) in _CONVOLUTIONS.items():
+        padding = windows.pairs("same" if same else "valid", x[1:3], kernel[:2], (stride,) * 2, (1, 1), "conv")
+        attrs = {"strides": (stride,) * 2, "padding": padding, "dilation": (1, 1), "groups": 1}
+        forward = bench.node("conv", (x, "float32"), (kernel, "float32"), **attrs)
+        y = forward.outputs[0].shape
+        nodes = {
+            "": forward,
+            ", input's gradient": bench.node(
+                "conv_input_grad", (y, "float32"), (kernel, "float32"), input_shape=x, **attrs
+            ),
+            ", kernel's gradient": bench.node(
+                "conv_kernel_grad", (x, "float32"), (y, "float32"), kernel_shape=kernel, **attrs
+            ),
+        }
+        for what, node in nodes.items():
+            code = convolutions.emit(node, bench.place.traits)
+            yield Case(name + what, bench.launch(node, code), flops=2 * prod(y) * prod(kernel[:-1]))
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kcore.codegen import Code
+from kcore.codegen.dialect import compute_dtype
 from kcore.codegen.epilogue import Epilogue
 from kcore.graph.core import Node
 from kcore.graph.fuse_product import FUSED_PRODUCT
@@ -86,7 +87,7 @@ def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
         if _packs(walks[0], block, exchanged):
             sources.append(emit_packing(node, walks[0], second, block, exchanged))
             scratch = packed_bytes(walks[0], block, second[2])
-            second = ("scratch", 0, second[2])
+            second = ("scratch", 0, compute_dtype(second[2]))
     for walk, tile, part in zip(walks, tiling, parts, strict=True):
         if isinstance(tile, Block):
             sources.append(emit_product(walk, epilogue, first, second, exchanged, traits, tile, part))

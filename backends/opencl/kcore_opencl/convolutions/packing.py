@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-from kcore.codegen.dialect import OPENCL
+from kcore.codegen.dialect import OPENCL, compute_dtype
 from kcore.codegen.group import Statements, group_of, indented, numbered
 from kcore.codegen.signature import Signature, index_dtype
 from kcore.codegen.source import Source
@@ -14,8 +14,8 @@ from kcore_opencl.convolutions.geometry import Walk
 
 
 def packed_bytes(walk: Walk, block: int, dtype: str) -> int:
-    """Bytes of the packed weights of a walk, by blocks of so many channels."""
-    return _size(walk, block) * itemsize(dtype)
+    """Bytes of the packed weights of a walk, by blocks of so many channels; they are of the dtype computed with."""
+    return _size(walk, block) * itemsize(compute_dtype(dtype))
 
 
 def _size(walk: Walk, block: int) -> int:
@@ -37,7 +37,7 @@ def emit_packing(node: Node, walk: Walk, weights: tuple[str, int, str], block: i
     sig = Signature(OPENCL, index_dtype(size + 64), starts=True)
     statements = Statements(OPENCL, numbered(group.nodes))
     sig.buffer("w", weights[0], weights[2], weights[1], const=True)
-    sig.buffer("packed", "scratch", weights[2], 0)
+    sig.buffer("packed", "scratch", compute_dtype(weights[2]), 0)
     n, taps = sig.size("n", size), sig.size("taps", prod(walk.window))
     inner, outer = sig.size("inner", walk.inner), sig.size("outer", walk.outer)
     blocks, groups = sig.size("blocks", ceil(walk.outer / block)), sig.size("groups", walk.groups)
@@ -55,7 +55,7 @@ def emit_packing(node: Node, walk: Walk, weights: tuple[str, int, str], block: i
         f"const {index} group = column / {blocks};",
         f"const {index} f = column % {blocks} * {block} + i % {block};",
         f"if (f < {outer}) {{",
-        f"    packed[i] = w[{from_}];",
+        f"    packed[i] = {OPENCL.load(weights[2], 'w', from_)};",
         "}",
     ]
     lines = [f"const {index} i = ({index})get_global_id(0);", f"if (i < {n}) {{", *indented(where), "}"]
