@@ -9,7 +9,7 @@ from kcore.dtypes import itemsize
 from kcore_opencl.products.packing import copy_function, transpose_function
 from kcore_opencl.products.problem import Product
 from kcore_opencl.products.tile import TileFunctions
-from kcore_opencl.products.tiling import Tiling
+from kcore_opencl.products.tiling import Tiling, readable
 from kcore_opencl.products.vectors import Vectors
 from kcore_opencl.traits import Traits
 
@@ -20,7 +20,13 @@ def emit_cpu(product: Product, traits: Traits, tiling: Tiling) -> Code:
     For each block of terms, and of rows of `a`, and panel of columns of `b`: what is packed is copied to local memory,
     then every tile of rows is multiplied by the panel in registers. Between blocks of terms the sums are kept in the
     result, or in scratch memory where they are not what is stored in the end.
+
+    Raises:
+        ValueError: the tiling is for another product: it reads `b` in place where that is transposed, of a dtype that
+            is only stored, or has columns that are no whole number of tiles.
     """
+    if not tiling.packed and not readable(product, tiling.width):
+        raise ValueError(f"{tiling} does not fit a product with {product.columns} columns of {product.b.spec}")
     return _Kernel(product, traits, tiling).code()
 
 

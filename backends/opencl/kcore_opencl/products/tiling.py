@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -76,22 +77,20 @@ def cpu_candidates(product: Product, traits: Traits) -> list[Tiling]:
     lanes = lanes_of(product.dtype, traits)
     registers = 32 if traits.vector >= 16 else 16
     found: dict[Tiling, None] = {}
+    lefts = (False, True) if product.transposed_a else (False,)
+    depths = {ceil(_even(product.inner, most) / lanes) * lanes for most in DEPTHS}
     for vectors in (2, 1, 3, 4):
         if vectors > 1 and (vectors - 1) * lanes >= product.columns:
             continue
         most = (registers - vectors - 1) // vectors
-        for rows in sorted({min(most, n) for n in (14, 13, 12, 8, 6)}, reverse=True):
-            for packed in (True, False):
-                if packed or _direct(product, vectors * lanes):
-                    for left in (False, True):
-                        for most_terms in DEPTHS:
-                            depth = ceil(_even(product.inner, most_terms) / lanes) * lanes
-                            tile = Tiling(_even(product.rows, rows), vectors, lanes, depth, packed)
-                            found.setdefault(_divide(product, traits, tile, left))
+        places = (True, False) if readable(product, vectors * lanes) else (True,)
+        heights = {_even(product.rows, min(most, n)) for n in (14, 13, 8)}
+        for rows, packed, left, depth in itertools.product(heights, places, lefts, depths):
+            found.setdefault(_divide(product, traits, Tiling(rows, vectors, lanes, depth, packed), left))
     return sorted(found, key=lambda t: _cost(product, t, traits))[:MEASURED]
 
 
-def _direct(product: Product, width: int) -> bool:
+def readable(product: Product, width: int) -> bool:
     """Whether rows of `b` can be read as vectors where they lie."""
     return not product.transposed_b and product.b.dtype == product.dtype and product.columns % width == 0
 
@@ -103,6 +102,7 @@ def _divide(product: Product, traits: Traits, tiling: Tiling, left: bool) -> Til
         replace(tiling, row_parts=r, column_parts=c)
         for r in _parts(tiles, traits.units)
         for c in _parts(panels, traits.units)
+        if r == 1 or c == 1 or r * c <= 8 * traits.units
     ]
     if left:
         size = itemsize(product.dtype)
@@ -118,7 +118,7 @@ def _even(total: int, most: int) -> int:
 
 
 def _parts(most: int, units: int) -> list[int]:
-    return [n for n in (1, *(units * i for i in (1, 2, 3, 4, 6, 8, 16))) if n <= most] or [1]
+    return [n for n in (1, *(units * i for i in (1, 2, 4, 6, 8, 16))) if n <= most] or [1]
 
 
 def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
