@@ -12,7 +12,7 @@ from kcore.dtypes import numpy_dtype
 from kcore.graph.core import Graph, Node
 from kcore.graph.fuse import join_nodes
 from kcore.graph.fuse_product import FUSED_PRODUCT
-from kcore.graph.op import OPS
+from kcore.graph.op import OPS, Spec
 from kcore.ops.windows import out_sizes
 from kcore_opencl.convolutions import candidates, emit, supports
 from kcore_opencl.convolutions.geometry import backward
@@ -140,7 +140,8 @@ def _fused(op: str, arrays: list[np.ndarray], attrs: dict[str, Any], follow) -> 
 
     def apply(name: str, *operands, **attributes):
         spec = OPS[name].infer(*[v.spec for v in operands], **attributes)
-        return graph.add(Node(OPS[name], operands, attributes, [spec], "model/conv"))[0]
+        specs = [spec] if isinstance(spec, Spec) else spec
+        return graph.add(Node(OPS[name], operands, attributes, specs, "model/conv"))[0]
 
     outs = follow(apply, apply(op, *values[:2], **attrs), *values[2:])
     return join_nodes(FUSED_PRODUCT, graph.nodes, outs, graph.nodes[0])
