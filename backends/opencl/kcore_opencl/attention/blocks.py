@@ -156,12 +156,12 @@ def reducers(real: Real) -> list[str]:
     return lines
 
 
-def copied(plan: Attention, source: str, size: str, padded: int, target: str, factor: str = "") -> list[str]:
+def copied(plan: Attention, source: str, size: str, padded: int, target: str) -> list[str]:
     """`count` rows of one head from `first` on, copied to rows of a fixed length, zeros in the lanes to spare."""
     real = plan.real
     row = f"{source} + (((long)b * {{}} + first + i) * heads + h) * {size}"
     rows = "keys" if source in ("key_", "value_") else "queries"
-    value = f"load_edge(row + d, {size} - d)" + (f" * {factor}" if factor else "")
+    value = f"load_edge(row + d, {size} - d)"
     lines = [f"const __global {real.type} *row = {row.format(rows)};"]
     lines += loop("d", 0, padded, real.lanes, [real.store(value, f"{target} + i * {padded} + d")])
     return loop("i", 0, "count", 1, lines)
