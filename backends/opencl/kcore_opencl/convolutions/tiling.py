@@ -12,6 +12,8 @@ from kcore_opencl.traits import Traits
 
 #: Multiply-adds one work-item should have, so that starting it costs little beside them.
 WORK = 1 << 21
+#: Bytes of positions a patch walks over before the next.
+CACHED = 40 << 10
 #: Last axes of more taps than this are walked tap by tap.
 UNROLLED = 11
 
@@ -72,16 +74,19 @@ def _cycles(walk: Walk, pixels: int, vectors: int, lanes: int, unrolled: bool, t
     for count, times in ((pixels, full), (rest, 1 if rest else 0)):
         fmas: float = count * vectors * axis.taps
         loads: float
+        spilled = 0
         if unrolled:
             read = len({p * axis.step + t * axis.spacing for p in range(count) for t in range(axis.taps)})
             spilled = max(0, count * vectors + held + 1 - _registers(traits))
-            loads = read * (vectors if walk.channelwise else 1) + held + 8 * spilled
+            loads = read * (vectors if walk.channelwise else 1) + held
         else:
             loads = 1.6 * (count * (vectors if walk.channelwise else 1) + vectors) * axis.taps
             fmas *= 1.15
         chain = 4 * axis.taps  # a multiply-add waits four cycles for the one before
         guarded = _guarded(axis, count, pixels, unrolled)
-        total += times * (outer * (max(fmas / 2, loads / 2, chain) + 3 * guarded + 1) + 2 * count * vectors + 10)
+        total += times * (
+            outer * (max(fmas / 2, loads / 2, chain) + 3 * guarded + 4 * spilled + 1) + 2 * count * vectors + 10
+        )
     return total * ceil(walk.outer / (vectors * lanes)) * walk.groups
 
 
@@ -159,11 +164,12 @@ def _patch_cycles(walk: Walk, channels: int, vectors: int, lanes: int, row: bool
             loads *= 1.3
         guarded = 0.0 if axis.inside or not row else 2.0 * count * taps / axis.out * (axis.below + axis.above)
         total += times * (max(fmas / 2, loads / 2, 4) + 1 + guarded)
-    return total * axis.taps / taps * ceil(walk.outer / (vectors * lanes))
-
-
-#: Bytes of positions a patch walks over before the next.
-CACHED = 40 << 10
+    columns = ceil(walk.outer / (vectors * lanes))
+    if columns > 1 and not walk.channelwise:
+        image = 4 * prod(a.out for a in walk.axes[-2:]) * (walk.inner + vectors * lanes)
+        if image > CACHED:  # what is read once for each column comes from farther away
+            total *= 1.06
+    return total * axis.taps / taps * columns * (1.02 if row else 1.0)
 
 
 def _patch(walk: Walk, channels: int, vectors: int, lanes: int, row: bool, dtype: str, traits: Traits) -> Patch:
