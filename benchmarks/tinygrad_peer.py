@@ -1,6 +1,6 @@
 """The mlp and cnn workloads in tinygrad, for comparison: its JIT, its Adam; steps per second after a warm-up.
 
-    PYTHON_WITH_TINYGRAD benchmarks/tinygrad_peer.py [--only mlp,cnn]        CPU=1 or CL=1 chooses tinygrad's device
+    PYTHON_WITH_TINYGRAD benchmarks/tinygrad_peer.py [--only mlp,cnn]        DEV=CPU or DEV=CL chooses tinygrad's device
 
 tinygrad has no RMSprop, so the mlp trains with Adam here.
 """
@@ -12,7 +12,7 @@ import statistics
 import time
 
 import numpy as np
-from tinygrad import Tensor, TinyJit, nn
+from tinygrad import Context, Tensor, TinyJit, nn
 
 
 class MLP:
@@ -68,7 +68,7 @@ def main() -> None:
             loss.item()
             return time.perf_counter() - start
 
-        with Tensor.train():
+        with Context(TRAINING=1):
             first = run(1)
             run(3)
             rates = [steps / run(steps) for _ in range(3)]

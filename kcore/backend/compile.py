@@ -192,9 +192,7 @@ class Program:
 
         _make_contiguous(backend, graph, kernel_of)
         with planning_for(backend, device):
-            self.plan: Plan = make_plan(
-                graph, kernel_of, backend.strided_views, keep_inputs, backend.largest(device)
-            )
+            self.plan: Plan = make_plan(graph, kernel_of, backend.strided_views, keep_inputs, backend.largest(device))
         self._constants: dict[Value, Any] = {}
 
     def bind(self, storage: Any, base: int = 0) -> Bound:
