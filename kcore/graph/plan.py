@@ -388,9 +388,8 @@ def format_plan(plan: Plan) -> str:
         scratch = f" scratch {step.scratch_bytes:,}@{step.scratch_offset}" if step.scratch_bytes else ""
         outs = ", ".join(f"{where(v)}: {v.spec}" for v in node.outputs)
         path = f"    # {node.path}" if node.path else ""
-        lines.append(
-            f"  {i:4d} {step.kernel.package}:{node.op.name}({', '.join(where(v) for v in node.inputs)}){attrs} -> {outs}{scratch}{path}"
-        )
+        ins = ", ".join(where(v) for v in node.inputs)
+        lines.append(f"  {i:4d} {step.kernel.package}:{node.op.name}({ins}){attrs} -> {outs}{scratch}{path}")
     for variable, value in plan.copies:
         lines.append(f"       copy {name(value)} -> @{getattr(variable, 'path', 'variable')}")
     for value in graph.outputs:
