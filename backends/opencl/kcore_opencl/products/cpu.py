@@ -141,11 +141,12 @@ class _Kernel:
         if self.product.transposed_a:  # tile by tile, so that a tile's elements follow each other
             at, size = self._at("a", "start", "row", False, "inner", "rows")
             to = f"left + (tile - block_tile) * {functions.left_tile}"
+            height = f"min({tiling.rows}, rows - row)" if functions.uneven else tiling.rows
             lines = [
                 end,
                 "for (int tile = block_tile; tile < block_end; ++tile) {",
                 f"    const int row = {self._row('tile')};",
-                f"    copy({to}, {functions.left_row}, {at}, {size}, depth, {tiling.rows}, {self._rest('a', at)});",
+                f"    copy({to}, {functions.left_row}, {at}, {size}, depth, {height}, {self._rest('a', at)});",
                 "}",
             ]
         else:
