@@ -7,12 +7,13 @@ STAMP  := $(VENV)/.kcore-installed
 DEMO   := $(VENV)/.kcore-demo-installed
 FILES  := pyproject.toml backends/numpy/pyproject.toml backends/opencl/pyproject.toml plugins/rotary/pyproject.toml
 
-.PHONY: help demo test bench lint format clean
+.PHONY: help demo test bench lint format clean oclgrind
 
 help:
 	@echo "make demo    train a convolutional model on handwritten digits"
 	@echo "make test    lint, types, contracts, tests, conformance, wheels"
 	@echo "make bench   measure speed and memory; PEERS=path/to/python adds Keras on its engines"
+	@echo "make oclgrind  run small kernels of every family in a simulator that reports races and invalid accesses"
 	@echo "make lint    ruff, mypy and import-linter only"
 	@echo "make format  let ruff format the sources"
 
@@ -37,6 +38,9 @@ demo: $(DEMO)
 
 test: $(STAMP)
 	$(BIN)/python tools/check.py
+
+oclgrind: $(STAMP)
+	$(BIN)/python tools/oclgrind.py
 
 lint: $(STAMP)
 	$(BIN)/python tools/check.py lint

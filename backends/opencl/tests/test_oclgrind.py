@@ -1,7 +1,7 @@
 """Every family of kernels under Oclgrind, a simulator that reports invalid accesses, races and diverging barriers.
 
-``make oclgrind`` runs it; elsewhere it is skipped. Each array has a buffer of its own that ends where the array ends, so
-that a read or a write beyond it is one beyond the buffer, which the simulator sees. No report is allowed.
+``make oclgrind`` runs it; elsewhere it is skipped. Each array has a buffer of its own that ends where the array ends,
+so that a read or a write beyond it is one beyond the buffer, which the simulator sees. No report is allowed.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from kcore.backend.compile import Bound, Program
 from kcore.errors import BackendNotFoundError
 from kcore.graph import fuse_columns
 from kcore.graph.op import OPS
-from kcore.runtime import GradientTape, convert_to_tensor
+from kcore.runtime import GradientTape
 from kcore.testing.cases import all_ops, cases
 from kcore.testing.checks import gradient_inputs
 from kcore.testing.guarded import FILL, spread
 from kcore.testing.trainings import MODELS
-from kcore_opencl import memory
+from kcore_opencl import convolutions, memory, products
 from kcore_opencl.memory import Array
 from kcore_opencl.place import Place, place_of
 
@@ -44,7 +44,7 @@ ELEMENTWISE = ("add", "cast", "clip", "erf", "floor_divide", "gelu", "greater", 
 
 
 class Apart:
-    """Storage whose arrays lie in buffers of their own, filled with NaN: every other one begins inside, all end with it."""
+    """Storage whose arrays, NaN at first, lie in buffers of their own: every other one begins inside, all end there."""
 
     def __init__(self) -> None:
         self.blocks: dict[int, tuple[Any, int]] = {}
@@ -90,7 +90,7 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture(params=["cpu", "gpu"])
 def simulator(request: pytest.FixtureRequest, place: Place, gpu: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """What chooses the simulator, which is given kernels for CPUs or for GPUs; a test during which it reports, fails."""
+    """What chooses the simulator, which is given kernels for CPUs or for GPUs; where it reports, the test fails."""
     own = replace(place.traits, vector=16)
     monkeypatch.setattr(place, "traits", own if request.param == "cpu" else replace(gpu, group=64))
     before = len(report())
@@ -198,6 +198,28 @@ def test_convolutions_and_both_gradients(simulator: str, case: tuple) -> None:
         return [y, *tape.gradient(y, [x, w])]
 
     check(run, *draw(image, kernel))
+
+
+@pytest.mark.parametrize("way", [0.2, 0.4, 0.6, 0.8, 1.0])
+def test_other_ways_to_cut_products_and_convolutions(simulator: str, way: float, monkeypatch: Any) -> None:
+    """Those the tuner may choose on some device."""
+
+    def chosen(node: Any, traits: Any, candidates: Callable, emit: Callable) -> Any:
+        found = candidates(node, traits)
+        return found[round(way * (len(found) - 1))]
+
+    for generators in (products, convolutions):
+        monkeypatch.setattr(generators, "chosen", chosen)
+    attrs = {"strides": (1, 1), "dilation": (1, 1), "groups": 1, "padding": ((1, 1), (0, 2))}
+
+    def run(x: Any, w: Any, a: Any, b: Any) -> list[Any]:
+        with GradientTape() as tape:
+            tape.watch([x, w, a, b])
+            y = OPS["relu"](OPS["conv"](x, w, **attrs))
+            z = OPS["matmul"](a, b, transpose_b=True)
+        return [y, z, *tape.gradient([y, z], [x, w, a, b])]
+
+    check(run, *draw((2, 5, 7, 3), (3, 3, 3, 18), (33, 20), (37, 20)))
 
 
 @pytest.mark.parametrize("shape", [(3, 300), (300, 3), (2, 70, 5), (1, 33), (130,), (4, 9, 17)], ids=str)
