@@ -1,6 +1,7 @@
 """The test command: style, types, room contracts, tests, conformance, and wheels that work away from the checkout.
 
-``python tools/check.py`` runs every step and prints a summary; ``python tools/check.py lint tests`` only some.
+``python tools/check.py`` runs every step and prints a summary; ``python tools/check.py lint tests`` only some;
+``python tools/check.py exhaustive`` what is too long for every day.
 The exit status is 1 if a step failed; later steps run all the same.
 """
 
@@ -51,12 +52,24 @@ def doctests() -> bool:
 
 
 def conformance() -> bool:
-    """The conformance kit on numpy and on OpenCL's CPU drivers, with and without the kernels of composites."""
-    good = True
-    for name in ("numpy", *filter(available, ("opencl:intel-cpu", "opencl:pocl"))):
-        good &= command(BIN / "kcore", "test-backend", name, "--", "-q", "-n", "2")
-        good &= command(BIN / "kcore", "test-backend", name, "--primitives-only", "--", "-q", "-n", "2")
+    """The conformance kit on numpy, with and without the kernels of composites, and on OpenCL's CPU drivers."""
+    good = kit("numpy") & kit("numpy", "--primitives-only")
+    for name in filter(available, ("opencl:intel-cpu", "opencl:pocl")):
+        good &= kit(name)
     return good
+
+
+def exhaustive() -> bool:
+    """What takes long: the slow tests, and the kit on OpenCL's CPU drivers without the kernels of composites."""
+    good = command(BIN / "python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "-m", "slow")
+    for name in filter(available, ("opencl:intel-cpu", "opencl:pocl")):
+        good &= kit(name, "--primitives-only")
+    return good
+
+
+def kit(name: str, *options: str) -> bool:
+    """The conformance kit on one device, in two processes."""
+    return command(BIN / "kcore", "test-backend", name, *options, "--", "-q", "-n", "2")
 
 
 def available(name: str) -> bool:
@@ -95,6 +108,8 @@ def wheels() -> bool:
 
 
 STEPS: dict[str, Callable[[], bool]] = {f.__name__: f for f in (lint, tests, doctests, conformance, wheels)}
+#: Steps that run only when they are named.
+LONG: dict[str, Callable[[], bool]] = {f.__name__: f for f in (exhaustive,)}
 
 
 def main(names: list[str]) -> int:
@@ -103,7 +118,7 @@ def main(names: list[str]) -> int:
     for name in names or STEPS:
         print(f"\n=== {name} ===", flush=True)
         start = time.perf_counter()
-        results[name] = (STEPS[name](), time.perf_counter() - start)
+        results[name] = ((STEPS | LONG)[name](), time.perf_counter() - start)
     print("\n=== summary ===")
     for name, (good, seconds) in results.items():
         print(f"{name:12} {'passed' if good else 'FAILED'}  {seconds:6.1f} s")
