@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kcore.codegen.dialect import Dialect, compute_dtype
+from kcore.dtypes import is_float
 from kcore.graph.core import Graph, Node, Value
 from kcore.graph.fuse import FUSED
 from kcore.graph.fuse_product import FUSED_PRODUCT
@@ -139,6 +140,8 @@ class Statements:
         source, target = node.sources[0].dtype, node.outputs[0].dtype
         if "{dtype}" in template:
             return self.converted(operands[0], source, target)
+        if template.startswith("{0} ?") and is_float(source):  # OpenCL C takes no float for a condition
+            operands = [f"({operands[0]} != 0)", *operands[1:]]
         return self.filled(template, operands, source, target, node.attrs)
 
     def filled(

@@ -66,6 +66,8 @@ def _elementwise(node: Node) -> bool:
     source, target, template = node.sources[0].dtype, node.outputs[0].dtype, node.op.expr or ""
     if "{dtype}" in template:
         return target not in ("float16", "bfloat16") or target == source
+    if template.startswith("{0} ?") and source != "bool":
+        return False
     for name in _CALL.findall(template):
         if HELPERS.get(name, {}).get(kind_of(compute_dtype(source))) is not None:
             if name not in _VECTOR_HELPERS or source == "bool":

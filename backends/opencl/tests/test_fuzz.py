@@ -187,6 +187,18 @@ def test_shapes_at_edges(device: Any, family: str) -> None:
     fuzz(device, family, 25)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool"])
+def test_conditions_of_every_dtype(device: Any, dtype: str) -> None:
+    kcore.use_backend(str(device.device))
+    condition = np.array([0, 1, 2, np.nan if "float" in dtype else 3] * 9).astype(dtype)
+    run = kcore.function(lambda c, x: kcore.ops.where(c, x, -x))
+    x = np.arange(1, 37, dtype="float32")
+    try:
+        np.testing.assert_array_equal(run(condition, x).numpy(), np.where(condition, x, -x))
+    finally:
+        kcore.use_backend("numpy")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_many_shapes_at_edges(device: Any, family: str) -> None:
