@@ -55,6 +55,7 @@ def test_what_is_uploaded_may_change_at_once(device):
 @pytest.fixture
 def tight(device, monkeypatch):
     """The device, as if one of its buffers could have 64 KiB."""
+    monkeypatch.setattr("kcore.backend.compile._arenas", {})
     monkeypatch.setattr(device.place, "traits", dataclasses.replace(device.place.traits, largest=1 << 16))
     kcore.use_backend(str(device.device))
     yield device
@@ -88,6 +89,7 @@ def test_out_of_memory_says_what_was_asked_and_what_would_fit(device, monkeypatc
     def refuse(self, nbytes):
         raise MemoryError(f"the device refused {nbytes:,} bytes")
 
+    monkeypatch.setattr("kcore.backend.compile._arenas", {})  # that of an earlier test may be large enough
     monkeypatch.setattr(type(device.place.pool), "_own", refuse)
     monkeypatch.setattr("kcore_opencl.memory.LARGE", 1 << 18)
     monkeypatch.setattr("kcore_opencl.backend.OpenCLBackend.held", lambda self, d: d.memory - (1 << 19))
