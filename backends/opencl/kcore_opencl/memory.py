@@ -10,11 +10,22 @@ import pyopencl as cl
 
 from kcore.dtypes import itemsize
 from kcore.graph.plan import Arena
+from kcore_opencl.errors import explained
 
 #: Bytes of a slab. Small arrays share slabs, so that an optimizer's update of many variables reads few buffers.
 SLAB = 1 << 25
 #: Requests from this size on get a buffer of their own.
 LARGE = SLAB // 4
+
+#: What OpenCL says where there is no memory left, or not so much in one piece.
+_EXHAUSTED = frozenset(
+    {
+        cl.status_code.MEM_OBJECT_ALLOCATION_FAILURE,
+        cl.status_code.OUT_OF_RESOURCES,
+        cl.status_code.OUT_OF_HOST_MEMORY,
+        cl.status_code.INVALID_BUFFER_SIZE,
+    }
+)
 
 
 class Block:
@@ -131,6 +142,8 @@ class Pool:
         try:
             buffer = cl.Buffer(self._place.context, flags, nbytes)
         except cl.Error as error:
+            if error.code not in _EXHAUSTED:
+                raise explained(error, self._place.name) from error
             raise MemoryError(
                 f"the device refused {nbytes:,} bytes ({error}); kcore holds {self.nbytes:,}, "
                 f"and a single buffer may have at most {self._place.traits.largest:,}"

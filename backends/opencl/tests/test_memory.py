@@ -6,10 +6,12 @@ import dataclasses
 import gc
 
 import numpy as np
+import pyopencl as cl
 import pytest
 
 import kcore
 from kcore import ops
+from kcore_opencl.errors import DeviceLostError
 from kcore_opencl.memory import LARGE, SLAB, Pages, Pool
 
 
@@ -116,3 +118,20 @@ def test_nothing_grows_over_steps(device):
     gc.collect()
     kcore.use_backend("numpy")
     assert device.place.pool.nbytes == before
+
+
+@pytest.mark.parametrize(
+    "code, kind", [("MEM_OBJECT_ALLOCATION_FAILURE", MemoryError), ("DEVICE_NOT_AVAILABLE", DeviceLostError)]
+)
+def test_only_the_end_of_memory_is_called_so(device, monkeypatch, code, kind):
+    class Failure(cl.Error):
+        pass
+
+    Failure.code = getattr(cl.status_code, code)
+
+    def fail(*args):
+        raise Failure(code)
+
+    monkeypatch.setattr("kcore_opencl.memory.cl.Buffer", fail)
+    with pytest.raises(kind):
+        Pool(device.place).take(LARGE)
