@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -181,9 +180,16 @@ def test_tuning_needs_fixed_shapes_and_a_device_of_this_backend(place):
 
 
 def test_the_fastest_of_some_ways_wins_unless_the_gain_is_noise(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: now))
+
     def launch(seconds):
-        queue = SimpleNamespace(finish=lambda: None)
-        return _Slow(seconds, SimpleNamespace(queue=queue))
+        def run():
+            nonlocal now
+            now += seconds
+
+        run.place = SimpleNamespace(queue=SimpleNamespace(finish=lambda: None))
+        return run
 
     def measured(*seconds):
         monkeypatch.setattr(measuring, "_launches", lambda *_: [launch(s) for s in seconds])
@@ -192,17 +198,7 @@ def test_the_fastest_of_some_ways_wins_unless_the_gain_is_noise(monkeypatch):
         return measuring.measure(asked, None).way
 
     assert measured(3e-3, 1e-3, 2e-3) == "'way 1'"
-    assert measured(2e-3, 2e-3, 2e-3) == "'way 0'"
-
-
-class _Slow:
-    def __init__(self, seconds, place):
-        self.seconds, self.place = seconds, place
-
-    def __call__(self):
-        end = time.perf_counter() + self.seconds
-        while time.perf_counter() < end:
-            pass
+    assert measured(2e-3, 1.97e-3, 2e-3) == "'way 0'"
 
 
 @pytest.mark.parametrize(
