@@ -100,6 +100,10 @@ class Programs:
             except (cl.Error, UnicodeDecodeError):  # the driver does not take it back
                 disk.forget(stored)
                 continue
+            present = program.get_info(cl.program_info.KERNEL_NAMES).split(";")
+            if not set(stored.kernels.values()) <= set(present):  # a file of another process came in between
+                disk.forget(stored)
+                continue
             self.loaded += len(stored.kernels)
             self._built.update((key, (program, name)) for key, name in stored.kernels.items())
 

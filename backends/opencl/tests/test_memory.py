@@ -16,13 +16,13 @@ from kcore_opencl.memory import LARGE, SLAB, Pages, Pool
 
 
 def test_small_arrays_share_a_buffer_and_give_their_room_back(device):
-    place = device.place
-    first, second = place.array((100,), "float32"), place.array((3, 5), "int64")
+    pool = Pool(device.place)
+    first, second = pool.take(400), pool.take(120)
     assert first.buffer is second.buffer and first.offset != second.offset
     offset = first.offset
     del first
     gc.collect()
-    assert place.array((100,), "float32").offset == offset
+    assert pool.take(400).offset == offset
 
 
 def test_large_arrays_have_buffers_of_their_own_which_are_freed(device):
