@@ -113,7 +113,9 @@ class DiskCache:
         try:
             head, _, content = stored.path.read_bytes().partition(b"\n")
             os.utime(stored.path)
-            if json.loads(head)["digest"] == _digest(content):
+            about = json.loads(head)
+            # another process may have written the same kernels under other names since the index was read
+            if about["digest"] == _digest(content) and about["kernels"] == stored.kernels:
                 return content
         except (OSError, ValueError, KeyError, TypeError):
             pass  # as good as not there
