@@ -76,6 +76,11 @@ class Arena:
         self.page = page
         self._by_offset: list[tuple[int, int]] = []  # (offset, bytes), sorted, never adjacent
 
+    @property
+    def largest_gap(self) -> int:
+        """Bytes of the largest gap: what can be taken, in whole units of alignment, without growing."""
+        return max((gap for _, gap in self._by_offset), default=0)
+
     def take(self, nbytes: int) -> int:
         """The offset of `nbytes` bytes that nobody uses."""
         nbytes = max(aligned(nbytes), ALIGN)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from typing import Any
 
 import pyopencl as cl
 
 from kcore.dtypes import itemsize
-from kcore.graph.plan import Arena
+from kcore.graph.plan import Arena, aligned
 from kcore_opencl.errors import explained
 
 #: Bytes of a slab. Small arrays share slabs, so that an optimizer's update of many variables reads few buffers.
@@ -70,11 +71,12 @@ class Array:
 
 
 class _Slab:
-    """One buffer and the free gaps in it."""
+    """One buffer of `SLAB` bytes and the free gaps in it: at first a single one, and never one behind its end."""
 
     def __init__(self, buffer: Any):
         self.buffer = buffer
         self.arena = Arena()
+        self.arena.give(self.arena.take(SLAB), SLAB)
         self.used = 0
 
 
@@ -83,13 +85,24 @@ class Pool:
 
     A block may be used again as soon as it is given back, even if commands that read it are still queued: the queue
     runs in order, so whatever is written there next comes after them.
+
+    Blocks are given back by finalizers, which the garbage collector may run in the middle of `take`, on the same
+    thread: they only note it where the gaps are in use, and whoever comes next counts it.
     """
 
     def __init__(self, place: Any):
         self._place = place
         self._slabs: list[_Slab] = []
-        self._lock = threading.RLock()  # a finalizer may run inside of `take`
-        self.nbytes = 0
+        self._lock = threading.Lock()
+        self._given: deque[tuple[_Slab | None, int, int]] = deque()
+        self._nbytes = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the buffers there are."""
+        with self._lock:
+            self._collect()
+            return self._nbytes
 
     def take(self, nbytes: int) -> Block | Pages:
         """Memory of at least `nbytes` bytes; pages where a single buffer may not be so large.
@@ -104,38 +117,45 @@ class Pool:
         if nbytes >= LARGE:
             return self._own(nbytes)
         with self._lock:
-            for slab in self._slabs:
-                before = slab.arena.size
-                offset = slab.arena.take(nbytes)
-                if offset + nbytes <= SLAB:
-                    return self._cut(slab, offset, nbytes)
-                slab.arena.give(offset, slab.arena.size - offset)
-                slab.arena.size = before
-            slab = _Slab(self._buffer(SLAB))
-            self._slabs.append(slab)
-            return self._cut(slab, slab.arena.take(nbytes), nbytes)
-
-    def _cut(self, slab: _Slab, offset: int, nbytes: int) -> Block:
-        slab.used += 1
-        block = Block(self._place, slab.buffer, offset, nbytes)
-        weakref.finalize(block, self._give, slab, offset, nbytes).atexit = False
+            self._collect()
+            slab = next((s for s in self._slabs if s.arena.largest_gap >= aligned(nbytes)), None)
+            if slab is None:
+                slab = _Slab(self._buffer(SLAB))
+                self._slabs.append(slab)
+                self._nbytes += SLAB
+            slab.used += 1
+            block = Block(self._place, slab.buffer, slab.arena.take(nbytes), nbytes)
+        weakref.finalize(block, self._give, slab, block.offset, nbytes).atexit = False
         return block
 
-    def _give(self, slab: _Slab, offset: int, nbytes: int) -> None:
+    def _own(self, nbytes: int) -> Block:
+        block = Block(self._place, self._buffer(nbytes), 0, nbytes)
         with self._lock:
+            self._nbytes += nbytes
+        weakref.finalize(block, self._give, None, 0, nbytes).atexit = False
+        return block
+
+    def _give(self, slab: _Slab | None, offset: int, nbytes: int) -> None:
+        """Note that a block, or a buffer of its own (`slab` None), is not needed any more."""
+        self._given.append((slab, offset, nbytes))
+        if self._lock.acquire(blocking=False):
+            try:
+                self._collect()
+            finally:
+                self._lock.release()
+
+    def _collect(self) -> None:
+        """Count what was given back; whoever calls it holds the lock."""
+        while self._given:
+            slab, offset, nbytes = self._given.popleft()
+            if slab is None:
+                self._nbytes -= nbytes
+                continue
             slab.arena.give(offset, nbytes)
             slab.used -= 1
             if not slab.used and len(self._slabs) > 1:
                 self._slabs.remove(slab)
-                self.nbytes -= SLAB
-
-    def _own(self, nbytes: int) -> Block:
-        block = Block(self._place, self._buffer(nbytes), 0, nbytes)
-        weakref.finalize(block, self._forget, nbytes).atexit = False
-        return block
-
-    def _forget(self, nbytes: int) -> None:
-        self.nbytes -= nbytes
+                self._nbytes -= SLAB
 
     def _buffer(self, nbytes: int) -> Any:
         flags = cl.mem_flags.READ_WRITE | cl.mem_flags.ALLOC_HOST_PTR
@@ -145,8 +165,7 @@ class Pool:
             if error.code not in _EXHAUSTED:
                 raise explained(error, self._place.name) from error
             raise MemoryError(
-                f"the device refused {nbytes:,} bytes ({error}); kcore holds {self.nbytes:,}, "
+                f"the device refused {nbytes:,} bytes ({error}); kcore holds {self._nbytes:,}, "
                 f"and a single buffer may have at most {self._place.traits.largest:,}"
             ) from error
-        self.nbytes += nbytes
         return buffer

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import random
+from itertools import pairwise
 
 import numpy as np
 import pyopencl as cl
@@ -11,6 +13,7 @@ import pytest
 
 import kcore
 from kcore import ops
+from kcore.graph.plan import Arena
 from kcore_opencl.errors import DeviceLostError
 from kcore_opencl.memory import LARGE, SLAB, Pages, Pool
 
@@ -23,6 +26,51 @@ def test_small_arrays_share_a_buffer_and_give_their_room_back(device):
     del first
     gc.collect()
     assert pool.take(400).offset == offset
+
+
+def _overlapping(blocks):
+    """Pairs of blocks that have bytes in common."""
+    placed = sorted((id(b.buffer), b.offset, b.offset + b.nbytes) for b in blocks)
+    return [(a, b) for a, b in pairwise(placed) if a[0] == b[0] and b[1] < a[2]]
+
+
+def test_no_block_lies_on_another_however_full_the_slabs_are(device):
+    choose, pool, held = random.Random(1), Pool(device.place), []
+    for _ in range(1500):
+        if held and choose.random() < 0.48:
+            held.pop(choose.randrange(len(held)))
+        else:
+            held.append(pool.take(choose.choice([400, 100_000, 2_640_000, 5_280_000, 7_000_000])))
+        assert not _overlapping(held)
+        assert all(b.offset + b.nbytes <= SLAB for b in held)
+
+
+def test_a_result_stays_where_the_next_does_not_fit_behind_it(device):
+    """What the conformance kit saw once: a held result of 5 MB under the next one, in a slab that was nearly full."""
+    pool = Pool(device.place)
+    held = [pool.take(LARGE - 128) for _ in range(3)]
+    held.append(pool.take(SLAB - 3 * LARGE - 5_500_000))
+    other_slab = pool.take(6_000_000)
+    first = pool.take(5_280_000)
+    second = pool.take(200_000)
+    third = pool.take(2_000_000)
+    assert not _overlapping([*held, other_slab, first, second, third])
+
+
+def test_blocks_that_are_given_back_while_another_is_taken(device, monkeypatch):
+    """The garbage collector runs finalizers wherever it likes, in the middle of `take`, too."""
+    pool = Pool(device.place)
+    dropped, first = [pool.take(64)], pool.take(64)
+    gap, last = pool.take(10_000), pool.take(64)
+    del gap
+    whole = Arena._skipped
+
+    def collecting(arena, offset, nbytes):
+        dropped.clear()
+        return whole(arena, offset, nbytes)
+
+    monkeypatch.setattr(Arena, "_skipped", collecting)
+    assert not _overlapping([first, last, pool.take(10_000)])
 
 
 def test_large_arrays_have_buffers_of_their_own_which_are_freed(device):
