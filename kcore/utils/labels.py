@@ -1,4 +1,4 @@
-"""`keras.utils`: seeding everything, and labels as one-hot rows."""
+"""Labels as one-hot rows, and arrays of unit length."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from kcore import ops
-from kcore.runtime import Tensor, Variable, set_random_seed
-
-__all__ = ["set_random_seed", "to_categorical"]
+from kcore.runtime import Tensor, Variable
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
@@ -45,3 +43,27 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
         wrong = labels[(labels < 0) | (labels >= num_classes)].flat[0]
         raise ValueError(f"to_categorical: class {wrong} lies outside the {num_classes} classes from 0 on")
     return (labels[..., None] == np.arange(num_classes)).astype("float32")
+
+
+def normalize(x: Any, axis: int = -1, order: float = 2) -> Any:
+    """Divide by the norm along an axis; what is zero stays zero.
+
+    Args:
+        x: floats of any shape: an array, list or tensor.
+        axis: axis whose vectors get norm 1.
+        order: of the norm: 2 for the Euclidean one, 1 for the sum of absolute values, ``inf`` for the largest.
+
+    Returns: the shape of `x`: a NumPy array, or a tensor if `x` is one.
+
+    Example:
+        >>> normalize([[3.0, 4.0], [0.0, 0.0]]).tolist()
+        [[0.6, 0.8], [0.0, 0.0]]
+
+    Source: `keras.utils.normalize`.
+    """
+    if isinstance(x, Tensor | Variable):
+        norm = ops.norm(x, ord=order, axis=axis, keepdims=True)
+        return x / ops.where(ops.equal(norm, 0), ops.ones_like(norm), norm)
+    array = np.asarray(x)
+    norm = np.linalg.norm(array, order, axis, keepdims=True)
+    return array / np.where(norm == 0, 1, norm)
