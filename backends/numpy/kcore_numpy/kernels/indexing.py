@@ -82,7 +82,7 @@ def _scatter_scratch(node: Any) -> int:
 @kernel(
     "scatter_add",
     backend="numpy",
-    supports=lambda node: node.outputs[0].dtype not in ("bfloat16", "bool"),
+    supports=lambda node: node.outputs[0].dtype not in ("float16", "bfloat16", "bool"),
     scratch=_scatter_scratch,
     strided=False,
 )
