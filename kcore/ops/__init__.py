@@ -9,6 +9,7 @@ from kcore.ops.convolution import *  # noqa: F403
 from kcore.ops.creation import *  # noqa: F403
 from kcore.ops.elementwise import *  # noqa: F403
 from kcore.ops.getitem import *  # noqa: F403
+from kcore.ops.gru import *  # noqa: F403
 from kcore.ops.indexing import *  # noqa: F403
 from kcore.ops.losses import *  # noqa: F403
 from kcore.ops.moments import *  # noqa: F403
@@ -18,6 +19,7 @@ from kcore.ops.random import *  # noqa: F403
 from kcore.ops.recurrent import *  # noqa: F403
 from kcore.ops.reduction import *  # noqa: F403
 from kcore.ops.shape import *  # noqa: F403
+from kcore.ops.simple_rnn import *  # noqa: F403
 from kcore.ops.sorting import *  # noqa: F403
 from kcore.runtime import convert_to_tensor, is_tensor
 

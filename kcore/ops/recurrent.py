@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,8 @@ __all__ = ["lstm"]
 _INPUTS = ("x", "h0", "c0", "kernel", "recurrent_kernel", "bias", "mask")
 
 
-def _mask(steps: int, batch: int) -> In:
+def sample_mask(steps: int, batch: int) -> In:
+    """A mask for samples, some of it false."""
     values = (np.arange(steps * batch).reshape(steps, batch) * 7 % 5) > 1
     return In((steps, batch), dtype="bool", value=values)
 
@@ -38,9 +40,27 @@ def _case(steps: int, batch: int, features: int, units: int, *, bias: bool = Tru
         In((features, 4 * units), **small),
         In((units, 4 * units), **small),
         In((4 * units,), **small) if bias else None,
-        _mask(steps, batch) if mask else None,
+        sample_mask(steps, batch) if mask else None,
         **options,
     )
+
+
+def check_inputs(op: str, x: Spec) -> None:
+    """Raise unless the inputs are a sequence."""
+    if x.ndim != 3:
+        raise ValueError(f"{op}: expected inputs (time, batch, features); received {x}")
+
+
+def check_operands(op: str, x: Spec, expected: Mapping[str, tuple[Spec | None, tuple]]) -> None:
+    """Raise if an operand that is there has not the expected shape; sizes may be unknown."""
+    for name, (spec, shape) in expected.items():
+        if spec is None:
+            continue
+        fits = len(spec.shape) == len(shape) and all(
+            None in (a, b) or a == b for a, b in zip(spec.shape, shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(f"{op}: expected {name} of shape {shape} for inputs {x}; received {spec}")
 
 
 def _infer(
@@ -55,8 +75,7 @@ def _infer(
     reverse: bool = False,
 ) -> tuple[Spec, ...]:
     units: Any = recurrent_kernel.shape[0]
-    if x.ndim != 3:
-        raise ValueError(f"lstm: expected inputs (time, batch, features); received {x}")
+    check_inputs("lstm", x)
     steps, batch, features = x.shape
     expected = {
         "h0": (h0, (batch, units)),
@@ -66,14 +85,7 @@ def _infer(
         "bias": (bias, (4 * units,)),
         "mask": (mask, (steps, batch)),
     }
-    for name, (spec, shape) in expected.items():
-        if spec is None:
-            continue
-        fits = len(spec.shape) == len(shape) and all(
-            None in (a, b) or a == b for a, b in zip(spec.shape, shape, strict=True)
-        )
-        if not fits:
-            raise ValueError(f"lstm: expected {name} of shape {shape} for inputs {x}; received {spec}")
+    check_operands("lstm", x, expected)
     state, sequence = Spec((batch, units), x.dtype), Spec((steps, batch, units), x.dtype)
     return sequence, state, state, sequence, Spec((steps, batch, 4 * units), x.dtype)
 
@@ -168,7 +180,7 @@ def _grad_case(steps: int, batch: int, features: int, units: int, *, given: str 
         state,
         In((features, 4 * units), low=-0.5, high=0.5),
         In((units, 4 * units), low=-0.5, high=0.5),
-        _mask(steps, batch) if mask else None,
+        sample_mask(steps, batch) if mask else None,
         sequence,
         sequence,
         gate,
@@ -204,9 +216,8 @@ def _grad_case(steps: int, batch: int, features: int, units: int, *, given: str 
 )
 def lstm_grad(g_hidden, g_h, g_c, x, h0, c0, kernel, recurrent_kernel, mask, hidden, cells, gates, *, reverse=False):
     """The gradient of `lstm` for x, h0, c0, kernel, recurrent_kernel and bias; absent incoming gradients are zero."""
-    first, rest = (-1, slice(1, None)) if reverse else (0, slice(0, -1))
-    before_h = _shifted(hidden, h0, first, rest)
-    before_c = _shifted(cells, c0, first, rest)
+    before_h = shifted(hidden, h0, reverse)
+    before_c = shifted(cells, c0, reverse)
     xs = [gates, cells, before_c]
     xs += [] if mask is None else [mask]
     xs += [] if g_hidden is None else [g_hidden]
@@ -253,11 +264,10 @@ def lstm_grad(g_hidden, g_h, g_c, x, h0, c0, kernel, recurrent_kernel, mask, hid
     )
 
 
-def _shifted(sequence, start, first, rest):
+def shifted(sequence: Any, start: Any, reverse: bool) -> Any:
     """What each step found: the sequence moved by one step, with the initial state before it."""
-    moved = sequence[rest]
     begin = expand_dims(start, 0)
-    return concatenate([moved, begin] if first else [begin, moved], axis=0)
+    return concatenate([sequence[1:], begin] if reverse else [begin, sequence[:-1]], axis=0)
 
 
 def lstm(
@@ -303,24 +313,35 @@ def lstm(
 
     Source: `keras.layers.LSTM`; Hochreiter and Schmidhuber (1997).
     """
+    return over_time("lstm", _lstm, x, (h0, c0), kernel, recurrent_kernel, bias, mask, reverse)
+
+
+def over_time(
+    name: str,
+    op: Callable[..., Any],
+    x: Any,
+    states: tuple[Any, ...],
+    kernel: Any,
+    recurrent_kernel: Any,
+    bias: Any,
+    mask: Any,
+    reverse: bool,
+) -> tuple[Any, ...]:
+    """Run an op over ``(time, batch, features)`` on ``(batch, time, features)``: outputs, then the last states."""
     if len(x.shape) != 3:
-        raise ValueError(f"lstm: expected inputs (batch, time, features); received shape {tuple(x.shape)}")
-    given = h0 is not None
+        raise ValueError(f"{name}: expected inputs (batch, time, features); received shape {tuple(x.shape)}")
+    given = states[0] is not None
     units = recurrent_kernel.shape[0]
-    if h0 is None:
-        h0 = _zero_state(x, units)
-    if c0 is None:
-        c0 = _zero_state(x, units)
+    starts = [_zero_state(x, units) if state is None else state for state in states]
     turned = None if mask is None else transpose(cast(mask, "bool"), (1, 0))
-    hidden, h, c = _lstm(
-        transpose(x, (1, 0, 2)), h0, c0, kernel, recurrent_kernel, bias, turned, reverse=bool(reverse)
-    )[:3]
+    results = op(transpose(x, (1, 0, 2)), *starts, kernel, recurrent_kernel, bias, turned, reverse=bool(reverse))
+    hidden = results[0]
     if given and turned is not None:
         # The state before the first valid step is h0, but the output there is zero.
         count = cast(turned, "int32")
         begun = flip(cumsum(flip(count, 0), axis=0), 0) if reverse else cumsum(count, axis=0)
         hidden = where(expand_dims(greater(begun, 0), -1), hidden, zeros_like(hidden))
-    return transpose(hidden, (1, 0, 2)), h, c
+    return transpose(hidden, (1, 0, 2)), *results[1 : 1 + len(states)]
 
 
 def _zero_state(x: Any, units: int) -> Any:
