@@ -1,4 +1,4 @@
-"""Elementwise ops: arithmetic, comparison, logic, mathematical functions and activations; each is a line or a few."""
+"""Elementwise ops: arithmetic, comparison, logic and mathematical functions; each is a line or a few."""
 
 from __future__ import annotations
 
@@ -354,12 +354,6 @@ def _(ctx: Any, g: Any) -> tuple[Any, Any]:
     return g * sigmoid(distance), g * sigmoid(-distance)
 
 
-@elementwise_composite(promote="common", low=0.5, high=5.5)
-def relu6(x: Any) -> Any:
-    """min(max(x, 0), 6)."""
-    return minimum(maximum(x, 0), 6)
-
-
 @elementwise_composite()
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), by way of tanh so that nothing overflows."""
@@ -384,107 +378,6 @@ def softplus(x: Any) -> Any:
 softplus.gradient(lambda ctx, g: g * sigmoid(ctx.inputs[0]))
 
 
-@elementwise_composite()
-def softsign(x: Any) -> Any:
-    """x / (1 + |x|)."""
-    return x / (abs(x) + 1.0)
-
-
-@elementwise_composite()
-def log_sigmoid(x: Any) -> Any:
-    """log(sigmoid(x)) = -softplus(-x)."""
-    return -softplus(-x)
-
-
-@elementwise_composite()
-def hard_sigmoid(x: Any) -> Any:
-    """relu6(x + 3) / 6."""
-    return relu6(x + 3.0) * (1.0 / 6.0)
-
-
-@elementwise_composite()
-def hard_silu(x: Any) -> Any:
-    """x * hard_sigmoid(x)."""
-    return x * hard_sigmoid(x)
-
-
-@elementwise_composite(low=0.1)
-def selu(x: Any) -> Any:
-    """Scaled exponential linear unit (Klambauer et al. 2017)."""
-    return where(x > 0, x, (exp(minimum(x, 0.0)) - 1.0) * 1.6732632423543772) * 1.0507009873554805
-
-
-@composite(
-    "elementwise",
-    "elu",
-    infer=same,
-    promote="float",
-    samples=[sample(In((3, 5), 0.1, 3.0), alpha=1.0), sample(In((17,), -3.0, -0.1), alpha=0.5)],
-)
-def _elu(x: Any, *, alpha: float) -> Any:
-    """x where x > 0, else alpha * (exp(x) - 1)."""
-    return where(x > 0, x, expm1(minimum(x, 0.0)) * alpha)
-
-
-def elu(x: Any, alpha: float = 1.0) -> Any:
-    """Exponential linear unit: x where x > 0, else alpha * (exp(x) - 1)."""
-    return _elu(x, alpha=float(alpha))
-
-
-@composite(
-    "elementwise",
-    "leaky_relu",
-    infer=same,
-    promote="float",
-    samples=[sample(In((3, 5), 0.1, 3.0), negative_slope=0.2), sample(In((17,), -3.0, -0.1), negative_slope=0.3)],
-)
-def _leaky_relu(x: Any, *, negative_slope: float) -> Any:
-    """x where x > 0, else negative_slope * x."""
-    return where(x > 0, x, x * negative_slope)
-
-
-def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
-    """x where x > 0, else negative_slope * x."""
-    return _leaky_relu(x, negative_slope=float(negative_slope))
-
-
-@composite(
-    "elementwise", "gelu", infer=same, promote="float",
-    samples=[sample(In(s, -4, 4), approximate=a) for s in _SHAPES for a in (True, False)],
-)  # fmt: skip
-def _gelu(x: Any, *, approximate: bool) -> Any:
-    """Gaussian error linear unit x * Phi(x) (Hendrycks and Gimpel 2016)."""
-    if approximate:
-        return x * 0.5 * (1.0 + tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
-    return x * 0.5 * (erf(x * math.sqrt(0.5)) + 1.0)
-
-
-@_gelu.gradient
-def _(ctx: Any, g: Any) -> Any:
-    return gelu_grad(ctx.inputs[0], g, approximate=ctx.attrs["approximate"])
-
-
-@composite(
-    "elementwise",
-    infer=elementwise,
-    promote="float",
-    samples=[sample(In((4, 5), -4, 4), (4, 5), approximate=a) for a in (True, False)],
-)
-def gelu_grad(x: Any, g: Any, *, approximate: bool) -> Any:
-    """Gradient of gelu: g * (Phi(x) + x * phi(x)), or that of the tanh form."""
-    if approximate:
-        c = math.sqrt(2.0 / math.pi)
-        t = tanh(c * (x + 0.044715 * x * x * x))
-        return g * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * c * (1.0 + 3.0 * 0.044715 * x * x))
-    phi = exp(x * x * -0.5) * (1.0 / math.sqrt(2.0 * math.pi))
-    return g * (0.5 * (erf(x * math.sqrt(0.5)) + 1.0) + x * phi)
-
-
-def gelu(x: Any, approximate: bool = True) -> Any:
-    """Gaussian error linear unit; `approximate` uses the tanh form, as `keras.ops.gelu` does by default."""
-    return _gelu(x, approximate=bool(approximate))
-
-
 def clip(x: Any, x_min: Any, x_max: Any) -> Any:
     """The tensor limited to [x_min, x_max]; a gradient passes where it was within."""
     return minimum(maximum(x, x_min), x_max)
@@ -500,15 +393,12 @@ def round(x: Any, decimals: int = 0) -> Any:
 
 true_divide = divide
 absolute = abs
-swish = silu
-hard_swish = hard_silu
 
 __all__ = [
     "abs", "absolute", "add", "arccos", "arcsin", "arctan", "arctan2", "cast", "ceil", "clip", "cos", "cosh",
-    "divide", "divide_no_nan", "elu", "equal", "erf", "exp", "expm1", "floor", "floor_divide", "gelu", "greater",
-    "greater_equal", "hard_sigmoid", "hard_silu", "hard_swish", "isfinite", "isinf", "isnan", "leaky_relu", "less",
-    "less_equal", "log", "log1p", "log_sigmoid", "logaddexp", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "maximum", "minimum", "mod", "multiply", "negative", "not_equal", "power", "reciprocal", "relu",
-    "relu6", "round", "rsqrt", "selu", "sigmoid", "sign", "silu", "sin", "sinh", "softplus", "softsign", "sqrt",
-    "square", "stop_gradient", "subtract", "swish", "tan", "tanh", "true_divide", "where",
+    "divide", "divide_no_nan", "equal", "erf", "exp", "expm1", "floor", "floor_divide", "greater", "greater_equal",
+    "isfinite", "isinf", "isnan", "less", "less_equal", "log", "log1p", "logaddexp", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "negative", "not_equal", "power",
+    "reciprocal", "relu", "round", "rsqrt", "sigmoid", "sign", "silu", "sin", "sinh", "softplus", "sqrt", "square",
+    "stop_gradient", "subtract", "tan", "tanh", "true_divide", "where",
 ]  # fmt: skip
