@@ -29,6 +29,7 @@ from kcore.layers.state import Holder
 from kcore.naming import auto_name, did_you_mean
 from kcore.registry import public, serialize
 from kcore.runtime import CallRecord, KerasTensor, Tensor, Variable, convert_to_tensor, current_path
+from kcore.runtime.scope import autocast_dtype, autocasting
 from kcore.tree import flatten, leaves, map_shapes, map_structure
 
 #: Arguments every layer takes by name.
@@ -205,6 +206,13 @@ class Layer(Holder):
         """The computation, in `kcore.ops`."""
         raise NotImplementedError(f"{type(self).__name__} does not implement call()")
 
+    def _autocast_dtype(self) -> str | None:
+        """The dtype its `call` reads variables in; None is their own."""
+        dtype = self.compute_dtype
+        if not self.autocast or dtype not in FLOATS or (autocast_dtype() is None and dtype == self.variable_dtype):
+            return None
+        return dtype
+
     def _convert(self, x: Any) -> Any:
         """An input as a tensor, floats in the compute dtype, with its mask."""
         if isinstance(x, np.ndarray | np.generic):
@@ -252,7 +260,7 @@ class Layer(Holder):
             previous_mask = map_structure(mask_of, first)
         if outer is None:
             self._clear_losses()
-        with layer_scope(self), calling(self, training, symbolic):
+        with layer_scope(self), calling(self, training, symbolic), autocasting(self._autocast_dtype()):
             if not self.built:
                 self._build_for(tensors)
                 check_inputs(self.input_spec, first, self)

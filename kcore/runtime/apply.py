@@ -18,7 +18,7 @@ from kcore.graph.op import OPS, Op, Spec
 from kcore.runtime import tape
 from kcore.runtime.bounds import check_eager
 from kcore.runtime.promote import promoted, to_array
-from kcore.runtime.scope import current_path
+from kcore.runtime.scope import _autocast, current_path
 from kcore.runtime.tensor import CallRecord, EagerTensor, KerasTensor, Tensor, TracedTensor
 from kcore.runtime.trace import _current, decompose, no_trace
 from kcore.runtime.variable import Variable
@@ -26,6 +26,9 @@ from kcore.runtime.variable import Variable
 
 def evaluate(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """Apply an op to tensors, variables, arrays and numbers."""
+    dtype = _autocast.get()
+    if dtype is not None:
+        args = [x.autocasted(dtype) if isinstance(x, Variable) else x for x in args]
     for x in args:
         if type(x) is KerasTensor:
             return _symbolic(op, args, attrs)

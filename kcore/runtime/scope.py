@@ -55,3 +55,21 @@ def shaping() -> Iterator[None]:
 def in_shaping() -> bool:
     """Whether only shapes are being found."""
     return _shaping.get()
+
+
+_autocast: ContextVar[str | None] = ContextVar("kcore_autocast", default=None)
+
+
+@contextmanager
+def autocasting(dtype: str | None) -> Iterator[None]:
+    """Within this context a floating variable is read in `dtype`, unless it says autocast=False; None ends that."""
+    token = _autocast.set(dtype)
+    try:
+        yield
+    finally:
+        _autocast.reset(token)
+
+
+def autocast_dtype() -> str | None:
+    """The dtype floating variables are read in, or None."""
+    return _autocast.get()

@@ -11,9 +11,10 @@ import numpy as np
 from kcore import config
 from kcore.backend import selection
 from kcore.backend.compile import Moves
-from kcore.dtypes import numpy_dtype, standardize_dtype
-from kcore.runtime.scope import current_path, in_shaping
-from kcore.runtime.tensor import EagerTensor, Operators, TracedTensor, as_array
+from kcore.dtypes import FLOATS, numpy_dtype, standardize_dtype
+from kcore.graph.op import OPS
+from kcore.runtime.scope import autocast_dtype, autocasting, current_path, in_shaping
+from kcore.runtime.tensor import EagerTensor, KerasTensor, Operators, TracedTensor, as_array
 
 _anonymous = 0
 _lock = threading.Lock()
@@ -115,7 +116,23 @@ class Variable(Operators):
 
     @property
     def value(self) -> Any:
-        """The content as a tensor: a snapshot, or a graph value while tracing."""
+        """The content as a tensor: a snapshot, or a graph value while tracing.
+
+        In the call of a layer with a mixed policy it comes in the layer's compute dtype.
+        """
+        dtype = autocast_dtype()
+        return self._in_stored_dtype() if dtype is None else self.autocasted(dtype)
+
+    def autocasted(self, dtype: str) -> Any:
+        """The content in the compute dtype of the layer that reads it, where it takes part in that."""
+        if not self.autocast or self.dtype == dtype or self.dtype not in FLOATS:
+            return self._in_stored_dtype()
+        if in_shaping():
+            return KerasTensor(self.shape, dtype)
+        with autocasting(None):
+            return OPS["cast"](self, dtype=dtype)
+
+    def _in_stored_dtype(self) -> Any:
         from kcore.runtime.trace import current_trace
 
         trace = current_trace()
@@ -164,8 +181,6 @@ class Variable(Operators):
             raise ValueError(f"cannot assign a value of shape {shape} to variable {self.path!r} of shape {self.shape}")
         trace = current_trace()
         if trace is not None:
-            from kcore.graph.op import OPS
-
             if not hasattr(value, "dtype") or value.dtype != self.dtype:
                 value = OPS["cast"](value, dtype=self.dtype)
             trace.assign(self, value)
@@ -187,11 +202,11 @@ class Variable(Operators):
 
     def assign_add(self, value: Any) -> Any:
         """Add a value to the content."""
-        return self.assign(self.value + value)
+        return self.assign(self._in_stored_dtype() + value)
 
     def assign_sub(self, value: Any) -> Any:
         """Subtract a value from the content."""
-        return self.assign(self.value - value)
+        return self.assign(self._in_stored_dtype() - value)
 
     @property
     def trainable(self) -> bool:
