@@ -18,6 +18,7 @@ _MODULES = frozenset(
         "callbacks",
         "config",
         "constraints",
+        "datasets",
         "dtype_policies",
         "initializers",
         "layers",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from kcore.layers import Layer
 from kcore.layers.state import Holder
 from kcore.optimizers import Optimizer
 from kcore.saving.walk import saveables
+from kcore.utils.atomic import replacing
 
 
 def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -41,7 +41,7 @@ def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool =
     _check_built(model, "saved")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         import h5py
 
         with h5py.File(temporary, "w") as file:
@@ -174,26 +174,6 @@ def _expected_surplus(place: str) -> bool:
 
 
 # -- the file --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside a path, which takes its place when the context ends well."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write(group: Any, key: str, value: np.ndarray) -> None:

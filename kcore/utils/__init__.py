@@ -6,18 +6,36 @@ import importlib
 from typing import Any
 
 from kcore.runtime import set_random_seed
+from kcore.utils.files import get_file
 from kcore.utils.labels import normalize, to_categorical
+from kcore.utils.sequences import pad_sequences, timeseries_dataset_from_array
+from kcore.utils.splitting import split_dataset
 
-#: Names of other rooms that Keras has here, and the module each comes from.
-_ELSEWHERE: dict[str, str] = {}
+#: Names that Keras has here, of rooms that are loaded when one is asked for: ``"module:name there"``.
+_ELSEWHERE: dict[str, str] = {
+    "PyDataset": "kcore.training.sources.py_dataset:PyDataset",
+    "Sequence": "kcore.training.sources.py_dataset:PyDataset",
+    "pack_x_y_sample_weight": "kcore.training.data:pack",
+    "unpack_x_y_sample_weight": "kcore.training.data:unpack",
+}
 
-__all__ = ["normalize", "set_random_seed", "to_categorical", *_ELSEWHERE]  # noqa: PLE0604
+__all__ = [  # noqa: PLE0604
+    "get_file",
+    "normalize",
+    "pad_sequences",
+    "set_random_seed",
+    "split_dataset",
+    "timeseries_dataset_from_array",
+    "to_categorical",
+    *_ELSEWHERE,
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _ELSEWHERE:
         raise AttributeError(f"module 'kcore.utils' has no attribute {name!r}")
-    return getattr(importlib.import_module(_ELSEWHERE[name]), name)
+    module, _, there = _ELSEWHERE[name].partition(":")
+    return getattr(importlib.import_module(module), there)
 
 
 def __dir__() -> list[str]:
