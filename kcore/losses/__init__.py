@@ -5,15 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kcore.losses.functions import (
+from kcore.losses.circle import Circle, circle
+from kcore.losses.crossentropy import (
     BCE,
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    SparseCategoricalCrossentropy,
+    bce,
+    binary_crossentropy,
+    categorical_crossentropy,
+    categorical_generalized_cross_entropy,
+    sparse_categorical_crossentropy,
+)
+from kcore.losses.ctc import CTC, ctc
+from kcore.losses.divergence import KLD, KLDivergence, Poisson, kl_divergence, kld, kullback_leibler_divergence, poisson
+from kcore.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+)
+from kcore.losses.hinge import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
+from kcore.losses.loss import FunctionLoss, Loss, LossFunctionWrapper
+from kcore.losses.regression import (
     MAE,
     MAPE,
     MSE,
     MSLE,
-    bce,
-    binary_crossentropy,
-    categorical_crossentropy,
+    CosineSimilarity,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    cosine_similarity,
+    huber,
+    log_cosh,
+    logcosh,
     mae,
     mape,
     mean_absolute_error,
@@ -22,41 +52,62 @@ from kcore.losses.functions import (
     mean_squared_logarithmic_error,
     mse,
     msle,
-    sparse_categorical_crossentropy,
 )
-from kcore.losses.loss import FunctionLoss, Loss, LossFunctionWrapper
-from kcore.losses.losses import (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredError,
-    MeanSquaredLogarithmicError,
-    SparseCategoricalCrossentropy,
-)
+from kcore.losses.segmentation import Dice, Tversky, dice, tversky
 from kcore.registry import Namespace
 
 __all__ = [
     "BCE",
+    "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
+    "CTC",
+    "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
+    "CategoricalHinge",
+    "Circle",
+    "CosineSimilarity",
+    "Dice",
+    "FunctionLoss",
+    "Hinge",
+    "Huber",
+    "KLD",
+    "KLDivergence",
+    "LogCosh",
+    "Loss",
+    "LossFunctionWrapper",
     "MAE",
     "MAPE",
     "MSE",
     "MSLE",
-    "BinaryCrossentropy",
-    "CategoricalCrossentropy",
-    "FunctionLoss",
-    "Loss",
-    "LossFunctionWrapper",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
+    "Poisson",
     "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+    "Tversky",
     "bce",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
+    "categorical_hinge",
+    "circle",
+    "cosine_similarity",
+    "ctc",
     "deserialize",
+    "dice",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "kld",
+    "kullback_leibler_divergence",
+    "log_cosh",
+    "logcosh",
     "mae",
     "mape",
     "mean_absolute_error",
@@ -65,8 +116,11 @@ __all__ = [
     "mean_squared_logarithmic_error",
     "mse",
     "msle",
+    "poisson",
     "serialize",
     "sparse_categorical_crossentropy",
+    "squared_hinge",
+    "tversky",
 ]
 
 _names = Namespace("keras.losses", "loss")

@@ -174,6 +174,44 @@ def align_ranks(x: Any, y: Any) -> tuple[Any, Any]:
     return x, y
 
 
+def same_shape(a: tuple, b: tuple) -> bool:
+    """Whether two shapes are or may be equal."""
+    return len(a) == len(b) and all(m is None or n is None or m == n for m, n in zip(a, b, strict=True))
+
+
+def pair(name: str, y_true: Any, y_pred: Any, equal: bool = False) -> tuple[Any, Any]:
+    """Labels and predictions as tensors of the predictions' dtype and of one rank.
+
+    Args:
+        name: the loss or metric they are for.
+        y_true: labels.
+        y_pred: predictions.
+        equal: whether the shapes must be equal; else they must broadcast.
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    y_pred = convert_to_tensor(y_pred)
+    y_true = convert_to_tensor(y_true, dtype=y_pred.dtype)
+    given = tuple(y_true.shape), tuple(y_pred.shape)
+    y_true, y_pred = align_ranks(y_true, y_pred)
+    a, b = tuple(y_true.shape), tuple(y_pred.shape)
+    if not (same_shape(a, b) if equal else broadcasts(a, b)):
+        raise ValueError(f"{name}: y_true of shape {given[0]} does not fit y_pred of shape {given[1]}")
+    return y_true, y_pred
+
+
+def broadcasts(a: tuple, b: tuple) -> bool:
+    """Whether two shapes broadcast."""
+    return all(m == n or 1 in (m, n) or None in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False))
+
+
+def check_smoothing(name: str, label_smoothing: float) -> None:
+    """Raise ValueError where label smoothing is not a share."""
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ValueError(f"{name}: label_smoothing must lie between 0 and 1, got {label_smoothing}")
+
+
 def safe_divide(x: Any, y: Any) -> Any:
     """``x / y``, and 0 where y is 0."""
     zero = ops.equal(y, 0)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from kcore.losses.functions import (
+from kcore.losses import (
     binary_crossentropy,
     categorical_crossentropy,
     mean_absolute_error,

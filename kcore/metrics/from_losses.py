@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kcore import losses as functions
 from kcore import ops
 from kcore.declare import argument
-from kcore.losses import functions
+from kcore.losses.loss import pair
 from kcore.metrics.reduction import FunctionMetric
 from kcore.registry import REGISTRY, public
 
@@ -52,7 +53,7 @@ class RootMeanSquaredError(FunctionMetric):
     fn = functions.mean_squared_error
 
     def _values(self, y_true: Any, y_pred: Any) -> Any:
-        y_true, y_pred = functions._pair(y_true, y_pred)
+        y_true, y_pred = pair("root_mean_squared_error", y_true, y_pred)
         return ops.square(y_true - y_pred)
 
     def result(self) -> Any:

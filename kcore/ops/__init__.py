@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from kcore.ops import image
 from kcore.ops.activation import *  # noqa: F403
 from kcore.ops.attention import *  # noqa: F403
 from kcore.ops.contraction import *  # noqa: F403
 from kcore.ops.control import *  # noqa: F403
 from kcore.ops.convolution import *  # noqa: F403
 from kcore.ops.creation import *  # noqa: F403
+from kcore.ops.ctc import *  # noqa: F403
 from kcore.ops.elementwise import *  # noqa: F403
 from kcore.ops.getitem import *  # noqa: F403
 from kcore.ops.gru import *  # noqa: F403

@@ -292,6 +292,17 @@ def sparse_cross_entropy_grad(g, probabilities, labels, *, epsilon):
     return multiply(expand_dims(slope, -1), subtract(hot, expand_dims(share, -1)))
 
 
+@composite(
+    "losses",
+    infer=lambda x, labels: _sparse_infer("class_value", "predictions")(x, labels)[0],
+    bounds={"labels": _classes},
+    samples=[sample((4, 10), _labels(3, 9, 0, 3)), sample((2, 3, 17), _labels([16, 1, 0], [4, 4, 5]))],
+)
+def class_value(x, labels):
+    """``x[..., label]``, the value of the right class; `x` is ``(..., classes)``, labels are ``(...)``."""
+    return _picked(x, labels)
+
+
 # -- the functions ---------------------------------------------------------------------------------------------------
 
 
