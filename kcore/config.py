@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,12 @@ _floatx: str | None = None
 _epsilon: float | None = None
 _image_data_format: str | None = None
 _file: ConfigFile | None = None
+
+_UNSET: Any = object()
+_max_epochs: Any = _UNSET
+_max_steps: Any = _UNSET
+_interactive = True
+_flash_attention: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -222,6 +230,181 @@ def standardize_data_format(data_format: str | None) -> str:
     if value not in IMAGE_DATA_FORMATS:
         raise ValueError(f"data_format should be one of {IMAGE_DATA_FORMATS}, not {data_format!r}")
     return value
+
+
+# -- limits for trying out --------------------------------------------------------------------------------------------
+
+
+def _limit(name: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} should be a positive integer or None, not {value!r}")
+    return value
+
+
+def _limit_of_environment(variable: str) -> int | None:
+    value = os.environ.get(variable, "").strip()
+    if value and not (value.isdigit() and int(value)):
+        raise ConfigError(f"the environment variable {variable} should be a positive integer, not {value!r}")
+    return int(value) if value else None
+
+
+def max_epochs() -> int | None:
+    """The largest number of epochs `fit` runs, whatever it is told; None if there is no limit.
+
+    Set by `set_max_epochs` or the environment variable KERAS_MAX_EPOCHS, to try a script out.
+    """
+    return _limit_of_environment("KERAS_MAX_EPOCHS") if _max_epochs is _UNSET else _max_epochs
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    """Limit the epochs of every `fit`; None ends that.
+
+    Raises:
+        ValueError: not a positive integer.
+
+    Example:
+        >>> set_max_epochs(1); max_epochs()
+        1
+        >>> set_max_epochs(None)
+    """
+    global _max_epochs
+    _max_epochs = _limit("max_epochs", max_epochs)
+
+
+def max_steps_per_epoch() -> int | None:
+    """The largest number of steps in an epoch of `fit`, `evaluate` and `predict`; None if there is no limit.
+
+    Set by `set_max_steps_per_epoch` or the environment variable KERAS_MAX_STEPS_PER_EPOCH.
+    """
+    return _limit_of_environment("KERAS_MAX_STEPS_PER_EPOCH") if _max_steps is _UNSET else _max_steps
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    """Limit the steps of every epoch of `fit`, `evaluate` and `predict`; None ends that.
+
+    Raises:
+        ValueError: not a positive integer.
+    """
+    global _max_steps
+    _max_steps = _limit("max_steps_per_epoch", max_steps_per_epoch)
+
+
+# -- switches ----------------------------------------------------------------------------------------------------------
+
+
+def enable_interactive_logging() -> None:
+    """Let progress and messages go to standard output, which is the default."""
+    global _interactive
+    _interactive = True
+
+
+def disable_interactive_logging() -> None:
+    """Let progress and messages go to the logger ``kcore`` instead of standard output."""
+    global _interactive
+    _interactive = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether progress and messages go to standard output.
+
+    Example:
+        >>> is_interactive_logging_enabled()
+        True
+    """
+    return _interactive
+
+
+def say(message: str) -> None:
+    """Print a line for the user, or log it where interactive logging is disabled."""
+    if _interactive:
+        print(message)
+    else:
+        logging.getLogger("kcore").info(message)
+
+
+def enable_traceback_filtering() -> None:
+    """Has no effect: tracebacks are shown whole, and the message says which layer or op it was and what it got."""
+
+
+def disable_traceback_filtering() -> None:
+    """Has no effect: tracebacks are shown whole anyhow."""
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """False: tracebacks are shown whole.
+
+    Example:
+        >>> is_traceback_filtering_enabled()
+        False
+    """
+    return False
+
+
+def enable_flash_attention() -> None:
+    """Leave the choice of the kernel for attention to the backend; it always is, so this only sets the answer below."""
+    global _flash_attention
+    _flash_attention = None
+
+
+def disable_flash_attention() -> None:
+    """Say that attention should not run in blocks. It is noted; which kernel runs stays the backend's choice.
+
+    Attention is one op here, and gives the same values up to rounding however it is computed.
+    """
+    global _flash_attention
+    _flash_attention = False
+
+
+def is_flash_attention_enabled() -> bool | None:
+    """False after `disable_flash_attention`, else None: the backend chooses.
+
+    Example:
+        >>> is_flash_attention_enabled() is None
+        True
+    """
+    return _flash_attention
+
+
+def enable_unsafe_deserialization() -> None:
+    """Has no effect beyond a warning: code from a file (a saved lambda) is never run."""
+    warnings.warn(
+        "enable_unsafe_deserialization() has no effect: kcore never runs code that a file carries. Replace a saved "
+        "lambda by a named function, registered with register_serializable()",
+        stacklevel=2,
+    )
+
+
+def is_nnx_enabled() -> bool:
+    """False: Flax NNX is a matter of Keras on JAX."""
+    return False
+
+
+# -- dtypes and backend ------------------------------------------------------------------------------------------------
+
+
+def dtype_policy() -> Any:
+    """The dtype policy of layers that are given none.
+
+    Example:
+        >>> dtype_policy()
+        <DTypePolicy "float32">
+    """
+    from kcore import dtype_policies
+
+    return dtype_policies.dtype_policy()
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Set the dtype policy of layers made from now on, by name or as a `DTypePolicy`.
+
+    Raises:
+        ValueError: not the name of a policy.
+    """
+    from kcore import dtype_policies
+
+    dtype_policies.set_dtype_policy(policy)
 
 
 def backend() -> str:

@@ -227,7 +227,7 @@ def serialize(obj: Any) -> Any:
         return obj
     if isinstance(obj, list | tuple):
         return type(obj)(map(serialize, obj)) if type(obj) in (list, tuple) else tuple(map(serialize, obj))
-    if isinstance(obj, Mapping):
+    if isinstance(obj, Mapping) and not hasattr(obj, "get_config"):
         return {key: serialize(value) for key, value in obj.items()}
     if isinstance(obj, bytes):
         return {"class_name": "__bytes__", "config": {"value": obj.decode("utf-8")}}

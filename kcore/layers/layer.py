@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kcore import dtype_policies, ops, regularizers
+from kcore.dtype_policies import DTypePolicyMap
 from kcore.dtypes import FLOATS
 from kcore.layers.calling import (
     CallSignature,
@@ -173,17 +174,27 @@ class Layer(Holder):
 
     @dtype_policy.setter
     def dtype_policy(self, value: Any) -> None:
-        self._dtype_policy = dtype_policies.get(value)
+        policy, mine = dtype_policies.get(value), self._dtype_policy
+        if isinstance(mine, DTypePolicyMap) and self._path:
+            mine.pop(self._path, None)
+            mine[self._path] = policy
+        else:
+            self._dtype_policy = policy
+
+    def _own_policy(self) -> dtype_policies.DTypePolicy:
+        """Its policy, looked up by its path where it was given a map."""
+        policy = self._dtype_policy
+        return policy[self._path] if isinstance(policy, DTypePolicyMap) and self._path else policy
 
     @property
     def compute_dtype(self) -> str:
         """The dtype it computes in."""
-        return self._dtype_policy.compute_dtype
+        return self._own_policy().compute_dtype
 
     @property
     def variable_dtype(self) -> str:
         """The dtype of its weights."""
-        return self._dtype_policy.variable_dtype
+        return self._own_policy().variable_dtype
 
     @property
     def dtype(self) -> str:
@@ -451,7 +462,8 @@ class Layer(Holder):
         """Make a layer from what ``get_config()`` gave."""
         config = dict(config)
         if isinstance(config.get("dtype"), dict):
-            config["dtype"] = dtype_policies.deserialize(config["dtype"]).name
+            policy = dtype_policies.deserialize(config["dtype"])
+            config["dtype"] = policy if isinstance(policy, DTypePolicyMap) else policy.name
         try:
             return cls(**config)
         except TypeError as error:
