@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kcore.layers.activation.activation import Activation
+from kcore.layers.activation.elu import ELU
+from kcore.layers.activation.leaky_relu import LeakyReLU
+from kcore.layers.activation.prelu import PReLU
 from kcore.layers.activation.relu import ReLU
 from kcore.layers.activation.softmax import Softmax
 from kcore.layers.attention.multi_head_attention import MultiHeadAttention
@@ -16,13 +19,17 @@ from kcore.layers.convolution.conv3d import Conv3D
 from kcore.layers.core.dense import Dense
 from kcore.layers.core.einsum_dense import EinsumDense
 from kcore.layers.core.embedding import Embedding
+from kcore.layers.core.identity import Identity
 from kcore.layers.core.input_layer import Input, InputLayer
 from kcore.layers.core.kernel_layer import KernelLayer
+from kcore.layers.core.lambda_layer import Lambda
 from kcore.layers.core.masking import Masking
+from kcore.layers.core.rescaling import Rescaling
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.layer import Layer
 from kcore.layers.merging.base_merge import Merge
 from kcore.layers.merging.concatenate import Concatenate, concatenate
+from kcore.layers.merging.dot import Dot, dot
 from kcore.layers.merging.elementwise import (
     Add,
     Average,
@@ -47,12 +54,26 @@ from kcore.layers.pooling.global_average_pooling import (
 )
 from kcore.layers.pooling.global_max_pooling import GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
 from kcore.layers.pooling.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
+from kcore.layers.recurrent.bidirectional import Bidirectional
+from kcore.layers.recurrent.gru import GRU, GRUCell
 from kcore.layers.recurrent.lstm import LSTM, LSTMCell
 from kcore.layers.recurrent.rnn import RNN
+from kcore.layers.recurrent.simple_rnn import SimpleRNN, SimpleRNNCell
 from kcore.layers.recurrent.stacked_cells import StackedRNNCells
+from kcore.layers.regularization.activity_regularization import ActivityRegularization
+from kcore.layers.regularization.alpha_dropout import AlphaDropout
 from kcore.layers.regularization.dropout import Dropout
+from kcore.layers.regularization.gaussian import GaussianDropout, GaussianNoise
+from kcore.layers.regularization.spatial_dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
+from kcore.layers.reshaping.cropping import Cropping1D, Cropping2D, Cropping3D
 from kcore.layers.reshaping.flatten import Flatten
+from kcore.layers.reshaping.permute import Permute
+from kcore.layers.reshaping.repeat_vector import RepeatVector
 from kcore.layers.reshaping.reshape import Reshape
+from kcore.layers.reshaping.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
+from kcore.layers.reshaping.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
+from kcore.layers.wrapping.time_distributed import TimeDistributed
+from kcore.layers.wrapping.wrapper import Wrapper
 from kcore.registry import deserialize as _deserialize
 from kcore.registry import serialize as _serialize
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kcore import random
+from kcore import ops, random
 from kcore.declare import argument, optional, within
 from kcore.layers.layer import Layer
+from kcore.layers.regularization.noise_shape import drawn_shape, noise_shape
 from kcore.registry import public
 from kcore.runtime.seeds import SeedGenerator
-
-
-def _noise_shape(value: Any) -> tuple[int | None, ...]:
-    shape = tuple(value) if isinstance(value, list | tuple) else None
-    if shape is None or any(d is not None and (not hasattr(d, "__index__") or d <= 0) for d in shape):
-        raise ValueError("expected positive integers, or None where the size is that of the input")
-    return shape
 
 
 @public("keras.layers")
@@ -30,6 +24,9 @@ class Dropout(Layer):
     Shapes:
         input and output of one shape.
 
+    Raises:
+        ValueError: a rate outside 0 to 1, or a `noise_shape` that does not broadcast to the input's shape.
+
     Example:
         >>> import numpy as np
         >>> Dropout(0.5)(np.ones((1, 2), "float32")).numpy().tolist()  # not in training
@@ -39,7 +36,7 @@ class Dropout(Layer):
     """
 
     rate: float = argument(kind=within(0.0, 1.0))
-    noise_shape: Any = argument(None, optional(_noise_shape))
+    noise_shape: Any = argument(None, optional(noise_shape))
     seed: int | None = argument(None)
 
     supports_masking = True
@@ -48,7 +45,13 @@ class Dropout(Layer):
         if self.rate > 0:
             self.seed_generator = SeedGenerator(self.seed)
 
+    def draw_shape(self, inputs: Any) -> tuple[int, ...] | None:
+        """The shape of the mask; None is the input's."""
+        return None if self.noise_shape is None else drawn_shape(self, inputs)
+
     def call(self, inputs: Any, training: bool = False) -> Any:
-        if training and self.rate > 0:
-            return random.dropout(inputs, self.rate, noise_shape=self.noise_shape, seed=self.seed_generator)
-        return inputs
+        if not training or self.rate == 0:
+            return inputs
+        if self.rate == 1:
+            return ops.zeros_like(inputs)
+        return random.dropout(inputs, self.rate, noise_shape=self.draw_shape(inputs), seed=self.seed_generator)
