@@ -41,6 +41,20 @@ class DropoutRNNCell:
             self._recurrent_dropout_mask = self._draw(state, self.recurrent_dropout)
         return self._recurrent_dropout_mask
 
+    def drop_inputs(self, inputs: Any, training: bool) -> Any:
+        """The inputs with their mask applied; a list with one copy per mask where there are several."""
+        return _dropped(inputs, self.get_dropout_mask(inputs) if training else None, self.dropout_mask_count)
+
+    def drop_state(self, state: Any, training: bool) -> Any:
+        """The state with its mask applied, likewise."""
+        return _dropped(state, self.get_recurrent_dropout_mask(state) if training else None, self.dropout_mask_count)
+
     def reset_dropout_masks(self) -> None:
         """Forget the masks, at the end of a sequence."""
         self._dropout_mask = self._recurrent_dropout_mask = None
+
+
+def _dropped(x: Any, masks: Any, count: int | None) -> Any:
+    if count is None:
+        return x if masks is None else x * masks
+    return [x] * count if masks is None else [x * mask for mask in masks]

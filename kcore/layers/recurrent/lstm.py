@@ -6,67 +6,35 @@ from typing import Any
 
 import numpy as np
 
-from kcore import activations, constraints, initializers, ops, regularizers
-from kcore.declare import Configurable, argument, one_of, positive_int
-from kcore.layers.input_spec import InputSpec
-from kcore.layers.layer import Layer
-from kcore.layers.recurrent.dropout_cell import DropoutRNNCell
-from kcore.layers.recurrent.rnn import RNN
+from kcore import activations, initializers, ops
+from kcore.declare import argument
+from kcore.layers.recurrent.arguments import CudnnArguments, GatedArguments
+from kcore.layers.recurrent.recurrent_cell import RecurrentCell
+from kcore.layers.recurrent.sequence import SequenceRNN
 from kcore.registry import public
-from kcore.runtime.seeds import SeedGenerator
 
 
-def _rate(value: float) -> float:
-    return min(1.0, max(0.0, value))
-
-
-class LSTMArguments(Configurable):
-    """The arguments that `LSTM` and `LSTMCell` share.
+class LSTMArguments(GatedArguments):
+    """The arguments that `LSTM` and `LSTMCell` share, besides those of `RecurrentArguments` and `GatedArguments`.
 
     Args:
-        units: size of the output and of both states.
-        activation: of the candidate and the output.
-        recurrent_activation: of the gates.
-        use_bias: whether there is a bias.
-        kernel_initializer, recurrent_initializer, bias_initializer: first values.
         unit_forget_bias: whether the forget gate's bias starts at one.
-        kernel_regularizer, recurrent_regularizer, bias_regularizer: penalties.
-        kernel_constraint, recurrent_constraint, bias_constraint: what the weights are mapped to after an update.
-        dropout: share of the inputs that is dropped, one mask for all steps.
-        recurrent_dropout: share of the state that is dropped, one mask for all steps.
-        seed: integer that makes the masks deterministic.
-        implementation: 2, or 1 with a mask per gate, as `recurrent_dropout` needs it.
     """
 
-    units: int = argument(kind=positive_int)
-    activation: Any = argument("tanh", activations)
-    recurrent_activation: Any = argument("sigmoid", activations)
-    use_bias: bool = argument(True)
-    kernel_initializer: Any = argument("glorot_uniform", initializers)
-    recurrent_initializer: Any = argument("orthogonal", initializers)
-    bias_initializer: Any = argument("zeros", initializers)
-    unit_forget_bias: bool = argument(True)
-    kernel_regularizer: Any = argument(None, regularizers)
-    recurrent_regularizer: Any = argument(None, regularizers)
-    bias_regularizer: Any = argument(None, regularizers)
-    kernel_constraint: Any = argument(None, constraints)
-    recurrent_constraint: Any = argument(None, constraints)
-    bias_constraint: Any = argument(None, constraints)
-    dropout: float = argument(0.0, _rate)
-    recurrent_dropout: float = argument(0.0, _rate)
-    seed: int | None = argument(None)
-    implementation: int = argument(2, config=False, keyword=True)
+    unit_forget_bias: bool = argument(True, after="bias_initializer")
 
 
 @public("keras.layers")
-class LSTMCell(DropoutRNNCell, LSTMArguments, Layer):
+class LSTMCell(LSTMArguments, RecurrentCell):
     """One step of an LSTM.
 
     ``i, f, o = sigmoid(x W + h U + b); c = f * c + i * tanh(x W + h U + b); h = o * tanh(c)``, the columns of the
     kernels in the order i, f, c, o.
 
     Args:
-        units, activation, recurrent_activation, ...: see `LSTMArguments`.
+        units, activation, use_bias, ...: see `RecurrentArguments`.
+        recurrent_activation, implementation: see `GatedArguments`.
+        unit_forget_bias: whether the forget gate's bias starts at one.
 
     Shapes:
         inputs ``(batch, features)``, states ``[h, c]`` each ``(batch, units)``; kernel ``(features, 4 units)``,
@@ -82,43 +50,13 @@ class LSTMCell(DropoutRNNCell, LSTMArguments, Layer):
     Source: Hochreiter and Schmidhuber 1997; `keras.layers.LSTMCell`.
     """
 
-    def __post_init__(self) -> None:
-        if self.recurrent_dropout:
-            self.implementation = 1
-        if self.implementation == 1:
-            self.dropout_mask_count = 4
-        self.seed_generator = SeedGenerator(self.seed)
-        self.state_size = [self.units, self.units]
-        self.output_size = self.units
+    gates = 4
+    state_count = 2
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.kernel = self.add_weight(
-            (input_shape[-1], 4 * self.units),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-            name="kernel",
-        )
-        self.recurrent_kernel = self.add_weight(
-            (self.units, 4 * self.units),
-            self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-            name="recurrent_kernel",
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                (4 * self.units,),
-                self._first_bias,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-                name="bias",
-            )
+    def first_bias(self) -> Any:
+        return self._open_forget_gates if self.unit_forget_bias else self.bias_initializer
 
-    def _first_bias(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        if not self.unit_forget_bias:
-            return initializers.draw(self.bias_initializer, shape, dtype)
+    def _open_forget_gates(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         parts = [initializers.draw(self.bias_initializer, (n * self.units,), dtype) for n in (1, 2)]
         return np.concatenate([parts[0], np.ones_like(parts[0]), parts[1]])
 
@@ -127,8 +65,7 @@ class LSTMCell(DropoutRNNCell, LSTMArguments, Layer):
         if self.implementation == 1:
             gates = self._separate_gates(inputs, h, training)
         else:
-            if training and self.dropout:
-                inputs = inputs * self.get_dropout_mask(inputs)
+            inputs = self.drop_inputs(inputs, training)
             z = ops.matmul(inputs, self.kernel) + ops.matmul(h, self.recurrent_kernel)
             gates = ops.split(z if self.bias is None else z + self.bias, 4, axis=1)
         i, f, candidate, o = gates
@@ -138,44 +75,25 @@ class LSTMCell(DropoutRNNCell, LSTMArguments, Layer):
 
     def _separate_gates(self, inputs: Any, h: Any, training: bool) -> list[Any]:
         """The four gates, each from its own masked inputs and state."""
-        masks = self.get_dropout_mask(inputs) if training and self.dropout else None
-        state_masks = self.get_recurrent_dropout_mask(h) if training and self.recurrent_dropout else None
+        inputs, h = self.drop_inputs(inputs, training), self.drop_state(h, training)
         kernels = ops.split(self.kernel, 4, axis=1)
         recurrent = ops.split(self.recurrent_kernel, 4, axis=1)
         biases = [0.0] * 4 if self.bias is None else ops.split(self.bias, 4, axis=0)
         return [
-            ops.matmul(inputs if masks is None else inputs * masks[g], kernels[g])
-            + ops.matmul(h if state_masks is None else h * state_masks[g], recurrent[g])
-            + biases[g]
-            for g in range(4)
+            ops.matmul(inputs[g], kernels[g]) + ops.matmul(h[g], recurrent[g]) + biases[g] for g in range(self.gates)
         ]
-
-    def get_initial_state(self, batch_size: Any = None) -> list[Any]:
-        """Zeros for both states."""
-        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
-
-
-class SequenceArguments(Configurable):
-    """The arguments of recurrent layers that make their cell themselves.
-
-    Args:
-        activity_regularizer: penalty on the output.
-        use_cudnn: accepted for Keras's sake; the kernel is the backend's choice.
-    """
-
-    activity_regularizer: Any = argument(None, regularizers, after="bias_regularizer")
-    use_cudnn: Any = argument("auto", one_of("auto", True, False), config=False, after="unroll")
 
 
 @public("keras.layers")
-class LSTM(LSTMArguments, SequenceArguments, RNN):
+class LSTM(LSTMArguments, CudnnArguments, SequenceRNN):
     """Long short-term memory over a sequence; see `LSTMCell` for a step.
 
     With the standard activations, and without recurrent dropout, the whole sequence is one op.
 
     Args:
-        units, activation, recurrent_activation, ...: see `LSTMArguments`.
-        activity_regularizer, use_cudnn: see `SequenceArguments`.
+        units, activation, use_bias, ...: see `RecurrentArguments`.
+        recurrent_activation, unit_forget_bias: see `LSTMCell`.
+        activity_regularizer, use_cudnn: see `CudnnArguments`.
         return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: see `RNN`.
 
     Shapes:
@@ -192,29 +110,15 @@ class LSTM(LSTMArguments, SequenceArguments, RNN):
 
     #: Made from the arguments, not one itself.
     cell: Any = None
+    cell_type = LSTMCell
+    cell_name = "lstm_cell"
 
-    input_spec = InputSpec(ndim=3)
-
-    def __post_init__(self) -> None:
-        shared = {name: getattr(self, name) for name in LSTMArguments.arguments}
-        self.cell = LSTMCell(**shared, dtype=self.dtype_policy, trainable=self.trainable, name="lstm_cell")
-
-    def walk(self, sequences: Any, states: list[Any], mask: Any, training: bool) -> tuple[Any, Any, list[Any]]:
+    def is_one_op(self) -> bool:
         cell = self.cell
         standard = cell.activation is activations.tanh and cell.recurrent_activation is activations.sigmoid
-        if not standard or cell.implementation == 1:
-            return super().walk(sequences, states, mask, training)
-        if training and self.dropout:
-            sequences = sequences * ops.expand_dims(cell.get_dropout_mask(sequences[:, 0]), 1)
-            cell.reset_dropout_masks()
-        h0, c0 = states
+        return standard and cell.implementation != 1
+
+    def run_op(self, sequences: Any, states: list[Any], mask: Any) -> tuple[Any, ...]:
+        cell = self.cell
         weights = cell.kernel, cell.recurrent_kernel, cell.bias
-        outputs, h, c = ops.lstm(sequences, h0, c0, *weights, mask=mask, reverse=self.go_backwards)
-        if self.go_backwards:
-            outputs = ops.flip(outputs, axis=1)  # in the order of the walk
-            mask = None if mask is None else ops.flip(mask, axis=1)
-        if mask is None:
-            return h, outputs, [h, c]
-        if self.zero_output_for_mask:
-            outputs = ops.where(ops.expand_dims(ops.cast(mask, "bool"), -1), outputs, 0.0)
-        return outputs[:, -1], outputs, [h, c]
+        return ops.lstm(sequences, *states, *weights, mask=mask, reverse=self.go_backwards)

@@ -7,9 +7,20 @@ from typing import Any
 
 from kcore.declare import argument
 from kcore.layers.layer import Layer
-from kcore.layers.recurrent.rnn import initial_state
+from kcore.layers.recurrent.cells import call_cell, first_states, output_size
 from kcore.registry import deserialize, public
-from kcore.tree import is_nested
+from kcore.tree import flatten, is_nested
+
+
+def _cells(cells: Any) -> list[Any]:
+    cells = list(cells)
+    if not cells:
+        raise ValueError("expected at least one cell")
+    for cell in cells:
+        for part in ("call", "state_size"):
+            if not hasattr(cell, part):
+                raise ValueError(f"a recurrent cell needs {part!r}, got {cell!r}")
+    return cells
 
 
 @public("keras.layers")
@@ -22,6 +33,9 @@ class StackedRNNCells(Layer):
     Shapes:
         inputs ``(batch, features)``; output of the size of the last cell; states, one entry per cell.
 
+    Raises:
+        ValueError: no cells, or one without `call` or `state_size`.
+
     Example:
         >>> import numpy as np
         >>> from kcore import layers
@@ -31,7 +45,7 @@ class StackedRNNCells(Layer):
     Source: `keras.layers.StackedRNNCells`.
     """
 
-    cells: list[Any] = argument(kind=list)
+    cells: list[Any] = argument(kind=_cells)
 
     @property
     def state_size(self) -> list[Any]:
@@ -41,31 +55,24 @@ class StackedRNNCells(Layer):
     @property
     def output_size(self) -> int:
         """Size of the last cell's output."""
-        last = self.cells[-1]
-        size = last.state_size
-        return getattr(last, "output_size", None) or (size[0] if isinstance(size, list | tuple) else size)
+        return output_size(self.cells[-1])
 
     def build(self, input_shape: Any) -> None:
         shape = tuple(input_shape)
         for cell in self.cells:
             if isinstance(cell, Layer) and not cell.built:
                 cell.build(shape)
-            size = cell.state_size
-            shape = (
-                shape[0],
-                getattr(cell, "output_size", None) or (size[0] if isinstance(size, list | tuple) else size),
-            )
+            shape = (shape[0], output_size(cell))
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         """The initial states of all cells."""
-        return [initial_state(cell, batch_size) for cell in self.cells]
+        return [first_states(cell, batch_size) for cell in self.cells]
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         new_states = []
         for cell, state in zip(self.cells, states, strict=True):
-            state = list(state) if is_nested(state) else [state]
-            inputs, state = cell(inputs, state, training=training)
-            new_states.append(state)
+            inputs, state = call_cell(cell, inputs, list(state) if is_nested(state) else [state], training)
+            new_states.append(flatten(state))
         return inputs, new_states
 
     @classmethod
