@@ -168,7 +168,7 @@ def _generate_init(cls: type[Configurable]) -> None:
     for i, p in enumerate(parameters):
         if seen_default and p.default is REQUIRED and p.kind is kinds.POSITIONAL_OR_KEYWORD:
             parameters[i] = p.replace(kind=kinds.KEYWORD_ONLY)
-        seen_default = seen_default or p.default is not REQUIRED
+        seen_default = seen_default or (p.default is not REQUIRED and p.kind is kinds.POSITIONAL_OR_KEYWORD)
     parameters.sort(key=lambda p: p.kind)
     signature = inspect.Signature(parameters)
     catch_all = next((p.name for p in parameters if p.kind is kinds.VAR_KEYWORD), None)
