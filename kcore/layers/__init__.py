@@ -16,6 +16,9 @@ from kcore.layers.convolution.base_conv import BaseConv
 from kcore.layers.convolution.conv1d import Conv1D
 from kcore.layers.convolution.conv2d import Conv2D
 from kcore.layers.convolution.conv3d import Conv3D
+from kcore.layers.convolution.conv_transpose import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+from kcore.layers.convolution.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
+from kcore.layers.convolution.separable_conv import SeparableConv1D, SeparableConv2D
 from kcore.layers.core.dense import Dense
 from kcore.layers.core.einsum_dense import EinsumDense
 from kcore.layers.core.embedding import Embedding

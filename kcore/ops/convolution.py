@@ -12,7 +12,7 @@ from kcore.graph.op import Sample, Spec, primitive, sample
 from kcore.ops.shape import reshape, transpose
 from kcore.ops.windows import Pairs, interior, out_sizes, padded, pairs, per_axis, taps
 
-__all__ = ["conv", "conv_input_grad", "conv_kernel_grad", "depthwise_conv", "separable_conv"]
+__all__ = ["conv", "conv_input_grad", "conv_kernel_grad", "conv_transpose", "depthwise_conv", "separable_conv"]
 
 # A sum of a thousand products: the error of an element grows with the root of the sum's length.
 _TOLERANCE = {"float32": (2e-5, 3e-5), "float64": (1e-11, 1e-12), "float16": (1e-2, 2e-2), "bfloat16": (6e-2, 1e-1)}
@@ -354,6 +354,113 @@ def separable_conv(
     """
     x = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
     return conv(x, pointwise_kernel, data_format=data_format)
+
+
+def conv_transpose(
+    inputs: Any,
+    kernel: Any,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    output_padding: int | Sequence[int] | None = None,
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+) -> Any:
+    """Transposed convolution: the gradient of `conv` for its input, so that sizes grow by `strides`.
+
+    ``y[n, i * strides + t * dilation_rate - low, f] += x[n, i, c] * kernel[t, f, c]``, where `low` is what the padding
+    cuts off at the start.
+
+    Args:
+        inputs: float, (batch, *spatial, channels), or (batch, channels, *spatial) for ``"channels_first"``.
+        kernel: float, (*window, filters, channels).
+        strides: one integer, or one for each spatial axis.
+        padding: ``"valid"``, or ``"same"``, for which sizes are exactly those of the input times `strides`.
+        output_padding: how much longer the output is than the shortest there is; below `strides`. None: as `padding`
+            says.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means `config.image_data_format()`.
+        dilation_rate: distance of the kernel's taps; one integer, or one for each spatial axis.
+
+    Returns:
+        float, (batch, *out, filters), channels where the inputs have them.
+
+    Raises:
+        ValueError: ranks or channels that do not fit, an unknown padding, or an output padding of `strides` or more.
+
+    Example:
+        >>> from kcore import ops
+        >>> y = ops.conv_transpose(ops.ones((1, 2, 1)), ops.ones((2, 1, 1)), strides=2)
+        >>> ops.convert_to_numpy(y).ravel()
+        array([1., 1., 1., 1.], dtype=float32)
+
+    Source: `keras.ops.conv_transpose`.
+    """
+    rank = len(kernel.shape) - 2
+    if rank < 1 or len(inputs.shape) != rank + 2:
+        raise ValueError(
+            f"conv_transpose: expected inputs and a kernel of one rank of at least 3; "
+            f"received inputs of shape {tuple(inputs.shape)} and a kernel of shape {tuple(kernel.shape)}"
+        )
+    first = config.standardize_data_format(data_format) == "channels_first"
+    if first:
+        inputs = channels_last(inputs)
+    *window, filters, channels = kernel.shape
+    if inputs.shape[-1] not in (channels, None):
+        raise ValueError(
+            f"conv_transpose: the kernel {tuple(kernel.shape)} takes {channels} input channels; received inputs of "
+            f"shape {tuple(inputs.shape)} (channels last)"
+        )
+    strides = per_axis(strides, rank, "strides", "conv_transpose")
+    dilation = per_axis(dilation_rate, rank, "dilation_rate", "conv_transpose")
+    sizes, margins = transposed_sizes(inputs.shape[1:-1], window, strides, padding, output_padding, dilation)
+    y = conv_input_grad(
+        inputs,
+        kernel,
+        input_shape=(inputs.shape[0], *sizes, filters),
+        strides=strides,
+        padding=margins,
+        dilation=dilation,
+        groups=1,
+    )
+    return channels_first(y) if first else y
+
+
+def transposed_sizes(
+    sizes: Sequence[int | None],
+    window: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
+    output_padding: int | Sequence[int] | None,
+    dilation: Sequence[int],
+) -> tuple[tuple[int | None, ...], Pairs]:
+    """Output sizes of a transposed convolution, and the padding of the convolution it is the gradient of.
+
+    Raises:
+        ValueError: an unknown padding, or an output padding that is not from 0 to below the strides.
+    """
+    kind = padding.lower() if isinstance(padding, str) else padding
+    if kind not in ("valid", "same"):
+        raise ValueError(f"conv_transpose: expected padding 'valid' or 'same'; received {padding!r}")
+    rank = len(sizes)
+    extra = (output_padding,) * rank if output_padding is None or isinstance(output_padding, int) else output_padding
+    if len(extra) != rank or any(e is not None and not 0 <= e < s for e, s in zip(extra, strides, strict=True)):
+        raise ValueError(
+            f"conv_transpose: expected output_padding to be from 0 to below strides={tuple(strides)}; "
+            f"received {output_padding!r}"
+        )
+    found: list[int | None] = []
+    margins: list[tuple[int, int]] = []
+    for size, width, step, more, spread in zip(sizes, window, strides, extra, dilation, strict=True):
+        reach = (width - 1) * spread + 1
+        if kind == "valid":
+            total, low = reach + (max(step - reach, 0) if more is None else more), 0
+        else:
+            total = step if more is None else reach % 2 + more
+            around = total + reach - 2
+            low = max(reach - 1 - (around + 1) // 2, 0)
+        # the output is (size - 1) * step + total long; the window at its last place ends at (size - 1) * step + reach
+        margins.append((low, max(reach - low - total, 0)))
+        found.append(None if size is None else (size - 1) * step + total)
+    return tuple(found), tuple(margins)
 
 
 def channels_last(x: Any) -> Any:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from kcore import activations, config, ops
-from kcore.declare import argument, int_tuple, one_of, positive_int
+from kcore.declare import argument, positive_int
+from kcore.layers.convolution.window import WindowLayer, padding_kind
 from kcore.layers.core.kernel_layer import KernelLayer
-from kcore.layers.input_spec import InputSpec, describe_layer
+from kcore.layers.input_spec import describe_layer
 
 
-class BaseConv(KernelLayer):
+class BaseConv(WindowLayer, KernelLayer):
     """Base of the convolutions of rank 1, 2 and 3.
 
     Args:
@@ -24,50 +25,31 @@ class BaseConv(KernelLayer):
         activation, use_bias, kernel_initializer, ...: see `Dense`.
     """
 
-    #: Number of spatial axes.
-    rank: ClassVar[int]
-
     filters: int = argument(kind=positive_int)
     kernel_size: Any = argument()
     strides: Any = argument(1)
-    padding: str = argument("valid", lambda p: one_of("valid", "same", "causal")(p.lower()))
+    padding: str = argument("valid", padding_kind("valid", "same", "causal"))
     data_format: Any = argument(None, config.standardize_data_format)
     dilation_rate: Any = argument(1)
     groups: int = argument(1, positive_int)
     activation: Any = argument(None, activations)
 
     def __post_init__(self) -> None:
-        for name in ("kernel_size", "strides", "dilation_rate"):
-            try:
-                setattr(self, name, int_tuple(getattr(self, name), self.rank))
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{type(self).__name__}: argument {name}: {error}") from None
+        self.check_window()
         if self.padding == "causal" and self.rank != 1:
             raise ValueError(f"{type(self).__name__}: argument padding='causal': only Conv1D can be causal")
         if self.filters % self.groups:
             raise ValueError(f"{type(self).__name__}: filters={self.filters} cannot be split into groups={self.groups}")
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                f"{type(self).__name__}: strides={self.strides} and dilation_rate={self.dilation_rate}: only one "
-                "of them may be above 1"
-            )
-        self.input_spec = InputSpec(ndim=self.rank + 2)
-
-    @property
-    def channel_axis(self) -> int:
-        """The axis of the channels."""
-        return -1 if self.data_format == "channels_last" else 1
+        self.refuse_strides_with_dilation()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        channels = input_shape[self.channel_axis]
-        if channels is not None and channels % self.groups:
+        channels = self.fix_channels(input_shape)
+        if channels % self.groups:
             raise ValueError(
                 f"{describe_layer(self)}: {channels} input channels cannot be split into groups={self.groups} "
                 f"(input shape {tuple(input_shape)})"
             )
-        per_group = None if channels is None else channels // self.groups
-        self.make_kernel((*self.kernel_size, per_group, self.filters), (self.filters,))
-        self.input_spec = InputSpec(ndim=self.rank + 2, axes={self.channel_axis: channels})
+        self.make_kernel((*self.kernel_size, channels // self.groups, self.filters), (self.filters,))
 
     def call(self, inputs: Any) -> Any:
         padding: Any = self.padding
@@ -81,6 +63,4 @@ class BaseConv(KernelLayer):
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        if self.bias is not None and self.data_format == "channels_first":
-            return self.activation(outputs + ops.reshape(self.bias, (1, self.filters, *(1,) * self.rank)))
         return self.finish(outputs)
