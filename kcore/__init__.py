@@ -58,6 +58,7 @@ _NAMES = {
     "is_backend_available": "kcore.backend",
     "name_scope": "kcore.runtime",
     "set_random_seed": "kcore.runtime",
+    "sweep": "kcore.training.sweep",
     "use_backend": "kcore.backend",
 }
 

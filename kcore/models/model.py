@@ -126,6 +126,19 @@ class Model(Trainer, Layer):
 
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **options: Any) -> None:
+        """Save the model whole; see `kcore.saving.save_model`.
+
+        Args:
+            filepath: the file; its ending chooses the form.
+            overwrite: whether a file that is there may be replaced.
+            zipped: accepted for Keras's sake.
+            **options: ``include_optimizer``, ``save_format``.
+        """
+        from kcore.saving import save_model
+
+        save_model(self, filepath, overwrite, zipped, **options)
+
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Save all weights, and the optimizer's state, in Keras 3's ``.weights.h5`` format.
 

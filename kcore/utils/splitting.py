@@ -35,7 +35,8 @@ def split_dataset(
         Two structures like `dataset`.
 
     Raises:
-        ValueError: a scalar; no size; a fraction outside [0, 1]; more samples than there are; arrays of different lengths.
+        ValueError: a scalar; no size; a fraction outside [0, 1]; more samples than there are; arrays of different
+            lengths.
 
     Example:
         >>> left, right = split_dataset((np.arange(5), np.arange(5) * 10), left_size=0.6)

@@ -38,9 +38,10 @@ NPZ = {
 }
 
 
-@pytest.fixture
-def files(tmp_path, monkeypatch):
-    """A cache in which every file of the data sets lies already, for kcore and for Keras."""
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A folder with every file of the data sets."""
+    tmp_path = tmp_path_factory.mktemp("cache")
     for name, arrays in NPZ.items():
         np.savez(tmp_path / f"{name}.npz", **arrays)
     for part, count in (("train", 6), ("t10k", 3)):
@@ -62,16 +63,21 @@ def files(tmp_path, monkeypatch):
             content = {k.encode(): RNG.integers(0, 10, rows).tolist() for k in keys}
             content[b"data"] = np.broadcast_to(RNG.integers(0, 256, (1, 3072), np.uint8), (rows, 3072))
             (inner / name).write_bytes(pickle.dumps(content))
+    return tmp_path
+
+
+@pytest.fixture
+def files(cache, monkeypatch):
+    """kcore and Keras find the folder's files in their cache."""
 
     def get_file(fname=None, origin=None, **options):
         name = {"cifar-10-batches-py-target": "cifar-10-python-target"}.get(fname, fname)
         assert origin.startswith("https://")
-        return str(tmp_path / os.path.basename(name))
+        return str(cache / os.path.basename(name))
 
     for name in datasets.__all__:
         monkeypatch.setattr(importlib.import_module(f"kcore.datasets.{name}"), "get_file", get_file)
         monkeypatch.setattr(importlib.import_module(f"keras.src.datasets.{name}"), "get_file", get_file)
-    return tmp_path
 
 
 def same(ours, theirs):

@@ -1,0 +1,262 @@
+"""Keras 3's ``.keras``: a zip archive of the configuration, the state, and what layers keep in files of their own."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from kcore import __version__
+from kcore.registry import UnknownObjectError, custom_object_scope, deserialize, serialize
+from kcore.saving.state import opened, read_state, write_state
+from kcore.utils.atomic import replacing
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+
+#: The version of Keras whose form the archives have.
+KERAS_VERSION = "3.15.1"
+
+#: No description of a model is larger than that, in bytes.
+LARGEST_TEXT = 1 << 28
+
+
+def matches(path: Path) -> bool:
+    """Whether a file is a zip archive, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
+    """Write a model whole: configuration, weights, compile arguments, the optimizer's and the generators' state.
+
+    Args:
+        model: a built model.
+        path: the file; an older one is replaced when the new one is complete.
+        include_optimizer: whether compile arguments and the optimizer's state are written.
+    """
+    described = serialize(model)
+    if not include_optimizer:
+        described.pop("compile_config", None)
+    metadata = {
+        "keras_version": KERAS_VERSION,
+        "date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
+        "kcore_version": __version__,
+    }
+    texts = {METADATA: json.dumps(metadata), CONFIG: json.dumps(described)}
+    with replacing(path) as temporary, temporary.open("w+b") as file, zipfile.ZipFile(file, "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(name, text)
+        with _written_in_place(archive, file, WEIGHTS) as member:
+            import h5py
+
+            with h5py.File(member, "w") as weights:
+                write_state(model, weights, include_optimizer)
+
+
+def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
+    """Make the model that an archive describes, with its state.
+
+    Args:
+        path: the archive.
+        custom_objects: names -> classes and functions of your own.
+        compile: whether to compile it as it was and to load the optimizer's state.
+        safe_mode: see `kcore.saving.load_model`.
+
+    Raises:
+        ValueError: the archive is damaged, lacks a part, or its parts do not fit each other.
+    """
+    with _archive(path) as archive:
+        described = read_json(archive, CONFIG, path)
+        if not isinstance(described, dict) or "class_name" not in described:
+            raise ValueError(f"{path}: {CONFIG} does not describe a model")
+        if not compile:
+            described.pop("compile_config", None)
+        model = model_from_config(described, path, custom_objects, safe_mode)
+        if WEIGHTS not in archive.namelist():
+            raise ValueError(f"{path} is not complete: it has no {WEIGHTS}")
+        if not model.built:
+            raise ValueError(
+                f"{path}: model {model.name!r} ({type(model).__name__}) cannot be built from the file, so its weights "
+                "have no place: give the class a build(input_shape), or call the model once before saving it"
+            )
+        with _member(archive, WEIGHTS, path) as member, opened(member, path) as weights:
+            read_state(model, weights, path)
+    return model
+
+
+def model_from_config(described: Any, path: Path, custom_objects: Any, safe_mode: bool) -> Any:
+    """Make the model a file describes, without its state.
+
+    Raises:
+        UnknownObjectError: a class or function that nobody registered.
+        ValueError: the description is of something else, or contradicts itself; the message begins with the path.
+    """
+    try:
+        with custom_object_scope(custom_objects or {}):
+            model = deserialize(described, safe_mode=safe_mode)
+    except UnknownObjectError as error:
+        raise UnknownObjectError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: its description is nested too deeply to be that of a model") from None
+    except Exception as error:
+        what = f"{type(error).__name__}: " if isinstance(error, LookupError | AttributeError) else ""
+        raise ValueError(f"{path}: the model it describes cannot be made: {what}{error}") from error
+    if not hasattr(model, "load_weights"):
+        raise ValueError(f"{path} describes {model!r}, which is not a model")
+    return model
+
+
+def read_json(archive: zipfile.ZipFile, name: str, path: Path) -> Any:
+    """One of the archive's JSON texts.
+
+    Raises:
+        ValueError: it is missing, too large, damaged, or not JSON.
+    """
+    try:
+        info = archive.getinfo(name)
+    except KeyError:
+        raise ValueError(f"{path} is not a saved model: it has no {name}") from None
+    if info.file_size > LARGEST_TEXT:
+        raise ValueError(f"{path}: {name} declares {info.file_size} bytes, which no description of a model has")
+    try:
+        return json.loads(archive.read(info))
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RecursionError, NotImplementedError) as error:
+        raise ValueError(f"{path}: {name} cannot be read: {error}") from None
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, struct.error, EOFError, ValueError, NotImplementedError) as error:
+        raise ValueError(f"{path} is not a complete .keras file: {error}") from None
+    with archive:
+        names = archive.namelist()
+        if len(names) != len(set(names)):
+            raise ValueError(f"{path}: a member of the archive is there twice")
+        yield archive
+
+
+# -- the state within the archive: written and read in place, so that no second copy of it is made --------------------
+
+
+class Window(io.RawIOBase):
+    """A part of a file from `start` on, as a file of its own that HDF5 can read and write anywhere.
+
+    Args:
+        file: the file around it.
+        start: where the part begins.
+        size: how long it is; None for a part that grows at the end of the file.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, size: int | None = None):
+        super().__init__()
+        self._file, self._start, self._size = file, start, size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return self._size is None
+
+    def __len__(self) -> int:
+        """Bytes it holds."""
+        return self._file.seek(0, io.SEEK_END) - self._start if self._size is None else self._size
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self) if whence == io.SEEK_END else 0}[whence]
+        if base + offset < 0:
+            raise OSError(f"cannot go to {base + offset}, before the beginning")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        if self._size is not None:
+            view = view[: max(0, self._size - self._at)]
+        self._file.seek(self._start + self._at)
+        count = self._file.readinto(view)  # type: ignore[attr-defined] # files opened in binary mode have it
+        self._at += count
+        return count
+
+    def write(self, data: Any) -> int:
+        self._file.seek(self._start + self._at)
+        count = self._file.write(data)
+        self._at += count
+        return count
+
+    def truncate(self, size: int | None = None) -> int:
+        size = self._at if size is None else size
+        self._file.truncate(self._start + size)
+        return size
+
+
+@contextmanager
+def _written_in_place(archive: zipfile.ZipFile, file: BinaryIO, name: str) -> Iterator[Window]:
+    """A member that is written in any order, uncompressed; its header is completed when the context ends."""
+    info = zipfile.ZipInfo(name, time.localtime()[:6])
+    info.CRC = info.compress_size = info.file_size = 0
+    info.header_offset = file.seek(0, io.SEEK_END)
+    file.write(info.FileHeader(zip64=True))
+    window = Window(file, file.tell())
+    yield window
+    info.file_size = info.compress_size = len(window)
+    info.CRC = _checksum(window)
+    file.seek(info.header_offset)
+    file.write(info.FileHeader(zip64=True))
+    archive.start_dir = file.seek(0, io.SEEK_END)  # type: ignore[attr-defined] # where the next member, or the list, goes
+    archive.filelist.append(info)
+    archive.NameToInfo[name] = info
+
+
+def _checksum(window: Window) -> int:
+    block, value = bytearray(1 << 20), 0
+    window.seek(0)
+    while count := window.readinto(block):
+        value = zlib.crc32(memoryview(block)[:count], value)
+    return value
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[BinaryIO]:
+    """A member as a file that can be read anywhere; where it is compressed, unpacked into memory."""
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED:
+        if info.file_size > 1100 * info.compress_size:
+            raise ValueError(
+                f"{path}: {name} declares {info.file_size} bytes, but only {info.compress_size} are stored"
+            )
+        try:
+            yield io.BytesIO(archive.read(info))
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise ValueError(f"{path}: {name} is damaged: {error}") from None
+        return
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        header = file.read(30)
+        if len(header) < 30 or header[:4] != b"PK\x03\x04":
+            raise ValueError(f"{path}: {name} is damaged: its header is not where it should be")
+        name_size, extra_size = struct.unpack("<HH", header[26:])
+        start = info.header_offset + 30 + name_size + extra_size
+        if info.file_size != info.compress_size or start + info.file_size > path.stat().st_size:
+            raise ValueError(f"{path}: {name} declares {info.file_size} bytes, but the file is not that long")
+        window = Window(file, start, info.file_size)
+        if _checksum(window) != info.CRC:
+            raise ValueError(f"{path}: {name} is damaged: its checksum does not match")
+        window.seek(0)
+        yield window  # type: ignore[misc]
