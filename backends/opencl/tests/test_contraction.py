@@ -56,6 +56,18 @@ def test_every_tiling_gives_the_same(intel, compute, node, transposes):
         _check(intel, compute, node, traits, operands, transposes, tiling)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8"])
+@pytest.mark.parametrize("rows", [3, 6, 8, 9, 14])
+def test_tiles_of_a_transposed_operand_are_copied_whole(device, compute, node, rows, dtype):
+    transposes = (True, False)
+    for shape in [(3 * rows - 2, 70, 32), (2 * rows, 33, 32), (rows - 1, 5, 16)]:
+        operands = _operands(shape, transposes, dtype)
+        made = node("matmul", *operands, transpose_a=True, transpose_b=False)
+        plain = candidates(made, device.place.traits)[0]
+        tiling = replace(plain, rows=rows, vectors=1, depth=32, packed=True, left=2, row_parts=1, column_parts=1)
+        _check(device, compute, node, device.place.traits, operands, transposes, tiling)
+
+
 @pytest.mark.parametrize("transposes", TRANSPOSES)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (67, 18, 70), (16, 33, 130)])
 def test_local_memory_tiles_of_gpus(device, compute, node, gpu, shape, transposes):

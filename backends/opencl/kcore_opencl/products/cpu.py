@@ -6,7 +6,7 @@ from kcore.codegen import OPENCL, Code
 from kcore.codegen.group import indented
 from kcore.codegen.signature import Signature, coordinates, index_dtype, offset_text
 from kcore.dtypes import itemsize
-from kcore_opencl.products.packing import copy_function, transpose_function
+from kcore_opencl.products.packing import copy_function, tiles_function, transpose_function
 from kcore_opencl.products.problem import Product
 from kcore_opencl.products.tile import TileFunctions
 from kcore_opencl.products.tiling import Tiling, readable
@@ -73,11 +73,14 @@ class _Kernel:
         """Functions that copy pieces of the operands to local memory."""
         product, tiling, v = self.product, self.tiling, self.vectors
         copied: dict[str, None] = {}
-        if tiling.left:
+        if tiling.left and not product.transposed_a:
             copied[product.a.dtype] = None
         if tiling.packed and not product.transposed_b:
             copied[product.b.dtype] = None
         lines = [line for dtype in copied for line in copy_function(v, dtype, self.index)]
+        if tiling.left and product.transposed_a:
+            to = self.functions.left_row, self.functions.left_tile
+            lines += tiles_function(v, product.a.dtype, self.index, *to, self._row("tile"))
         if tiling.packed and product.transposed_b:
             lines += transpose_function(v, product.b.dtype, self.index)
         return lines
@@ -139,16 +142,9 @@ class _Kernel:
         functions, end = self.functions, f"const int block_end = min(block_tile + {tiling.left}, last_tile);"
         row = f"const int block_row = {self._row('block_tile')};"
         if self.product.transposed_a:  # tile by tile, so that a tile's elements follow each other
-            at, size = self._at("a", "start", "row", False, "inner", "rows")
-            to = f"left + (tile - block_tile) * {functions.left_tile}"
-            height = f"min({tiling.rows}, rows - row)" if functions.uneven else tiling.rows
-            lines = [
-                end,
-                "for (int tile = block_tile; tile < block_end; ++tile) {",
-                f"    const int row = {self._row('tile')};",
-                f"    copy({to}, {functions.left_row}, {at}, {size}, depth, {height}, {self._rest('a', at)});",
-                "}",
-            ]
+            at, size = self._at("a", "start", "block_row", False, "inner", "rows")
+            tiles = f"block_tile, block_end, {'tall' if functions.uneven else 0}"
+            lines = [end, row, f"copy_tiles(left, {at}, {size}, depth, {tiles}, {self._rest('a', at)});"]
         else:
             at, size = self._at("a", "start", "block_row", True, "inner", "rows")
             shape = f"{self._row('block_end')} - block_row, depth"

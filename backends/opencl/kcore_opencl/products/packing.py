@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kcore.codegen import OPENCL
 from kcore.codegen.group import indented
 from kcore_opencl.products.vectors import Vectors
@@ -37,6 +39,54 @@ def copy_function(v: Vectors, dtype: str, index: str) -> list[str]:
         "            else",
         "                for (int c = column; c < columns; ++c)",
         f"                    {single}",
+        "        }",
+        "    }",
+        "}",
+    ]
+
+
+def tiles_function(v: Vectors, dtype: str, index: str, to_row: int, to_tile: int, row: str) -> list[str]:
+    """``copy_tiles(to, from, from_row, terms, first_tile, last_tile, tall, rest)``: a transposed matrix by tiles.
+
+    It lies as (terms, rows). A tile's rows stand side by side, term after term, and the tiles one after another; what
+    is read lies in one piece for each term, as long as all tiles are wide.
+
+    Args:
+        v: vectors of the dtype that is computed in.
+        dtype: what the matrix is stored as.
+        index: type of indices.
+        to_row, to_tile: elements from one term to the next within a tile, and from one tile to the next.
+        row: the first row of tile number `tile`, as C text; `from` points to that of the first tile.
+    """
+    head = [
+        f"static inline void copy_tiles(__local {v.type} *to, {OPENCL.pointer(dtype, const=True)}from,",
+        f"                              const {index} from_row, const int terms, const int first_tile,",
+        f"                              const int last_tile, const int tall, const {index} rest) {{",
+    ]
+    lanes = v.lanes
+    v = replace(v, lanes=min(lanes, to_row))
+    body = []
+    for c in range(0, to_row, v.lanes):
+        one = f"target[c] = {OPENCL.load(dtype, 'from', 'at + c')};"
+        singles = [f"for (int c = {c}; c < {c + v.lanes} && at + c < rest; ++c)", f"    {one}"]
+        if dtype == v.dtype:
+            body += [
+                f"if (at + {c + v.lanes} <= rest)",
+                f"    {v.store(f'target + {c}', v.load(f'from + at + {c}'), '__local')}",
+                "else",
+                *indented(singles),
+            ]
+        else:
+            body += singles
+    return [
+        *([v.declaration] if v.lanes != lanes else []),
+        *head,
+        f"    const int first = {row.replace('tile', 'first_tile')};",
+        "    for (int k = 0; k < terms; ++k) {",
+        "        for (int tile = first_tile; tile < last_tile; ++tile) {",
+        f"            const {index} at = k * from_row + {row} - first;",
+        f"            __local {v.type} *target = to + (tile - first_tile) * {to_tile} + k * {to_row};",
+        *indented(body, 3),
         "        }",
         "    }",
         "}",

@@ -54,6 +54,11 @@ class Tiling:
         """Register tiles side by side."""
         return ceil(columns / self.width)
 
+    @property
+    def tile_row(self) -> int:
+        """Elements from one term of a packed tile of a transposed `a` to the next, so that no vector crosses a line."""
+        return next(n for n in (2, 4, 8, 16) if n >= self.rows)
+
     def left_shape(self, product: Product) -> tuple[int, int, int]:
         """Elements of a row, of a tile, and of all of the packed part of `a`; whole vectors fit at the end of each.
 
@@ -61,8 +66,8 @@ class Tiling:
         tiles, each with its rows side by side.
         """
         if product.transposed_a:
-            tile = self.rows * self.depth + self.lanes
-            return self.rows, tile, tile * self.left
+            tile = self.tile_row * self.depth + self.lanes
+            return self.tile_row, tile, tile * self.left
         row = self.depth + self.lanes
         return row, row * self.rows, row * self.rows * self.left
 
@@ -107,7 +112,7 @@ def _divide(product: Product, traits: Traits, tiling: Tiling, left: bool) -> Til
     if left:
         size = itemsize(product.dtype)
         room = min(LEFT, traits.local - tiling.depth * tiling.width * size - 1024)
-        most = max(1, room // ((tiling.depth + tiling.lanes) * tiling.rows * size))
+        most = max(1, room // ((tiling.depth + tiling.lanes) * tiling.tile_row * size))
         options = [replace(t, left=_even(ceil(tiles / t.row_parts), most)) for t in options]
     return min(options, key=lambda t: _cost(product, t, traits))
 
@@ -130,7 +135,7 @@ def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
     if tiling.column_parts > 1:
         across = ceil(tiling.panels(product.columns) / tiling.column_parts) * vectors
     panels = across / vectors
-    term = max(rows * vectors, rows + vectors, 8) / 2 * (1.1, 1.03, 1.1)[min(max(vectors, 2), 4) - 2]
+    term = max(rows * vectors, rows + vectors, 8) / 2 * (1.1, 1.06, 1.0)[min(max(vectors, 2), 4) - 2]
     if tiling.depth * tiling.width * size > 40 << 10:
         term *= 1.03  # the panel comes from the second cache
     if tiling.left:
@@ -145,7 +150,7 @@ def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
     if tiling.packed:
         pack = inner * vectors * (max(tiling.lanes / 2.5, 4) if product.transposed_b else 4)
     elif product.rows > rows:  # read again for every tile, from rows far apart
-        term *= 1.1 if inner * product.columns * size < 2**20 else 3
+        term *= 1.02 if inner * product.columns * size < 2**20 else 3
     blocks = ceil(inner / tiling.depth) or 1
     again = 2 + 14 * min(product.columns * size / 2048, 1)  # a vector of sums to memory and back
     tile = term * inner + rows * vectors * (3 + again * (blocks - 1)) + 40
