@@ -113,8 +113,8 @@ class Configurable:
             declared.name = name
             delattr(cls, name)
         arguments = dict(own)
-        for base in cls.__mro__[1:]:
-            for name, declared in vars(base).get("arguments", {}).items():
+        for base in cls.__bases__:  # what a base has fixed stays fixed
+            for name, declared in getattr(base, "arguments", {}).items():
                 arguments.setdefault(name, declared)
         for name, declared in list(arguments.items()):
             if declared.after in arguments:

@@ -11,7 +11,8 @@ from kcore.dtype_policies import get as get_policy
 from kcore.naming import auto_name, to_snake_case
 from kcore.registry import deserialize, public, serialize
 from kcore.runtime import convert_to_tensor, name_scope
-from kcore.tree import leaves, map_structure
+from kcore.runtime.scope import current_path
+from kcore.tree import is_nested, leaves, map_structure
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
@@ -141,7 +142,8 @@ class LossFunctionWrapper(Loss):
         self._fn_kwargs = kwargs
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        y_true, y_pred = align_ranks(y_true, y_pred)
+        if not is_nested(y_true) and not is_nested(y_pred):
+            y_true, y_pred = align_ranks(y_true, y_pred)
         return self.fn(y_true, y_pred, **self._fn_kwargs)
 
     def get_config(self) -> dict[str, Any]:
@@ -226,6 +228,20 @@ def size(x: Any) -> Any:
     return total
 
 
+def fit_weight(values: Any, weight: Any, name: str, what: str) -> tuple[Any, Any]:
+    """Values and their weight, brought to one rank.
+
+    Raises:
+        ValueError: the weight does not broadcast to the values.
+    """
+    given = tuple(weight.shape), tuple(values.shape)
+    values, weight = align_ranks(values, weight)
+    if not broadcasts(tuple(values.shape), tuple(weight.shape)):
+        where = f"{current_path()}: " if current_path() else ""
+        raise ValueError(f"{where}{name} of shape {given[0]} does not fit {what}, of shape {given[1]}")
+    return values, weight
+
+
 def weight_by_mask(sample_weight: Any, mask: Any, dtype: str, reduction: str | None) -> Any:
     """One weight of a sample weight and a mask.
 
@@ -238,7 +254,7 @@ def weight_by_mask(sample_weight: Any, mask: Any, dtype: str, reduction: str | N
         weight = weight * safe_divide(ops.cast(float(size(mask)), dtype), ops.sum(weight))
     if sample_weight is None:
         return weight
-    weight, sample_weight = align_ranks(weight, ops.cast(sample_weight, dtype))
+    weight, sample_weight = fit_weight(weight, ops.cast(sample_weight, dtype), "sample_weight", "the mask")
     return sample_weight * weight
 
 
@@ -249,7 +265,7 @@ def reduce_weighted(values: Any, sample_weight: Any, mask: Any, reduction: str |
         sample_weight = convert_to_tensor(sample_weight, dtype=dtype)
     weight = weight_by_mask(sample_weight, mask, dtype, reduction)
     if weight is not None:
-        values, weight = align_ranks(values, weight)
+        values, weight = fit_weight(values, weight, "sample_weight" if mask is None else "the mask", "the values")
         values = values * weight
     if reduction in (None, "none") or tuple(values.shape) in ((), (0,)):
         return values
@@ -258,4 +274,7 @@ def reduce_weighted(values: Any, sample_weight: Any, mask: Any, reduction: str |
         return total
     if reduction == "mean_with_sample_weight" and weight is not None:
         return safe_divide(total, ops.sum(weight))
-    return ops.mean(values) if weight is None else total / float(size(values))
+    count = size(values)
+    if count == 0:
+        return total
+    return ops.mean(values) if weight is None else total / float(count)

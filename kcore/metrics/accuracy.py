@@ -141,6 +141,7 @@ class Accuracy(FunctionMetric):
     """
 
     fn = accuracy
+    _direction = "up"
 
 
 @public("keras.metrics")
@@ -157,6 +158,7 @@ class BinaryAccuracy(FunctionMetric):
     """
 
     fn = binary_accuracy
+    _direction = "up"
     name: Any = argument(None)
     dtype: Any = argument(None)
     threshold: float = argument(0.5)
@@ -175,6 +177,7 @@ class CategoricalAccuracy(FunctionMetric):
     """
 
     fn = categorical_accuracy
+    _direction = "up"
 
 
 @public("keras.metrics")
@@ -190,6 +193,7 @@ class SparseCategoricalAccuracy(FunctionMetric):
     """
 
     fn = sparse_categorical_accuracy
+    _direction = "up"
 
 
 @public("keras.metrics")
@@ -206,6 +210,7 @@ class TopKCategoricalAccuracy(FunctionMetric):
     """
 
     fn = top_k_categorical_accuracy
+    _direction = "up"
     k: int = argument(5)
 
 
@@ -224,6 +229,7 @@ class SparseTopKCategoricalAccuracy(FunctionMetric):
     """
 
     fn = sparse_top_k_categorical_accuracy
+    _direction = "up"
     k: int = argument(5)
     name: Any = argument(None)
     dtype: Any = argument(None)

@@ -6,10 +6,11 @@ from typing import Any
 
 from kcore import losses as functions
 from kcore import ops
-from kcore.declare import argument
+from kcore.declare import argument, within
 from kcore.losses.loss import pair
-from kcore.metrics.reduction import FunctionMetric
+from kcore.metrics.reduction import FunctionMetric, Mean
 from kcore.registry import REGISTRY, public
+from kcore.runtime import convert_to_tensor
 
 for _fn in (
     functions.mean_squared_error,
@@ -19,6 +20,15 @@ for _fn in (
     functions.binary_crossentropy,
     functions.categorical_crossentropy,
     functions.sparse_categorical_crossentropy,
+    functions.binary_focal_crossentropy,
+    functions.categorical_focal_crossentropy,
+    functions.categorical_hinge,
+    functions.hinge,
+    functions.squared_hinge,
+    functions.huber,
+    functions.kl_divergence,
+    functions.log_cosh,
+    functions.poisson,
 ):
     REGISTRY.publish(_fn, "keras.metrics")
 
@@ -39,7 +49,7 @@ class MeanSquaredError(FunctionMetric):
 
 
 @public("keras.metrics")
-class RootMeanSquaredError(FunctionMetric):
+class RootMeanSquaredError(Mean):
     """Square root of the mean of squares of errors.
 
     Args:
@@ -50,11 +60,13 @@ class RootMeanSquaredError(FunctionMetric):
         2.0
     """
 
-    fn = functions.mean_squared_error
+    name: Any = argument("root_mean_squared_error")
 
-    def _values(self, y_true: Any, y_pred: Any) -> Any:
-        y_true, y_pred = pair("root_mean_squared_error", y_true, y_pred)
-        return ops.square(y_true - y_pred)
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch; every value counts alike, and a mask of the predictions does not count, as in Keras."""
+        y_pred = convert_to_tensor(y_pred, dtype=self.dtype)
+        y_true, y_pred = pair(self.name, y_true, y_pred)
+        super().update_state(ops.square(y_true - y_pred), sample_weight)
 
     def result(self) -> Any:
         return ops.sqrt(super().result())
@@ -123,7 +135,7 @@ class BinaryCrossentropy(FunctionMetric):
     name: Any = argument(None)
     dtype: Any = argument(None)
     from_logits: bool = argument(False)
-    label_smoothing: float = argument(0)
+    label_smoothing: float = argument(0, within(0, 1))
 
 
 @public("keras.metrics")
@@ -145,7 +157,7 @@ class CategoricalCrossentropy(FunctionMetric):
     name: Any = argument(None)
     dtype: Any = argument(None)
     from_logits: bool = argument(False)
-    label_smoothing: float = argument(0)
+    label_smoothing: float = argument(0, within(0, 1))
     axis: int = argument(-1)
 
 
@@ -170,3 +182,131 @@ class SparseCategoricalCrossentropy(FunctionMetric):
     from_logits: bool = argument(False)
     ignore_class: int | None = argument(None)
     axis: int = argument(-1)
+
+
+@public("keras.metrics")
+class Hinge(FunctionMetric):
+    """What is missing to a margin of 1: ``max(1 - y_true * y_pred, 0)``, labels -1 and 1 (or 0 and 1).
+
+    Args:
+        name, dtype: see `Metric`.
+
+    Example:
+        >>> float(Hinge()([[-1.0, 1.0]], [[0.5, 2.0]]))
+        0.75
+
+    Source: `keras.metrics.Hinge`.
+    """
+
+    fn = functions.hinge
+
+
+@public("keras.metrics")
+class SquaredHinge(FunctionMetric):
+    """Squares of what is missing to a margin of 1.
+
+    Args:
+        name, dtype: see `Metric`.
+
+    Example:
+        >>> float(SquaredHinge()([[-1.0, 1.0]], [[0.5, 2.0]]))
+        1.125
+
+    Source: `keras.metrics.SquaredHinge`.
+    """
+
+    fn = functions.squared_hinge
+
+
+@public("keras.metrics")
+class CategoricalHinge(FunctionMetric):
+    """What the right class lacks to lead the best wrong one by 1; one-hot labels.
+
+    Args:
+        name, dtype: see `Metric`.
+
+    Example:
+        >>> float(CategoricalHinge()([[0.0, 1.0]], [[0.5, 1.0]]))
+        0.5
+
+    Source: `keras.metrics.CategoricalHinge`.
+    """
+
+    fn = functions.categorical_hinge
+
+
+@public("keras.metrics")
+class KLDivergence(FunctionMetric):
+    """Kullback-Leibler divergence: ``sum(y_true * log(y_true / y_pred))``.
+
+    Args:
+        name, dtype: see `Metric`.
+
+    Example:
+        >>> round(float(KLDivergence()([[0.5, 0.5]], [[0.25, 0.75]])), 4)
+        0.1438
+
+    Source: `keras.metrics.KLDivergence`.
+    """
+
+    fn = functions.kl_divergence
+
+
+@public("keras.metrics")
+class Poisson(FunctionMetric):
+    """Negative log-likelihood of counts with mean `y_pred`, less a constant.
+
+    Args:
+        name, dtype: see `Metric`.
+
+    Example:
+        >>> round(float(Poisson()([[2.0]], [[1.0]])), 4)
+        1.0
+
+    Source: `keras.metrics.Poisson`.
+    """
+
+    fn = functions.poisson
+
+
+@public("keras.metrics")
+class LogCoshError(FunctionMetric):
+    """Mean of ``log(cosh(y_pred - y_true))``.
+
+    Args:
+        name, dtype: see `Metric`.
+
+    Example:
+        >>> round(float(LogCoshError()([[0.0]], [[100.0]])), 3)
+        99.307
+
+    Source: `keras.metrics.LogCoshError`.
+    """
+
+    fn = functions.log_cosh
+    name: Any = argument("logcosh")
+
+
+def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+    return -functions.cosine_similarity(y_true, y_pred, axis)
+
+
+@public("keras.metrics")
+class CosineSimilarity(FunctionMetric):
+    """Cosine of the angle between labels and predictions, from 1 (same direction) to -1.
+
+    Args:
+        name, dtype: see `Metric`.
+        axis: axis of the vectors.
+
+    Example:
+        >>> float(CosineSimilarity()([[0.0, 2.0]], [[0.0, 3.0]]))
+        1.0
+
+    Source: `keras.metrics.CosineSimilarity`.
+    """
+
+    fn = _cosine
+    name: Any = argument(None)
+    dtype: Any = argument(None)
+    axis: int = argument(-1, config=False)

@@ -83,13 +83,13 @@ class Metric(Configurable):
 
         Args:
             shape: its shape.
-            initializer: its first value, also after `reset_state` if that is zeros.
-            dtype: its dtype; the metric's if None.
+            initializer: its first value; `reset_state` sets zeros, whatever it was.
+            dtype: its dtype; `kcore.config.floatx()` if None.
             aggregation: how replicas' values join; kept for several devices.
             name: its name.
         """
         self._check_super_called()
-        dtype = dtype or self.dtype
+        dtype = dtype or config.floatx()
         with name_scope(self.name):
             values = initializers.draw(initializers.get(initializer) or initializers.Zeros(), shape, dtype)
             variable = Variable(values, dtype=dtype, trainable=False, name=name)
@@ -99,7 +99,7 @@ class Metric(Configurable):
     add_weight = add_variable
 
     def reset_state(self) -> None:
-        """Set the state to zeros."""
+        """Set the state to zeros; override it where a metric begins otherwise."""
         for variable in self.variables:
             variable.assign(ops.zeros(variable.shape, dtype=variable.dtype))
 

@@ -33,7 +33,7 @@ def samplewise(values: Any, sample_weight: Any, reduce: Callable[..., Any], dtyp
     return values, sample_weight
 
 
-class _Declared(Metric):
+class Declared(Metric):
     """A metric whose ``__init__`` is generated; said for type checkers."""
 
     if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class _Declared(Metric):
 
 
 @public("keras.metrics")
-class Sum(_Declared):
+class Sum(Declared):
     """Weighted sum of all values.
 
     Args:
@@ -60,7 +60,7 @@ class Sum(_Declared):
     dtype: Any = argument(None)
 
     def __post_init__(self) -> None:
-        self.total = self.add_variable(name="total")
+        self.total = self.add_variable(dtype=self.dtype, name="total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add values ``(batch, ...)`` with weights that broadcast to them."""
@@ -72,7 +72,7 @@ class Sum(_Declared):
 
 
 @public("keras.metrics")
-class Mean(_Declared):
+class Mean(Declared):
     """Weighted mean of all values: total / count.
 
     Args:
@@ -90,8 +90,8 @@ class Mean(_Declared):
     dtype: Any = argument(None)
 
     def __post_init__(self) -> None:
-        self.total = self.add_variable(name="total")
-        self.count = self.add_variable(name="count")
+        self.total = self.add_variable(dtype=self.dtype, name="total")
+        self.count = self.add_variable(dtype=self.dtype, name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in values ``(batch, ...)`` with weights that broadcast to them."""
