@@ -1,16 +1,15 @@
-"""Training data as the user passes it: checked, split, weighted by class, and cut into batches."""
+"""Training data as the user passes it: made arrays, checked, split."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from kcore import tree
 from kcore.backend.batch import Rows
-from kcore.runtime.seeds import host_permutation
+from kcore.training.columns import Stored, array_of
 
 Data = tuple[Any, ...]
 
@@ -24,12 +23,13 @@ def floatx() -> str:
 # -- checks and conversion -------------------------------------------------------------------------------------------
 
 
-def to_arrays(structure: Any, argument: str) -> Any:
+def to_arrays(structure: Any, argument: str, stored: bool = False) -> Any:
     """Arrays in place of whatever array-likes a structure holds (tensors, data frames, lists of numbers).
 
     Args:
         structure: an array-like, or a list, tuple or dict of them; None stays None.
         argument: what the user calls it, for errors.
+        stored: leave what is better read batch by batch where it is, as `Stored`.
 
     Raises:
         ValueError: text or objects where numbers belong, scalars, or ragged lists.
@@ -40,12 +40,20 @@ def to_arrays(structure: Any, argument: str) -> Any:
     """
     if structure is None:
         return None
-    if tree.is_nested(structure) and not isinstance(structure, dict) and _holds_numbers(structure):
-        structure = _as_array(structure, argument)
-    flat = [(path, leaf) for path, leaf in tree.walk(structure)]
+    if not tree.is_nested(structure):
+        return _array(structure, argument, stored)
+    if not isinstance(structure, dict) and _holds_numbers(structure):
+        return array_of(structure, argument)
     return tree.pack(
-        structure, [None if leaf is None else _array(leaf, leaf_name(argument, path)) for path, leaf in flat]
+        structure, [_array(leaf, leaf_name(argument, path), stored) for path, leaf in list(tree.walk(structure))]
     )
+
+
+def _array(leaf: Any, name: str, stored: bool) -> Any:
+    if leaf is None:
+        return None
+    array = array_of(leaf, name)
+    return array.read(slice(None)) if isinstance(array, Stored) and not stored else array
 
 
 def leaf_name(argument: str, path: tree.Path) -> str:
@@ -57,33 +65,7 @@ def _holds_numbers(structure: Any) -> bool:
     leaf = structure
     while isinstance(leaf, (list, tuple)) and leaf:
         leaf = leaf[0]
-    return isinstance(leaf, (int, float, str, bytes))
-
-
-def _as_array(leaf: Any, name: str) -> np.ndarray:
-    try:
-        return np.asarray(leaf)
-    except ValueError as error:
-        raise ValueError(f"{name} cannot be made an array: {error}") from None
-
-
-def _array(leaf: Any, name: str) -> np.ndarray:
-    if isinstance(leaf, np.ndarray):
-        array = leaf
-    elif hasattr(leaf, "to_numpy"):
-        array = leaf.to_numpy()
-    else:
-        array = _as_array(leaf, name)
-    if array.dtype.kind in "OUSV" and array.dtype.name not in ("bfloat16",) and "float8" not in array.dtype.name:
-        example = f", for example {array.flat[0]!r}" if array.size else ""
-        kind = "Python objects" if array.dtype.kind == "O" else "text"
-        raise ValueError(
-            f"{name} must hold numbers, but its dtype is {array.dtype} ({kind}{example}; shape {array.shape}). "
-            "Encode it as numbers first, or convert it with `.astype('float32')` if numbers are what it holds."
-        )
-    if array.ndim == 0:
-        raise ValueError(f"{name} must have a first axis of samples, but it is a scalar ({array!r})")
-    return array
+    return isinstance(leaf, (int, float, str, bytes, np.generic))
 
 
 def batch_dtype(array: np.ndarray) -> str:
@@ -144,7 +126,8 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Data, Da
         raise ValueError(
             f"validation_split needs arrays to cut, received x of type {type(x).__name__}; pass validation_data"
         )
-    arrays = (to_arrays(x, "x"), to_arrays(y, "y"), to_arrays(sample_weight, "sample_weight"))
+    triple = (("x", x), ("y", y), ("sample_weight", sample_weight))
+    arrays = tuple(to_arrays(part, name, stored=True) for name, part in triple)
     count = check_lengths(*arrays)
     at = math.floor(count * (1.0 - fraction))
     if at in (0, count):
@@ -157,40 +140,6 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Data, Da
         return tuple(tree.map_structure(lambda a: None if a is None else a[part], s) for s in arrays)
 
     return cut(slice(0, at)), cut(slice(at, count))
-
-
-def weights_by_class(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
-    """One weight per sample from the class of its label.
-
-    Args:
-        y: labels (samples,) or (samples, 1), or one-hot (samples, classes).
-        class_weight: class -> weight; classes not in it weigh 1.
-
-    Returns:
-        (samples,), floatx.
-
-    Example:
-        >>> weights_by_class(np.array([0, 1, 2]), {1: 3.0}).tolist()
-        [1.0, 3.0, 1.0]
-    """
-    if not isinstance(class_weight, Mapping):
-        raise ValueError(f"class_weight must be a dict of class -> weight, received {class_weight!r}")
-    if tree.is_nested(y):
-        raise ValueError("class_weight works only for models with a single output; use sample_weight, one per output")
-    if y is None:
-        raise ValueError("class_weight needs labels, but y is None")
-    labels = np.asarray(y)
-    if labels.ndim > 1:
-        labels = labels[..., 0] if labels.shape[-1] == 1 else np.argmax(labels, axis=-1)
-    labels = np.rint(labels).astype(np.int64)
-    weights = np.ones(labels.shape, dtype=floatx())
-    for label, weight in class_weight.items():
-        if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
-            raise ValueError(
-                f"class_weight must have integer classes as keys, received {label!r} ({type(label).__name__})"
-            )
-        weights[labels == label] = weight
-    return weights
 
 
 def pack(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -219,157 +168,20 @@ def unpack(data: Any) -> tuple[Any, Any, Any]:
     return (*data, None, None)[:3]
 
 
-# -- sources of batches ----------------------------------------------------------------------------------------------
-
-
-class ArrayBatches:
-    """Arrays cut into batches that are gathered only when they are written into the step's input buffers.
-
-    Args:
-        x, y, sample_weight: arrays or structures of them, of equal length.
-        batch_size: samples per batch; None means 32, or what makes `steps` batches.
-        steps: number of batches wanted, if it is known and batch_size is not.
-        shuffle: True for another order every epoch, ``"batch"`` to shuffle only within batches.
-        class_weight: class -> weight.
-    """
-
-    def __init__(
-        self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        batch_size: int | None = None,
-        steps: int | None = None,
-        shuffle: bool | str = False,
-        class_weight: Mapping[int, float] | None = None,
-    ):
-        check_batch_size(batch_size)
-        if class_weight is not None and sample_weight is not None:
-            raise ValueError(
-                "class_weight and sample_weight cannot be used at the same time; multiply them into sample_weight"
-            )
-        x, y, sample_weight = to_arrays(x, "x"), to_arrays(y, "y"), to_arrays(sample_weight, "sample_weight")
-        self.samples = check_lengths(x, y, sample_weight)
-        if class_weight is not None:
-            sample_weight = weights_by_class(y, class_weight)
-        if batch_size is None:
-            batch_size = math.ceil(self.samples / steps) if steps else 32
-        self.batch_size = int(batch_size)
-        self.num_batches: int | None = math.ceil(self.samples / self.batch_size)
-        self._shuffle = shuffle
-        self._data = pack(x, y, sample_weight)
-        self._leaves = [leaf if leaf is None else (leaf, batch_dtype(leaf)) for leaf in tree.flatten(self._data)]
-        self._pack = _packer(self._data)
-
-    def first(self) -> Any:
-        """One batch as arrays, for building a model; draws nothing."""
-        stop = min(self.batch_size, self.samples)
-        return tree.map_structure(lambda a: None if a is None else Rows(a, slice(0, stop), batch_dtype(a)), self._data)
-
-    def batches(self) -> Iterator[Any]:
-        """One pass over the samples: structures of `Rows`."""
-        order = host_permutation(self.samples) if self._shuffle and self._shuffle != "batch" else None
-        leaves, packed, size = self._leaves, self._pack, self.batch_size
-        for start in range(0, self.samples, size):
-            stop = min(start + size, self.samples)
-            if order is not None:
-                rows: Any = order[start:stop]
-            elif self._shuffle == "batch":
-                rows = host_permutation(stop - start) + start
-            else:
-                rows = slice(start, stop)
-            yield packed([None if leaf is None else Rows(leaf[0], rows, leaf[1]) for leaf in leaves])
-
-
-def _packer(structure: Any) -> Any:
-    """A fast `tree.pack` for one structure."""
-    if isinstance(structure, tuple) and not any(tree.is_nested(part) for part in structure):
-        return tuple
-    if not tree.is_nested(structure):
-        return lambda leaves: leaves[0]
-    return lambda leaves: tree.pack(structure, leaves)
-
-
-class StreamBatches:
-    """Batches that the user's generator, iterator or iterable makes.
-
-    Args:
-        stream: yields ``x``, ``(x, y)`` or ``(x, y, sample_weight)``, each one batch of arrays. An iterable that is
-            not an iterator is started anew for every epoch.
-        class_weight: class -> weight.
-    """
-
-    def __init__(self, stream: Iterable[Any], class_weight: Mapping[int, float] | None = None):
-        self._stream = stream
-        self._class_weight = class_weight
-        self._once = iter(stream) if isinstance(stream, Iterator) else None
-        self._peeked: list[Any] = []
-        self.num_batches: int | None = len(stream) if hasattr(stream, "__len__") else None  # type: ignore[arg-type]
-
-    def first(self) -> Any:
-        """The first batch; it is not lost for training."""
-        if not self._peeked:
-            source = self._once if self._once is not None else iter(self._stream)
-            batch = next(source, None)
-            if batch is None:
-                raise ValueError(f"x gives no data: {type(self._stream).__name__} yields nothing")
-            if self._once is None:
-                return self._convert(batch)
-            self._peeked.append(batch)
-        return self._convert(self._peeked[0])
-
-    def batches(self) -> Iterator[Any]:
-        if self._once is None:
-            yield from map(self._convert, self._stream)
-            return
-        while self._peeked:
-            yield self._convert(self._peeked.pop())
-        yield from map(self._convert, self._once)
-
-    def _convert(self, batch: Any) -> Any:
-        x, y, weight = unpack(batch)
-        x, y, weight = to_arrays(x, "x"), to_arrays(y, "y"), to_arrays(weight, "sample_weight")
-        check_lengths(x, y, weight)
-        if self._class_weight is not None:
-            weight = weights_by_class(y, self._class_weight)
-        return tree.map_structure(whole, pack(x, y, weight))
-
-
 def whole(array: np.ndarray | None) -> Rows | None:
     """An array that is one batch by itself, to be made floatx on its way into the step."""
     return None if array is None else Rows(array, slice(0, len(array)), batch_dtype(array))
 
 
 def is_stream(x: Any) -> bool:
-    """Whether x makes batches itself (generator, iterable object) rather than being arrays."""
+    """Whether x makes batches itself (generator, iterable object, `PyDataset`) rather than being arrays."""
     if x is None or tree.is_nested(x) or isinstance(x, (str, bytes)):
         return False
     if hasattr(x, "shape") or hasattr(x, "__array__") or hasattr(x, "to_numpy"):
         return False
-    return hasattr(x, "__iter__")
+    return hasattr(x, "__iter__") or is_by_number(x)
 
 
-def source_of(
-    x: Any,
-    y: Any = None,
-    sample_weight: Any = None,
-    batch_size: int | None = None,
-    steps: int | None = None,
-    shuffle: bool | str = False,
-    class_weight: Mapping[int, float] | None = None,
-) -> ArrayBatches | StreamBatches:
-    """Batches from whatever the user passed as x.
-
-    Raises:
-        ValueError: as the sources do; or y or sample_weight beside a generator, which yields them itself.
-    """
-    if isinstance(shuffle, str) and shuffle != "batch":
-        raise ValueError(f"shuffle must be True, False or 'batch', received {shuffle!r}")
-    if not is_stream(x):
-        return ArrayBatches(x, y, sample_weight, batch_size, steps, shuffle, class_weight)
-    for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
-        if value is not None:
-            raise ValueError(
-                f"{name} cannot be given when x is a {type(x).__name__}: each item it yields is (x, y, sample_weight)"
-            )
-    return StreamBatches(x, class_weight)
+def is_by_number(x: Any) -> bool:
+    """Whether x gives batches by number: a `PyDataset`, kcore's or another library's."""
+    return all(hasattr(x, name) for name in ("__getitem__", "workers", "use_multiprocessing", "max_queue_size"))

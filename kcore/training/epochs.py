@@ -5,74 +5,150 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
-from kcore.training.data import ArrayBatches, StreamBatches
+from kcore.training.sources.source import Source
+
+
+class Words(NamedTuple):
+    """What the user calls things, for messages."""
+
+    data: str = "x"
+    steps: str = "steps"
+    end: str = "it ends here"
+
+
+WORDS = Words()
 
 
 class Epochs:
     """Deals out the batches of a source, epoch by epoch.
 
-    Without `steps_per_epoch` an epoch is one pass over the source. With it an epoch is that many batches, and the
-    next one goes on where it stopped.
+    Without `steps` an epoch is one pass over the source. With it an epoch is that many batches, and the next one goes
+    on where it stopped.
 
     Args:
         source: where batches come from.
-        steps_per_epoch: batches per epoch, or None.
+        steps: batches per epoch, or None.
         steps_per_execution: batches handed out together.
+        epochs: how many epochs are wanted, for the warning when there is not enough data.
+        words: what the user calls things.
+
+    Attributes:
+        ended: whether the source has nothing more to give, ever.
+
+    Raises:
+        ValueError: `steps` is no positive integer, or missing for a source without end.
 
     Example:
         >>> import numpy as np
+        >>> from kcore.training.sources.arrays import ArrayBatches
         >>> epochs = Epochs(ArrayBatches(np.zeros((5, 1)), batch_size=2))
         >>> [(begin, end) for begin, end, batches in epochs]
         [(0, 0), (1, 1), (2, 2)]
     """
 
     def __init__(
-        self, source: ArrayBatches | StreamBatches, steps_per_epoch: int | None = None, steps_per_execution: int = 1
+        self,
+        source: Source,
+        steps: int | None = None,
+        steps_per_execution: int = 1,
+        epochs: int = 1,
+        words: Words = WORDS,
     ):
-        if steps_per_epoch is not None and steps_per_epoch < 1:
-            raise ValueError(f"the number of steps must be a positive integer or None, received {steps_per_epoch!r}")
+        if steps is not None and (isinstance(steps, bool) or not hasattr(steps, "__index__") or steps < 1):
+            raise ValueError(f"{words.steps} must be a positive integer or None, received {steps!r}")
+        if steps is None and source.endless:
+            raise ValueError(f"{words.steps} is needed: {words.data} is a {source.kind}, which has no end")
         self.source = source
-        self.steps_per_epoch = steps_per_epoch
+        self.ended = False
+        self._wanted = steps
+        self._words = words
+        self._epochs = epochs
         self._together = steps_per_execution
         self._pass: Iterator[Any] | None = None
+        self._next: list[Any] = []
         self._dealt = 0
+        self._total = 0
         self._known = source.num_batches
+        self._warned = False
 
     @property
     def steps(self) -> int | None:
         """Steps in an epoch, None as long as that is not known."""
-        return self.steps_per_epoch or self._known
+        return self._wanted or self._known
+
+    def more(self) -> bool:
+        """Whether there is data for another epoch; a source that has one pass only is asked for its next batch.
+
+        Raises:
+            ValueError: there was none for the first epoch.
+        """
+        if self.source.once and not self.ended and not self._next:
+            self._begin()
+            self._next = self._take(1)
+            self.ended = not self._next
+        if self.ended and not self._total:
+            raise ValueError(f"{self._words.data} gives no data: the {self.source.kind} yields nothing")
+        if self.ended:
+            self._warn(0)
+        return not self.ended
 
     def __iter__(self) -> Iterator[tuple[int, int, list[Any]]]:
         """One epoch: (first step, last step, their batches)."""
-        wanted, size = self.steps_per_epoch, self._together
-        if self._pass is None or wanted is None:
-            self._pass, self._dealt = self.source.batches(), 0
+        source = self.source
+        source.on_epoch_begin()
+        wanted, size = self._begin(), self._together
         step = 0
         while wanted is None or step < wanted:
-            count = size if wanted is None else min(size, wanted - step)
-            batches = list(islice(self._pass, count)) if count > 1 else self._one()
+            batches = self._take(size if wanted is None else min(size, wanted - step))
             if not batches:
                 break
-            self._dealt += len(batches)
             yield step, step + len(batches) - 1, batches
             step += len(batches)
+        self._total += step
+        short = wanted is not None and step < wanted
         if wanted is None:
-            self._known, self._pass = step, None
-        elif step < wanted:
-            warnings.warn(
-                f"the data ran out after {step} of {wanted} steps; the epoch ends here. "
-                "A generator must yield at least steps_per_epoch * epochs batches",
-                stacklevel=3,
-            )
+            self._known = step
+        if source.once:
+            self.ended = short or wanted is None
+        elif self._wanted is None or short or self._dealt == source.num_batches:
             self._pass = None
-        elif self._dealt == self.source.num_batches:
-            self._pass = None
+        if short:
+            self._warn(step)
+        source.on_epoch_end()
 
-    def _one(self) -> list[Any]:
+    def _begin(self) -> int | None:
+        """Start a pass where one is due; returns how many batches this epoch has, None if all there are."""
+        if self._pass is None:
+            self._pass, self._dealt = self.source.batches(), 0
+        wanted = self._wanted or self.source.num_batches
+        if not self._next:
+            self.source.allow(wanted)
+        return wanted
+
+    def _take(self, count: int) -> list[Any]:
+        if self._next:
+            first, self._next = self._next, []
+            return first + self._take(count - 1) if count > 1 else first
         assert self._pass is not None
-        for batch in self._pass:
-            return [batch]
-        return []
+        batches = list(islice(self._pass, count))
+        self._dealt += len(batches)
+        return batches
+
+    def _warn(self, step: int) -> None:
+        """Say, once, that there is less data than was asked for."""
+        if self._warned:
+            return
+        self._warned = self.source.once
+        each, total = self.steps or 0, self._total
+        if not self.source.once:
+            told = f"{self._words.steps}={each}" if self._wanted else f"its length is {each}"
+            text = f"it gave {step} of {each} batches ({told}); the epoch ends here"
+        elif self._wanted or self.source.num_batches:
+            text = f"it gave {total} of the {each * self._epochs} batches that were expected"
+            text += f" ({self._words.steps}={each}, {self._epochs} epochs); " if self._epochs > 1 else "; "
+            text += self._words.end
+        else:
+            text = f"it ended after {total} batches, one epoch of the {self._epochs} asked for; {self._words.end}"
+        warnings.warn(f"{self._words.data} is a {self.source.kind}: {text}", stacklevel=4)

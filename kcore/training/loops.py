@@ -5,32 +5,27 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from kcore import tree
 from kcore.naming import named_arguments
-from kcore.training.data import (
-    ArrayBatches,
-    check_batch_size,
-    check_lengths,
-    is_stream,
-    pack,
-    source_of,
-    split,
-    to_arrays,
-    unpack,
-    weights_by_class,
-    whole,
-)
-from kcore.training.epochs import Epochs
+from kcore.training.data import check_batch_size, is_stream, split, unpack
+from kcore.training.deprecated import OldNames
+from kcore.training.epochs import Epochs, Words
 from kcore.training.interrupt import StepGuard
 from kcore.training.logs import LazyLogs, as_floats
+from kcore.training.outputs import Outputs, length
+from kcore.training.single import Single
+from kcore.training.sources.kinds import source_of
+from kcore.training.sources.source import Source
+from kcore.training.weights import check_classes
+
+_TRAINING = Words("x", "steps_per_epoch", "training stops here")
+_VALIDATION = Words("validation_data", "validation_steps", "from here on there is no validation")
 
 
-class Loops:
+class Loops(Single, OldNames):
     """The public methods that run a model's steps over data; `Trainer` brings the steps."""
 
     @named_arguments
@@ -87,6 +82,7 @@ class Loops:
             ValueError: the model is not compiled, or the data does not fit; nothing was changed then.
 
         Example:
+            >>> import numpy as np
             >>> import kcore
             >>> kcore.set_random_seed(0)
             >>> model = kcore.Sequential([kcore.Input((2,)), kcore.layers.Dense(1)])
@@ -104,63 +100,29 @@ class Loops:
         _check_frequency(validation_freq)
         _check_epochs(epochs=epochs, initial_epoch=initial_epoch)
         if validation_data is not None:
-            validation = unpack(validation_data) if not is_stream(validation_data) else (validation_data, None, None)
+            validation = (validation_data, None, None) if is_stream(validation_data) else unpack(validation_data)
         elif validation_split != 0:
             (x, y, sample_weight), validation = split(x, y, sample_weight, validation_split)
         else:
             validation = None
+        together, count = state.steps_per_execution, epochs - initial_epoch
         source = source_of(x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
-        data = Epochs(source, steps_per_epoch, state.steps_per_execution)
-        held_out = None
-        if validation is not None:
-            size = None if is_stream(validation[0]) else validation_batch_size or batch_size
-            val_x, val_y, val_weight = validation
-            if (
-                val_y is None
-                and not is_stream(val_x)
-                and state.loss is not None
-                and unpack(source.first())[1] is not None
-            ):
-                raise ValueError(
-                    "validation_data is (x, y) or (x, y, sample_weight), received no y "
-                    f"({type(validation_data).__name__})"
-                )
-            val_source = source_of(val_x, val_y, val_weight, size, validation_steps)
-            held_out = Epochs(val_source, validation_steps, state.steps_per_execution)
-        self._symbolic_build(source.first())
-        self._look_again("train", "test")
-        step = self.make_train_function()
-        lazy = self._logs_are_metrics("train_step")
-        if not isinstance(callbacks, CallbackList):
-            callbacks = CallbackList(
-                callbacks, True, verbose != 0, self, verbose=verbose, epochs=epochs, steps=data.steps
-            )
-        self.stop_training = False
-        logs: dict[str, Any] = {}
-        callbacks.on_train_begin()
-        finished = False
-        try:
-            with StepGuard() as guard:
-                for epoch in range(initial_epoch, epochs):
-                    self.reset_metrics()
-                    callbacks.on_epoch_begin(epoch)
-                    last = _train_epoch(self, data, step, guard, callbacks, None if lazy else {})
-                    logs = as_floats(self._epoch_logs(last))
-                    if held_out is not None and _due(epoch + 1, validation_freq):
-                        values = self._evaluate(held_out, callbacks)
-                        logs.update((f"val_{name}", value) for name, value in values.items())
-                    self._trained.epochs += 1
-                    callbacks.on_epoch_end(epoch, logs)
-                    if self.stop_training:
-                        break
-            finished = True
-        finally:
-            if state.optimizer is not None and epochs > 0:
-                state.optimizer.finalize_variable_values(self.trainable_variables)
-            if finished:
-                callbacks.on_train_end(logs)
-            else:
-                callbacks.close()
+        with closing(source):
+            data = Epochs(source, steps_per_epoch, together, count, _TRAINING)
+            held_out = None
+            if validation is not None:
+                size = None if is_stream(validation[0]) else validation_batch_size or batch_size
+                val_source = _validation_source(self, source, validation, size, validation_steps)
+                held_out = Epochs(val_source, validation_steps, together, count, _VALIDATION)
+            with closing(held_out.source if held_out is not None else source):
+                _build_from(self, source, class_weight)
+                data.more()
+                if not isinstance(callbacks, CallbackList):
+                    callbacks = CallbackList(
+                        callbacks, True, verbose != 0, self, verbose=verbose, epochs=epochs, steps=data.steps
+                    )
+                self._look_again("train", "test")
+                _train(self, data, held_out, callbacks, range(initial_epoch, epochs), validation_freq)
         return self.history
 
     @named_arguments
@@ -193,17 +155,20 @@ class Loops:
         from kcore.callbacks import CallbackList
 
         state = self._state("evaluate")
-        source = source_of(x, y, sample_weight, batch_size, steps)
-        data = Epochs(source, steps, state.steps_per_execution)
-        self._symbolic_build(source.first())
-        if not isinstance(callbacks, CallbackList):
-            callbacks = CallbackList(callbacks, False, verbose != 0, self, verbose=verbose, epochs=1, steps=data.steps)
-        self._look_again("test")
-        try:
-            logs = self._evaluate(data, callbacks)
-        except BaseException:
-            callbacks.close()
-            raise
+        with closing(source_of(x, y, sample_weight, batch_size, steps)) as source:
+            data = Epochs(source, steps, state.steps_per_execution)
+            _build_from(self, source)
+            if not isinstance(callbacks, CallbackList):
+                callbacks = CallbackList(
+                    callbacks, False, verbose != 0, self, verbose=verbose, epochs=1, steps=data.steps
+                )
+            self._look_again("test")
+            try:
+                data.more()
+                logs = self._evaluate(data, callbacks)
+            except BaseException:
+                callbacks.close()
+                raise
         return logs if return_dict else self._in_order(logs)
 
     def _evaluate(self: Any, data: Epochs, callbacks: Any) -> dict[str, Any]:
@@ -215,6 +180,7 @@ class Loops:
         self.reset_metrics()
         self.stop_evaluating = False
         last: Any = None if lazy else {}
+        final = None
         for first, final, batches in data:
             for hook in begin:
                 hook(first, logs={})
@@ -224,6 +190,8 @@ class Loops:
                 _call_end(end, final, self.get_metrics_result if lazy else partial(dict, last))
             if self.stop_evaluating:
                 break
+        if final is None:
+            raise ValueError(f"there was nothing to evaluate: the {data.source.kind} gave no batch")
         logs = as_floats(self._epoch_logs(last))
         callbacks.on_test_end(logs)
         return logs
@@ -247,6 +215,7 @@ class Loops:
             A NumPy array ``(samples, ...)``, or a structure of them like the model's outputs.
 
         Example:
+            >>> import numpy as np
             >>> import kcore
             >>> model = kcore.Sequential([kcore.Input((2,)), kcore.layers.Dense(3)])
             >>> model.predict(np.ones((5, 2)), verbose=0).shape
@@ -256,84 +225,21 @@ class Loops:
         """
         from kcore.callbacks import CallbackList
 
-        source = source_of(x, None, None, batch_size, steps)
-        data = Epochs(source, steps, self.steps_per_execution)
-        if not self.built:
-            self._symbolic_build(source.first())
-        if not isinstance(callbacks, CallbackList):
-            callbacks = CallbackList(callbacks, False, verbose != 0, self, verbose=verbose, epochs=1, steps=data.steps)
-        self._look_again("predict")
-        step = self.make_predict_function()
-        begin, end = callbacks.predict_batch_begin, callbacks.predict_batch_end
-        result = _Outputs(source.samples if isinstance(source, ArrayBatches) and steps is None else None)
-        self.stop_predicting = False
-        callbacks.on_predict_begin()
-        try:
-            for first, final, batches in data:
-                for hook in begin:
-                    hook(first, logs={})
-                for batch in batches:
-                    outputs = step(batch)
-                    result.add(outputs, _length(batch))
-                if end:
-                    for hook in end:
-                        hook(final, logs={"outputs": outputs})
-                if self.stop_predicting:
-                    break
-        except BaseException:
-            callbacks.close()
-            raise
-        callbacks.on_predict_end()
-        return result.get()
-
-    # -- one batch ---------------------------------------------------------------------------------------------------
-
-    def train_on_batch(
-        self: Any,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        class_weight: Mapping[int, float] | None = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """One training step on one batch.
-
-        Args:
-            x, y, sample_weight, class_weight: one batch; see `fit`.
-            return_dict: values by name instead of a list.
-
-        Returns:
-            Loss and metrics, averaged over the batches since `reset_metrics`: a float, a list of floats, or a dict.
-
-        Source: `keras.Model.train_on_batch`.
-        """
-        state = self._state("train_on_batch")
-        if class_weight is not None and sample_weight is not None:
-            raise ValueError("class_weight and sample_weight cannot be used at the same time")
-        batch = _one_batch(x, y, sample_weight, class_weight)
-        if "train" not in state.functions:
-            self._symbolic_build(batch)
-        step = self.make_train_function()
-        with StepGuard() as guard:
-            guard.busy = True
-            logs = step(batch)
-        self._trained.steps += 1
-        return self._batch_logs(logs, return_dict)
-
-    def test_on_batch(self: Any, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """One evaluation step on one batch; see `train_on_batch`."""
-        state = self._state("test_on_batch")
-        batch = _one_batch(x, y, sample_weight, None)
-        if "test" not in state.functions:
-            self._symbolic_build(batch)
-        return self._batch_logs(self.make_test_function()(batch), return_dict)
-
-    def predict_on_batch(self: Any, x: Any) -> Any:
-        """The model's outputs for one batch, as NumPy arrays."""
-        batch = _one_batch(x, None, None, None)
-        if not self.built:
-            self._symbolic_build(batch)
-        return tree.map_structure(_numpy, self.make_predict_function()(batch))
+        with closing(source_of(x, None, None, batch_size, steps)) as source:
+            data = Epochs(source, steps, self.steps_per_execution)
+            if not self.built:
+                self._symbolic_build(source.first())
+            if not isinstance(callbacks, CallbackList):
+                callbacks = CallbackList(
+                    callbacks, False, verbose != 0, self, verbose=verbose, epochs=1, steps=data.steps
+                )
+            self._look_again("predict")
+            try:
+                data.more()
+                return _predict(self, data, callbacks, source.samples if steps is None else None)
+            except BaseException:
+                callbacks.close()
+                raise
 
     # -- logs --------------------------------------------------------------------------------------------------------
 
@@ -352,6 +258,85 @@ class Loops:
         ordered = [name for name in names if name in logs] + sorted(name for name in logs if name not in names)
         values = [logs[name] for name in ordered]
         return values[0] if len(values) == 1 else values
+
+
+def _train(
+    model: Any, data: Epochs, held_out: Epochs | None, callbacks: Any, epochs: range, validation_freq: Any
+) -> None:
+    """The training loop."""
+    state = model._state("fit")
+    step = model.make_train_function()
+    lazy = model._logs_are_metrics("train_step")
+    model.stop_training = False
+    logs: dict[str, Any] = {}
+    callbacks.on_train_begin()
+    finished = False
+    try:
+        with StepGuard() as guard:
+            for epoch in epochs:
+                if not data.more():
+                    break
+                model.reset_metrics()
+                callbacks.on_epoch_begin(epoch)
+                last = _train_epoch(model, data, step, guard, callbacks, None if lazy else {})
+                logs = as_floats(model._epoch_logs(last))
+                if held_out is not None and _due(epoch + 1, validation_freq) and held_out.more():
+                    values = model._evaluate(held_out, callbacks)
+                    logs.update((f"val_{name}", value) for name, value in values.items())
+                model._trained.epochs += 1
+                callbacks.on_epoch_end(epoch, logs)
+                if model.stop_training:
+                    break
+        finished = True
+    finally:
+        if state.optimizer is not None and len(epochs):
+            state.optimizer.finalize_variable_values(model.trainable_variables)
+        if finished:
+            callbacks.on_train_end(logs)
+        else:
+            callbacks.close()
+
+
+def _validation_source(model: Any, source: Source, validation: Any, size: Any, steps: Any) -> Source:
+    x, y, sample_weight = validation
+    has_loss = model._state("fit").loss is not None
+    if y is None and not is_stream(x) and has_loss and unpack(source.first())[1] is not None:
+        raise ValueError(
+            f"validation_data is (x, y) or (x, y, sample_weight), received no y (x is of type {type(x).__name__})"
+        )
+    return source_of(x, y, sample_weight, size, steps)
+
+
+def _build_from(model: Any, source: Source, class_weight: Mapping[int, float] | None = None) -> None:
+    """Make what is still to be made, from the first batch; it is only asked for where something is."""
+    if model._waits_for_data():
+        model._symbolic_build(source.first())
+    outputs = getattr(model, "outputs", None)
+    if class_weight and outputs is not None and len(outputs) == 1 and (outputs[0].shape[-1] or 0) > 1:
+        units = outputs[0].shape[-1]
+        check_classes(class_weight, units, f"output {model.output_names[0]!r} has {units} units")
+
+
+def _predict(model: Any, data: Epochs, callbacks: Any, samples: int | None) -> Any:
+    """The prediction loop."""
+    step = model.make_predict_function()
+    begin, end = callbacks.predict_batch_begin, callbacks.predict_batch_end
+    result = Outputs(samples)
+    model.stop_predicting = False
+    callbacks.on_predict_begin()
+    for first, final, batches in data:
+        for hook in begin:
+            hook(first, logs={})
+        for batch in batches:
+            outputs = step(batch)
+            result.add(outputs, length(batch))
+        if end:
+            for hook in end:
+                hook(final, logs={"outputs": outputs})
+        if model.stop_predicting:
+            break
+    callbacks.on_predict_end()
+    return result.get()
 
 
 def _train_epoch(
@@ -392,79 +377,6 @@ def _call_end(hooks: Sequence[Callable[..., None]], step: int, read: Callable[[]
         hook(step, logs=logs)
     if logs.pending and sys.getrefcount(logs) > 2:
         logs.resolve()  # somebody kept them: they must hold this step's values, not a later one's
-
-
-class _Outputs:
-    """Predictions batch by batch, written into one array of the full length where that is known."""
-
-    def __init__(self, samples: int | None):
-        self._samples = samples
-        self._structure: Any = None
-        self._started = False
-        self._whole: list[np.ndarray] | None = None
-        self._parts: list[list[np.ndarray]] = []
-        self._filled = 0
-
-    def add(self, outputs: Any, count: int) -> None:
-        arrays = [_numpy(leaf) for leaf in tree.flatten(outputs)]
-        if not self._started:
-            self._started = True
-            self._structure = tree.map_structure(lambda _: None, outputs)
-            if self._samples == count:
-                self._whole, self._filled = arrays, count
-                return
-            if self._samples is not None and all(a.ndim and len(a) == count for a in arrays):
-                self._whole = [np.empty((self._samples, *a.shape[1:]), a.dtype) for a in arrays]
-        if self._whole is not None and self._fits(arrays, count):
-            for whole, array in zip(self._whole, arrays, strict=True):
-                whole[self._filled : self._filled + count] = array
-        else:
-            self._to_parts()
-            self._parts.append(arrays)
-        self._filled += count
-
-    def _fits(self, arrays: list[np.ndarray], count: int) -> bool:
-        assert self._whole is not None
-        return all(a.shape == (count, *w.shape[1:]) for a, w in zip(arrays, self._whole, strict=True))
-
-    def _to_parts(self) -> None:
-        """Batches turned out not to be slices of one array after all."""
-        if self._whole is not None:
-            self._parts = [[whole[: self._filled] for whole in self._whole]]
-            self._whole = None
-
-    def get(self) -> Any:
-        if not self._started:
-            raise ValueError("there was nothing to predict: x gave no batch")
-        if self._whole is not None:
-            full = [
-                whole if len(whole) == self._filled or not whole.ndim else whole[: self._filled]
-                for whole in self._whole
-            ]
-        else:
-            full = [
-                np.concatenate(column) if column[0].ndim else np.stack(column)
-                for column in zip(*self._parts, strict=True)
-            ]
-        return tree.pack(self._structure, full)
-
-
-def _numpy(leaf: Any) -> np.ndarray:
-    return leaf.numpy() if hasattr(leaf, "numpy") else np.asarray(leaf)
-
-
-def _length(batch: Any) -> int:
-    return next(leaf for leaf in tree.flatten(batch) if leaf is not None).shape[0]
-
-
-def _one_batch(x: Any, y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None) -> Any:
-    """Arguments of an on-batch method as one batch, floats as floatx."""
-    x, y, sample_weight = to_arrays(x, "x"), to_arrays(y, "y"), to_arrays(sample_weight, "sample_weight")
-    check_lengths(x, y, sample_weight)
-    if class_weight is not None:
-        sample_weight = weights_by_class(y, class_weight)
-
-    return tree.map_structure(whole, pack(x, y, sample_weight))
 
 
 def _due(epoch: int, frequency: int | Sequence[int]) -> bool:

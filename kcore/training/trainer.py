@@ -417,6 +417,12 @@ class Trainer(Loops, _OtherHalf):
 
     # -- building ----------------------------------------------------------------------------------------------------
 
+    def _waits_for_data(self) -> bool:
+        """Whether something is still to be made from the shapes of a batch."""
+        state = self._compiled
+        parts = [] if state is None else [state.loss, state.metrics, state.optimizer]
+        return any(part is not None and not part.built for part in (*parts, *self._flatten_layers()))
+
     def _symbolic_build(self, data: Any) -> None:
         """Make the variables of the model, of metrics and of the optimizer, from the shapes of one batch.
 

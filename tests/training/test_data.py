@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kcore.backend.batch import Rows
-from kcore.training.data import ArrayBatches, source_of, split, to_arrays, weights_by_class
+from kcore.training.data import split, to_arrays
 from kcore.training.epochs import Epochs
+from kcore.training.sources.arrays import ArrayBatches
 
 
 def gathered(batches):
@@ -98,39 +99,10 @@ def test_shuffling_by_batch_keeps_samples_in_their_batch():
     assert sorted(batches[0]) == [0, 1, 2, 3]
 
 
-def test_class_weights_come_from_sparse_and_one_hot_labels():
-    weights = {1: 3.0}
-    assert weights_by_class(np.array([0, 1]), weights).tolist() == [1, 3]
-    assert weights_by_class(np.array([[0], [1]]), weights).tolist() == [1, 3]
-    assert weights_by_class(np.eye(2), weights).tolist() == [1, 3]
-
-
-def test_class_and_sample_weight_together_are_refused():
-    with pytest.raises(ValueError, match="class_weight and sample_weight cannot be used at the same time"):
-        ArrayBatches(np.zeros((2, 1)), np.zeros(2), np.ones(2), class_weight={0: 1.0})
-
-
-def test_targets_beside_a_generator_are_refused():
-    with pytest.raises(ValueError, match="y cannot be given when x is a generator"):
-        source_of((i for i in range(3)), np.zeros(3))
-
-
-def test_a_generator_gives_its_first_batch_to_building_and_to_training():
-    source = source_of((np.full((2, 1), float(i)), np.zeros(2)) for i in range(3))
-    assert np.asarray(source.first()[0]).max() == 0
-    assert [float(np.asarray(x).max()) for x, _ in source.batches()] == [0, 1, 2]
-
-
 def test_an_epoch_with_steps_goes_on_where_the_last_one_stopped():
-    epochs = Epochs(ArrayBatches(np.arange(6.0), batch_size=1), steps_per_epoch=3)
+    epochs = Epochs(ArrayBatches(np.arange(6.0), batch_size=1), steps=3)
     seen = [[float(np.asarray(b[0])[0]) for _, _, b in epochs] for _ in range(3)]
     assert seen == [[0, 1, 2], [3, 4, 5], [0, 1, 2]]
-
-
-def test_running_out_of_data_is_said():
-    epochs = Epochs(source_of(iter([np.zeros((1, 1))] * 2)), steps_per_epoch=3)
-    with pytest.warns(UserWarning, match="the data ran out after 2 of 3 steps"):
-        assert len(list(epochs)) == 2
 
 
 def test_steps_are_dealt_out_together():

@@ -271,13 +271,13 @@ class TestNames:
 
 
 class TestBatches:
-    def test_logs_run_on_until_reset(self):
-        model, (x, y) = linear(optimizer=optimizers.SGD(0.0)), data(8)
-        first = model.train_on_batch(x[:2], y[:2])
-        both = model.train_on_batch(x[2:], y[2:])
-        assert both == pytest.approx(mse(model, x, y), rel=1e-5) and both != first
-        model.reset_metrics()
-        assert model.test_on_batch(x[:2], y[:2]) == pytest.approx(first, rel=1e-5)
+    def test_logs_are_those_of_the_batch(self):
+        model, (x, y) = linear(optimizer=optimizers.SGD(0.0), metrics=["mae"]), data(8)
+        model.train_on_batch(x[:2], y[:2])
+        loss, mae = model.train_on_batch(x[2:], y[2:])
+        assert loss == pytest.approx(mse(model, x[2:], y[2:]), rel=1e-5)
+        assert model.test_on_batch(x[2:], y[2:], return_dict=True) == {"loss": loss, "mae": mae}
+        assert float(model.get_metrics_result()["loss"]) == pytest.approx(loss)
 
     def test_predict_writes_all_samples_in_order(self):
         model, (x, _) = linear(2), data(11)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kcore.registry import public
+from kcore.runtime.seeds import host_integers, host_permutation
+from kcore.training.sources.ahead import Ahead, Processes, Threads
+from kcore.training.sources.source import Source
+from kcore.training.sources.streams import batch_of, weighted
+from kcore.training.weights import check_class_weight
 
 
 @public("keras.utils", "PyDataset", "Sequence")
@@ -62,7 +67,7 @@ class PyDataset:
         if self._workers is None:
             self._workers = 1
             warnings.warn(
-                f"{type(self).__name__}.__init__() should call super().__init__(**kwargs), whose arguments are workers, "
+                f"{type(self).__name__}.__init__() should call super().__init__(**kwargs), which takes workers, "
                 "use_multiprocessing and max_queue_size",
                 stacklevel=3,
             )
@@ -123,3 +128,80 @@ def _count(value: Any, name: str, least: int) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
         raise ValueError(f"{name} of a PyDataset must be an integer of at least {least}, received {value!r}")
     return int(value)
+
+
+class PyDatasetBatches(Source):
+    """The batches of a `PyDataset`, or of another library's class like it.
+
+    Args:
+        dataset: gives batches by number.
+        shuffle: whether to ask for them in another order every epoch; without end there is no order to change.
+        class_weight: class -> weight.
+    """
+
+    def __init__(self, dataset: Any, shuffle: bool | str = False, class_weight: Mapping[int, float] | None = None):
+        self._dataset = dataset
+        self.kind = type(dataset).__name__
+        self._shuffle = bool(shuffle)
+        self._class_weight = check_class_weight(class_weight)
+        self._ahead: Ahead | None = None
+        count = self.num_batches
+        self.endless = count is None
+        if count == 0:
+            raise ValueError(f"x gives no data: {self.kind} has no batches")
+
+    @property
+    def num_batches(self) -> int | None:  # type: ignore[override]
+        if not hasattr(self._dataset, "num_batches"):
+            return len(self._dataset)
+        count = self._dataset.num_batches
+        if count is not None and (isinstance(count, bool) or not hasattr(count, "__index__") or count < 0):
+            raise ValueError(f"{self.kind}.num_batches must be an integer of at least 0 or None, received {count!r}")
+        return count
+
+    def first(self) -> Any:
+        return self._make(0)
+
+    def batches(self) -> Iterator[Any]:
+        self.close()
+        order, workers = self._order(), self._dataset.workers
+        if workers == 0:
+            return map(self._make, order)
+        if not self._dataset.use_multiprocessing:
+            self._ahead = Ahead(Threads(self._make, workers), order, self._dataset.max_queue_size)
+            return self._ahead
+        asked, answered = itertools.tee(order)
+        processes = Processes(self._dataset, workers, seed=int(host_integers((), 0, 2**31 - 1)))
+        self._ahead = Ahead(processes, asked, self._dataset.max_queue_size)
+        return map(self._batch, self._ahead, answered)
+
+    def _order(self) -> Iterable[int]:
+        count = self.num_batches
+        if count is None:
+            return itertools.count()
+        return host_permutation(count).tolist() if self._shuffle else range(count)
+
+    def _make(self, index: int) -> Any:
+        return self._batch(self._dataset[index], index)
+
+    def _batch(self, item: Any, index: int) -> Any:
+        return weighted(batch_of(item, f"batch {index} of {self.kind}"), self._class_weight)
+
+    def allow(self, count: int | None) -> None:
+        if self._ahead is not None:
+            self._ahead.allow(count)
+
+    def on_epoch_begin(self) -> None:
+        getattr(self._dataset, "on_epoch_begin", _nothing)()
+
+    def on_epoch_end(self) -> None:
+        getattr(self._dataset, "on_epoch_end", _nothing)()
+
+    def close(self) -> None:
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+
+
+def _nothing() -> None:
+    """What a data set without a hook does there."""
