@@ -6,15 +6,52 @@ from collections.abc import Mapping
 from typing import Any
 
 from kcore.optimizers import schedules
+from kcore.optimizers.adadelta import Adadelta
+from kcore.optimizers.adafactor import Adafactor
+from kcore.optimizers.adagrad import Adagrad
 from kcore.optimizers.adam import Adam
+from kcore.optimizers.adamax import Adamax
+from kcore.optimizers.adamw import AdamW
+from kcore.optimizers.ftrl import Ftrl
+from kcore.optimizers.lamb import Lamb
+from kcore.optimizers.lion import Lion
+from kcore.optimizers.loss_scale_optimizer import LossScaleOptimizer
+from kcore.optimizers.multi_optimizer import MultiOptimizer, OptimizerMap
+from kcore.optimizers.muon import Muon
+from kcore.optimizers.nadam import Nadam
 from kcore.optimizers.optimizer import Optimizer, per_step
 from kcore.optimizers.rmsprop import RMSprop
+from kcore.optimizers.schedule_free_adamw import ScheduleFreeAdamW
 from kcore.optimizers.sgd import SGD
 from kcore.registry import REGISTRY
 from kcore.registry import deserialize as _deserialize
 from kcore.registry import serialize as _serialize
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "deserialize", "get", "per_step", "schedules", "serialize"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lamb",
+    "Lion",
+    "LossScaleOptimizer",
+    "MultiOptimizer",
+    "Muon",
+    "Nadam",
+    "Optimizer",
+    "OptimizerMap",
+    "RMSprop",
+    "ScheduleFreeAdamW",
+    "deserialize",
+    "get",
+    "per_step",
+    "schedules",
+    "serialize",
+]
 
 
 def get(identifier: Any) -> Optimizer | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kcore import ops
 from kcore.declare import argument
+from kcore.optimizers.checks import number
 from kcore.optimizers.optimizer import Optimizer, per_step
 from kcore.registry import public
 
@@ -36,9 +37,9 @@ class Adam(Optimizer):
     """
 
     learning_rate: Any = argument(0.001)
-    beta_1: float = argument(0.9)
-    beta_2: float = argument(0.999)
-    epsilon: float = argument(1e-7)
+    beta_1: float = argument(0.9, number)
+    beta_2: float = argument(0.999, number)
+    epsilon: float = argument(1e-7, number)
     amsgrad: bool = argument(False)
 
     def slots(self) -> Iterator[str | tuple[str, ...]]:

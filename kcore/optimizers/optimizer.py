@@ -14,6 +14,7 @@ from kcore import config as settings
 from kcore import initializers, ops
 from kcore.declare import Configurable
 from kcore.naming import auto_name, did_you_mean
+from kcore.optimizers.checks import check_options, check_rate
 from kcore.optimizers.schedules import LearningRateSchedule
 from kcore.registry import deserialize, public, serialize
 from kcore.runtime import Variable, name_scope
@@ -36,7 +37,18 @@ def per_step(method: F) -> F:
     return once  # type: ignore[return-value]
 
 
-@public("keras.optimizers", "Optimizer")
+def keep_unless(condition: Any, variables: Sequence[Variable], run: Callable[[], Any]) -> None:
+    """Call `run`; where the condition, a boolean scalar, does not hold, the variables keep what they held before.
+
+    Both cases are one graph, in which each variable is selected, so that it is fused with the variable's update.
+    """
+    before = [v.value for v in variables]
+    run()
+    for variable, old in zip(variables, before, strict=True):
+        variable.assign(ops.where(condition, variable.value, old))
+
+
+@public("keras.optimizers", "Optimizer", "optimizer")
 class Optimizer(Configurable):
     """Base of the optimizers.
 
@@ -95,21 +107,18 @@ class Optimizer(Configurable):
             known = list(dict.fromkeys(["learning_rate", *self.arguments, *COMMON]))
             unknown = next(iter(kwargs))
             raise ValueError(f"{owner} has no argument {unknown!r}{did_you_mean(unknown, known)}")
-        if sum(c is not None for c in (clipnorm, clipvalue, global_clipnorm)) > 1:
-            raise ValueError(
-                f"{owner}: only one of clipnorm, clipvalue and global_clipnorm can be set, got clipnorm={clipnorm}, "
-                f"clipvalue={clipvalue}, global_clipnorm={global_clipnorm}"
-            )
-        if gradient_accumulation_steps is not None and gradient_accumulation_steps < 2:
-            raise ValueError(
-                f"{owner}: gradient_accumulation_steps={gradient_accumulation_steps}: expected an integer of at least 2"
-            )
-        if use_ema and not 0 <= ema_momentum <= 1:
-            raise ValueError(f"{owner}: ema_momentum={ema_momentum}: expected a number between 0 and 1")
-        if use_ema and ema_overwrite_frequency is not None and ema_overwrite_frequency < 1:
-            raise ValueError(
-                f"{owner}: ema_overwrite_frequency={ema_overwrite_frequency}: expected a positive integer or None"
-            )
+        check_options(
+            owner,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+        )
         self.name = name or auto_name(owner)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -133,10 +142,7 @@ class Optimizer(Configurable):
     def _make_learning_rate(self, value: Any) -> Any:
         if callable(value):
             return value
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-            raise ValueError(
-                f"{type(self).__name__}: learning_rate={value!r}: expected a float, a schedule or a callable"
-            )
+        check_rate(type(self).__name__, value)
         return self.add_variable((), initializers.Constant(float(value)), name="learning_rate")
 
     # -- state -------------------------------------------------------------------------------------------------
@@ -164,14 +170,9 @@ class Optimizer(Configurable):
                 self._variables = [v for v in self._variables if v is not self._learning_rate]
             self._learning_rate = value
         elif isinstance(self._learning_rate, Variable):
-            try:
-                if value is None:
-                    raise ValueError
-                self._learning_rate.assign(value)
-            except (TypeError, ValueError):
-                raise ValueError(
-                    f"optimizer {self.name!r}: learning_rate={value!r}: expected a float, a schedule or a callable"
-                ) from None
+            if not hasattr(value, "shape") or isinstance(value, np.number):
+                check_rate(f"optimizer {self.name!r}", value)
+            self._learning_rate.assign(value)
         else:
             raise TypeError(
                 f"optimizer {self.name!r} takes its learning rate from {self._learning_rate!r}, so it cannot be set; "
@@ -223,6 +224,10 @@ class Optimizer(Configurable):
         """Names of the variables kept per trained one; those of one tuple are made together, variable by variable."""
         return iter(())
 
+    def slot_initializer(self, name: str, variable: Variable) -> Any:
+        """The initializer, or its name, of the slot called `name` of a trained variable."""
+        return "zeros"
+
     def slot(self, variable: Variable, name: str) -> Variable:
         """The variable called `name` that is kept for a trained one."""
         return self._slots[name][self._get_variable_index(variable)]
@@ -240,7 +245,11 @@ class Optimizer(Configurable):
             self._accumulators = self.add_optimizer_variables(variables, "gradient_accumulator")
         for group in self.slots():
             names = (group,) if isinstance(group, str) else group
-            self._slots.update(zip(names, self.add_optimizer_variables(variables, names), strict=True))
+            self._slots.update((name, []) for name in names)
+            for variable in variables:
+                for name in names:
+                    first = self.slot_initializer(name, variable)
+                    self._slots[name].append(self.add_variable_from_reference(variable, name, first))
         self.built = True
 
     def _get_variable_index(self, variable: Variable) -> int:
@@ -346,10 +355,15 @@ class Optimizer(Configurable):
         learning_rate = self.learning_rate
         rates = {dtype: ops.cast(learning_rate, dtype) for dtype in {v.dtype for v in variables}}
         for variable in variables:
-            if self.weight_decay is not None and not self._no_decay(variable):
-                variable.assign_sub(variable * self.weight_decay * rates[variable.dtype])
+            decay = self.decay_of(variable)
+            if decay is not None and not self._no_decay(variable):
+                variable.assign_sub(variable * decay * rates[variable.dtype])
         for gradient, variable in zip(grads, variables, strict=True):
             self.update_step(gradient, variable, rates[variable.dtype])
+
+    def decay_of(self, variable: Variable) -> float | None:
+        """The weight decay of a variable that is not excluded from it."""
+        return self.weight_decay
 
     def _accumulate(self, grads: list[Any], variables: list[Variable]) -> None:
         """Add the gradients up; at every n-th step, and only then, let the update happen."""
@@ -357,16 +371,10 @@ class Optimizer(Configurable):
         now = ops.equal((self._iterations + 1) % steps, 0)
         sums = [self._accumulators[self._get_variable_index(v)] for v in variables]
         added = [g + total for g, total in zip(grads, sums, strict=True)]
-        touched = [*variables, *(v for slot in self._slots.values() for v in slot)]
-        own = {
-            id(v) for v in (*touched, *self._trainable_variables, *self._accumulators, *getattr(self, "_averages", ()))
-        }
+        own = {id(v) for v in (*self._accumulators, *getattr(self, "_averages", ()))}
         own |= {id(self._iterations), id(self._learning_rate)}
-        touched += [v for v in self._variables if id(v) not in own]
-        before = [v.value for v in touched]
-        self._update([total / steps for total in added], variables)
-        for variable, old in zip(touched, before, strict=True):
-            variable.assign(ops.where(now, variable.value, old))
+        touched = [*variables, *(v for v in self._variables if id(v) not in own)]
+        keep_unless(now, touched, lambda: self._update([total / steps for total in added], variables))
         for kept, total in zip(sums, added, strict=True):
             kept.assign(ops.where(now, ops.zeros_like(total), total))
 
@@ -423,30 +431,30 @@ class Optimizer(Configurable):
         """Set all state from a list of arrays, in the order of `variables`."""
         if not self.built:
             raise ValueError(f"optimizer {self.name!r} is not built: call build(variables) before set_weights()")
-        if len(weights) != len(self._variables):
-            raise ValueError(
-                f"optimizer {self.name!r} has {len(self._variables)} variables, got {len(weights)} weights"
-            )
-        for variable, weight in zip(self._variables, weights, strict=True):
+        variables = self.variables
+        if len(weights) != len(variables):
+            raise ValueError(f"optimizer {self.name!r} has {len(variables)} variables, got {len(weights)} weights")
+        for variable, weight in zip(variables, weights, strict=True):
             if tuple(variable.shape) != tuple(weight.shape):
                 raise ValueError(f"optimizer variable {variable.path!r} has shape {variable.shape}, got {weight.shape}")
             variable.assign(weight)
 
     def save_own_variables(self, store: Any) -> None:
         """Write its state to a mapping, as ``"0"``, ``"1"``, ..."""
-        for i, variable in enumerate(self._variables):
+        for i, variable in enumerate(self.variables):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Any) -> None:
         """Read its state from a mapping that `save_own_variables` wrote."""
-        if len(store.keys()) != len(self._variables):
+        variables = self.variables
+        if len(store.keys()) != len(variables):
             warnings.warn(
-                f"optimizer {self.name!r} has {len(self._variables)} variables, the file {len(store.keys())}: its "
+                f"optimizer {self.name!r} has {len(variables)} variables, the file {len(store.keys())}: its "
                 "state was not loaded",
                 stacklevel=2,
             )
             return
-        for i, variable in enumerate(self._variables):
+        for i, variable in enumerate(variables):
             variable.assign(store[str(i)])
 
     def get_config(self) -> dict[str, Any]:
@@ -463,7 +471,7 @@ class Optimizer(Configurable):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-        config = dict(config)
+        config = {key: value for key, value in config.items() if key not in RETIRED}
         if isinstance(config.get("learning_rate"), dict):
             config["learning_rate"] = deserialize(config["learning_rate"], custom_objects)
         return cls(**config)
@@ -471,6 +479,9 @@ class Optimizer(Configurable):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
 
+
+#: What configurations of Keras 2 carry and Keras 3 does not know.
+RETIRED = ("jit_compile", "is_legacy_optimizer")
 
 #: Arguments of every optimizer, in the order of their configuration.
 COMMON = (

@@ -7,6 +7,7 @@ from typing import Any
 
 from kcore import ops
 from kcore.declare import argument
+from kcore.optimizers.checks import number
 from kcore.optimizers.optimizer import Optimizer
 from kcore.registry import public
 
@@ -36,9 +37,9 @@ class RMSprop(Optimizer):
     """
 
     learning_rate: Any = argument(0.001)
-    rho: float = argument(0.9)
-    momentum: float = argument(0.0)
-    epsilon: float = argument(1e-7)
+    rho: float = argument(0.9, number)
+    momentum: float = argument(0.0, number)
+    epsilon: float = argument(1e-7, number)
     centered: bool = argument(False)
 
     def slots(self) -> Iterator[str]:
