@@ -49,6 +49,7 @@ __all__ = [
     "deserialize",
     "get",
     "per_step",
+    "scaled",
     "schedules",
     "serialize",
 ]
@@ -74,6 +75,13 @@ def get(identifier: Any) -> Optimizer | None:
         custom = REGISTRY.custom(identifier)
         return custom() if custom is not None else deserialize({"class_name": identifier, "config": {}})
     raise ValueError(f"expected the name or configuration of an optimizer, or an Optimizer, got {identifier!r}")
+
+
+def scaled(optimizer: Optimizer) -> LossScaleOptimizer:
+    """The optimizer with loss scaling around it; one that is a `LossScaleOptimizer` already stays as it is."""
+    if isinstance(optimizer, LossScaleOptimizer):
+        return optimizer
+    return LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Adafactor(Optimizer):
             shape = tuple(variable.shape)
             if len(shape) < 2:
                 for _ in range(2):
-                    self._variables.append(Variable(0, dtype="int32", trainable=False, name=variable.name))
+                    self.add_auxiliary(Variable(0, dtype="int32", trainable=False, name=variable.name))
                 means = (None, None)
             else:
                 means = tuple(

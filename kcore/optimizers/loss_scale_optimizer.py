@@ -87,6 +87,7 @@ class LossScaleOptimizer(Optimizer):
         self.step_counter = self.add_variable((), dtype="int32", name="step_counter")
         scale = initializers.Constant(self.initial_scale)
         self.dynamic_scale = self.add_variable((), scale, dtype="float32", name="dynamic_scale")
+        self.inner_optimizer.lists_auxiliary = False
         self.inner_optimizer.build(variables)
         super().build(variables)
 
@@ -114,8 +115,7 @@ class LossScaleOptimizer(Optimizer):
         finite = self.check_finite(grads)
         scale = self.dynamic_scale.value
         unscaled = [None if g is None else ops.divide(g, scale) for g in grads]
-        rate = self.inner_optimizer._learning_rate
-        changed = [*self._trainable_variables, *(v for v in self.inner_optimizer.variables if v is not rate)]
+        changed = [*self._trainable_variables, *self.inner_optimizer.changing()]
         keep_unless(finite, changed, lambda: self.inner_optimizer.apply(unscaled, trainable_variables))
         grown = ops.equal(self.step_counter, self.dynamic_growth_steps - 1)
         self.dynamic_scale.assign(ops.where(finite, ops.where(grown, scale * 2.0, scale), scale * 0.5))

@@ -130,7 +130,7 @@ class MultiOptimizer(Optimizer):
     ):
         if not callable(optimizer_map):
             raise ValueError(
-                f"MultiOptimizer: optimizer_map: expected an OptimizerMap or function, got {optimizer_map!r}"
+                f"MultiOptimizer: optimizer_map: expected an OptimizerMap or a function, got {optimizer_map!r}"
             )
         self._inner: list[Optimizer] = []
         super().__init__(learning_rate=0.0, loss_scale_factor=loss_scale_factor, name=name)
@@ -159,6 +159,7 @@ class MultiOptimizer(Optimizer):
         for i, optimizer in enumerate(self._inner):
             own = [v for v in variables if self._place[id(v)] == i]
             if own:
+                optimizer.lists_auxiliary = self.lists_auxiliary
                 optimizer.build(own)
         super().build(variables)
 
@@ -171,6 +172,10 @@ class MultiOptimizer(Optimizer):
     def variables(self) -> list[Variable]:
         """Its own state, then that of each of its optimizers."""
         return [*self._variables, *(v for optimizer in self._inner for v in optimizer.variables)]
+
+    def changing(self) -> list[Variable]:
+        """The state that a step may change, that of its optimizers included."""
+        return [self._iterations, *(v for optimizer in self._inner for v in optimizer.changing())]
 
     @property
     def learning_rate(self) -> Any:

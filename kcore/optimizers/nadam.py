@@ -52,7 +52,7 @@ class Nadam(Optimizer):
         super().build(variables)
         dtype = variables[0].dtype if variables else config.floatx()
         self._product = Variable(1.0, dtype=dtype, trainable=False)
-        self._variables.append(self._product)
+        self.add_auxiliary(self._product)
 
     def _coefficient(self, ahead: int, dtype: str) -> Any:
         """u of the step that is made (1) or of the next one (2)."""

@@ -83,6 +83,9 @@ class Optimizer(Configurable):
     Source: `keras.optimizers.Optimizer`.
     """
 
+    #: Whether variables that are no slots are among `variables`, and so in files.
+    lists_auxiliary = True
+
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -131,6 +134,7 @@ class Optimizer(Configurable):
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
         self._variables: list[Variable] = []
+        self._hidden: list[Variable] = []
         self._trainable_variables: list[Variable] = []
         self._index: dict[int, int] = {}
         self._slots: dict[str, list[Variable]] = {}
@@ -183,6 +187,14 @@ class Optimizer(Configurable):
     def variables(self) -> list[Variable]:
         """All its state: iteration, learning rate, slots."""
         return list(self._variables)
+
+    def changing(self) -> list[Variable]:
+        """The state that a step may change: all but the learning rate."""
+        return [v for v in (*self._variables, *self._hidden) if v is not self._learning_rate]
+
+    def add_auxiliary(self, variable: Variable) -> None:
+        """Keep a variable that is no slot. It is among `variables`, but, as in Keras, not inside a loss scaler."""
+        (self._variables if self.lists_auxiliary else self._hidden).append(variable)
 
     def add_variable(
         self,
@@ -371,9 +383,8 @@ class Optimizer(Configurable):
         now = ops.equal((self._iterations + 1) % steps, 0)
         sums = [self._accumulators[self._get_variable_index(v)] for v in variables]
         added = [g + total for g, total in zip(grads, sums, strict=True)]
-        own = {id(v) for v in (*self._accumulators, *getattr(self, "_averages", ()))}
-        own |= {id(self._iterations), id(self._learning_rate)}
-        touched = [*variables, *(v for v in self._variables if id(v) not in own)]
+        own = {id(v) for v in (*self._accumulators, *getattr(self, "_averages", ()), self._iterations)}
+        touched = [*variables, *(v for v in self.changing() if id(v) not in own)]
         keep_unless(now, touched, lambda: self._update([total / steps for total in added], variables))
         for kept, total in zip(sums, added, strict=True):
             kept.assign(ops.where(now, ops.zeros_like(total), total))

@@ -102,7 +102,8 @@ class Trainer(Loops, _OtherHalf):
             steps_per_execution: how many steps run between two calls of the batch callbacks. They run as a loop over
                 one compiled step.
             jit_compile: accepted as in Keras; a step is compiled unless `run_eagerly`.
-            auto_scale_loss: accepted as in Keras.
+            auto_scale_loss: put a `LossScaleOptimizer` around the optimizer if the model's dtype policy is
+                ``"mixed_float16"``.
 
         Raises:
             ValueError: an unknown name, or a structure that does not fit the outputs.
@@ -141,6 +142,8 @@ class Trainer(Loops, _OtherHalf):
             jit_compile=jit_compile,
         )
         arguments["optimizer"] = compiled.optimizer
+        if auto_scale_loss and compiled.optimizer is not None and self.dtype_policy.name == "mixed_float16":
+            compiled.optimizer = optimizers_room.scaled(compiled.optimizer)
         if self._trained.steps and not self._trained.noted:
             self._trained.noted = True
             logger.warning(
