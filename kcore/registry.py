@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -381,7 +382,7 @@ def _find(name: str, registered_name: str, module: str | None, config: Any) -> A
     raise UnknownObjectError(
         f"there is no {name!r} in {' or '.join(searched)}{did_you_mean(name, known)} "
         f"A class or function of your own must be passed in custom_objects, or registered with register_serializable() "
-        f"and imported before loading. Configuration: {config}"
+        f"and imported before loading. Configuration: {reprlib.repr(config)}"
     )
 
 

@@ -99,6 +99,8 @@ def model_from_config(described: Any, path: Path, custom_objects: Any, safe_mode
         UnknownObjectError: a class or function that nobody registered.
         ValueError: the description is of something else, or contradicts itself; the message begins with the path.
     """
+    import kcore.models  # noqa: F401 - a file may name any kind of model, or what belongs to one
+
     try:
         with custom_object_scope(custom_objects or {}):
             model = deserialize(described, safe_mode=safe_mode)
