@@ -13,12 +13,24 @@ from kcore.layers.activation.relu import ReLU
 from kcore.layers.activation.softmax import Softmax
 from kcore.layers.attention.multi_head_attention import MultiHeadAttention
 from kcore.layers.convolution.base_conv import BaseConv
-from kcore.layers.convolution.conv1d import Conv1D
-from kcore.layers.convolution.conv2d import Conv2D
-from kcore.layers.convolution.conv3d import Conv3D
-from kcore.layers.convolution.conv_transpose import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+from kcore.layers.convolution.conv1d import Conv1D, Convolution1D
+from kcore.layers.convolution.conv2d import Conv2D, Convolution2D
+from kcore.layers.convolution.conv3d import Conv3D, Convolution3D
+from kcore.layers.convolution.conv_transpose import (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+    Convolution1DTranspose,
+    Convolution2DTranspose,
+    Convolution3DTranspose,
+)
 from kcore.layers.convolution.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
-from kcore.layers.convolution.separable_conv import SeparableConv1D, SeparableConv2D
+from kcore.layers.convolution.separable_conv import (
+    SeparableConv1D,
+    SeparableConv2D,
+    SeparableConvolution1D,
+    SeparableConvolution2D,
+)
 from kcore.layers.core.dense import Dense
 from kcore.layers.core.einsum_dense import EinsumDense
 from kcore.layers.core.embedding import Embedding
@@ -49,14 +61,39 @@ from kcore.layers.merging.elementwise import (
 )
 from kcore.layers.normalization.batch_normalization import BatchNormalization
 from kcore.layers.normalization.layer_normalization import LayerNormalization
-from kcore.layers.pooling.average_pooling import AveragePooling1D, AveragePooling2D, AveragePooling3D
+from kcore.layers.pooling.adaptive_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
+)
+from kcore.layers.pooling.average_pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    AvgPool1D,
+    AvgPool2D,
+    AvgPool3D,
+)
 from kcore.layers.pooling.global_average_pooling import (
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
     GlobalAveragePooling3D,
+    GlobalAvgPool1D,
+    GlobalAvgPool2D,
+    GlobalAvgPool3D,
 )
-from kcore.layers.pooling.global_max_pooling import GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
-from kcore.layers.pooling.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
+from kcore.layers.pooling.global_max_pooling import (
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    GlobalMaxPool3D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+)
+from kcore.layers.pooling.max_pooling import MaxPool1D, MaxPool2D, MaxPool3D, MaxPooling1D, MaxPooling2D, MaxPooling3D
 from kcore.layers.recurrent.bidirectional import Bidirectional
 from kcore.layers.recurrent.gru import GRU, GRUCell
 from kcore.layers.recurrent.lstm import LSTM, LSTMCell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kcore.ops import image
 from kcore.ops.activation import *  # noqa: F403
+from kcore.ops.adaptive_pooling import *  # noqa: F403
 from kcore.ops.attention import *  # noqa: F403
 from kcore.ops.contraction import *  # noqa: F403
 from kcore.ops.control import *  # noqa: F403

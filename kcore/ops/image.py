@@ -9,30 +9,13 @@ import numpy as np
 
 from kcore import config
 from kcore.graph.op import OPS, In, Spec, composite, sample
-from kcore.ops.contraction import matmul
 from kcore.ops.elementwise import cast, clip
 from kcore.ops.elementwise import round as rounded
 from kcore.ops.indexing import gather
+from kcore.ops.linear_maps import along_axis
 from kcore.ops.shape import broadcast_to, expand_dims, pad, reshape
-from kcore.ops.shapes import size_of
 
 __all__: list[str] = []  # `ops.image.resize`, not `ops.resize`
-
-
-# -- linear maps along one axis --------------------------------------------------------------------------------------
-
-
-def along_axis(x: Any, weights: np.ndarray, axis: int) -> Any:
-    """A matrix of constants applied along one axis: ``y[..., j, ...] = sum over i of x[..., i, ...] weights[i, j]``.
-
-    One matrix product, for which nothing is moved.
-    """
-    before, after = x.shape[:axis], x.shape[axis + 1 :]
-    shape = (*before, weights.shape[1], *after)
-    if not after:
-        return reshape(matmul(reshape(x, (-1, weights.shape[0])), weights.astype(x.dtype)), shape)
-    rows = reshape(x, (size_of(before), weights.shape[0], size_of(after)))
-    return reshape(matmul(np.ascontiguousarray(weights.T).astype(x.dtype), rows), shape)
 
 
 # -- interpolation ---------------------------------------------------------------------------------------------------

@@ -27,3 +27,7 @@ class Conv1D(BaseConv):
     """
 
     rank = 1
+
+
+#: Keras's other name.
+Convolution1D = Conv1D

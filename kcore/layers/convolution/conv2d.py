@@ -27,3 +27,7 @@ class Conv2D(BaseConv):
     """
 
     rank = 2
+
+
+#: Keras's other name.
+Convolution2D = Conv2D

@@ -27,3 +27,7 @@ class Conv3D(BaseConv):
     """
 
     rank = 3
+
+
+#: Keras's other name.
+Convolution3D = Conv3D

@@ -81,3 +81,9 @@ class Conv3DTranspose(BaseConvTranspose):
     rank = 3
 
     output_padding: Any = argument(None, after="data_format")
+
+
+#: Keras's other names.
+Convolution1DTranspose = Conv1DTranspose
+Convolution2DTranspose = Conv2DTranspose
+Convolution3DTranspose = Conv3DTranspose

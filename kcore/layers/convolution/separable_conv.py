@@ -52,3 +52,8 @@ class SeparableConv2D(BaseSeparableConv):
     """
 
     rank = 2
+
+
+#: Keras's other names.
+SeparableConvolution1D = SeparableConv1D
+SeparableConvolution2D = SeparableConv2D

@@ -74,3 +74,9 @@ class AveragePooling3D(BasePooling):
 
     rank = 3
     pool = ops.average_pool
+
+
+#: Keras's other names.
+AvgPool1D = AveragePooling1D
+AvgPool2D = AveragePooling2D
+AvgPool3D = AveragePooling3D

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from kcore import config, ops
-from kcore.declare import argument, int_tuple, one_of
+from kcore.declare import argument
+from kcore.layers.convolution.window import padding_kind, per_axis
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.layer import Layer
 
@@ -28,17 +29,13 @@ class BasePooling(Layer):
 
     pool_size: Any = argument(2)
     strides: Any = argument(None)
-    padding: str = argument("valid", lambda p: one_of("valid", "same")(p.lower()))
+    padding: str = argument("valid", padding_kind("valid", "same"))
     data_format: Any = argument(None, config.standardize_data_format)
     name: str = argument(None, config=False)
 
     def __post_init__(self) -> None:
         self.strides = self.pool_size if self.strides is None else self.strides
-        for name in ("pool_size", "strides"):
-            try:
-                setattr(self, name, int_tuple(getattr(self, name), self.rank))
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{type(self).__name__}: argument {name}: {error}") from None
+        per_axis(self, "pool_size", "strides")
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def call(self, inputs: Any) -> Any:

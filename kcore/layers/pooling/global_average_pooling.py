@@ -88,3 +88,9 @@ class GlobalAveragePooling3D(BaseGlobalPooling):
 
     rank = 3
     reduce = ops.mean
+
+
+#: Keras's other names.
+GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalAvgPool3D = GlobalAveragePooling3D

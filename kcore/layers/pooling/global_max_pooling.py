@@ -74,3 +74,9 @@ class GlobalMaxPooling3D(BaseGlobalPooling):
 
     rank = 3
     reduce = ops.max
+
+
+#: Keras's other names.
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalMaxPool2D = GlobalMaxPooling2D
+GlobalMaxPool3D = GlobalMaxPooling3D

@@ -74,3 +74,9 @@ class MaxPooling3D(BasePooling):
 
     rank = 3
     pool = ops.max_pool
+
+
+#: Keras's other names.
+MaxPool1D = MaxPooling1D
+MaxPool2D = MaxPooling2D
+MaxPool3D = MaxPooling3D
