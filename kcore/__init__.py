@@ -33,6 +33,7 @@ _MODULES = frozenset(
         "testing",
         "training",
         "utils",
+        "visualization",
     }
 )
 
@@ -52,6 +53,7 @@ _NAMES = {
     "SeedGenerator": "kcore.runtime",
     "Sequential": "kcore.models",
     "Variable": "kcore.runtime",
+    "compare_runs": "kcore.visualization",
     "devices": "kcore.backend",
     "function": "kcore.runtime",
     "grad": "kcore.runtime",

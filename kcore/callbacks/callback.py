@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
+from kcore.declare import Configurable
+from kcore.registry import public
 
-class Callback:
+#: Every moment a callback may hook into, in the order of a run.
+HOOKS = (
+    "on_train_begin",
+    "on_epoch_begin",
+    "on_train_batch_begin",
+    "on_batch_begin",
+    "on_train_batch_end",
+    "on_batch_end",
+    "on_test_begin",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+    "on_test_end",
+    "on_epoch_end",
+    "on_train_end",
+    "on_predict_begin",
+    "on_predict_batch_begin",
+    "on_predict_batch_end",
+    "on_predict_end",
+    "on_abort",
+)
+
+
+def not_negative(value: Any) -> Any:
+    """A number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not float(value) >= 0:
+        raise ValueError("expected a number of at least 0")
+    return value
+
+
+@public("keras.callbacks")
+class Callback(Configurable):
     """Hooks into the stages of `fit`, `evaluate` and `predict`; override the methods of the stages you want.
 
-    Values in `logs` are read from the device only when a callback looks at them, so a callback that does not look
-    costs a training step nothing. Overriding none of the batch methods costs nothing at all.
+    The values in a batch's `logs` are read from the device when a callback first looks at them, so one that does not
+    look does not make the host wait. Methods that are not overridden are not called. Callbacks of one list share
+    their `logs`: what one puts into those of an epoch, later ones and the `History` see.
+
+    ``model.stop_training = True`` ends the epoch after the step that runs, and then `fit`. An error raised in a
+    callback ends the run and says which callback and method it came from; the model keeps what it has learned.
+
+    Arguments may be declared with `kcore.declare.argument`, as in layers, or taken by an ``__init__`` that calls
+    ``super().__init__()``.
 
     Attributes:
         params: dict of ``verbose``, ``epochs`` and ``steps``.
@@ -111,3 +151,9 @@ class Callback:
 
     def on_predict_end(self, logs: dict[str, Any] | None = None) -> None:
         """At the end of `predict`."""
+
+    def on_abort(self) -> None:
+        """When an error or Ctrl-C ends `fit`, `evaluate` or `predict`: let go of files and the screen.
+
+        Keras has no such moment; there, as here, the ``..._end`` methods are not called then.
+        """

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from kcore.callbacks.callback import Callback
+from kcore.registry import public
 from kcore.training.progress import Progbar
 
 
+@public("keras.callbacks")
 class ProgbarLogger(Callback):
     """Prints progress, loss and metrics; `fit`, `evaluate` and `predict` make one unless ``verbose=0``.
 
@@ -38,6 +40,9 @@ class ProgbarLogger(Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._in_fit = True
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._in_fit = False
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not self._in_fit:  # validation inside fit is silent
@@ -70,8 +75,8 @@ class ProgbarLogger(Callback):
     def on_predict_end(self, logs: dict[str, Any] | None = None) -> None:
         self._finish(None)
 
-    def close(self) -> None:
-        """Take the bar off the screen, after an error or Ctrl-C."""
+    def on_abort(self) -> None:
+        self._in_fit = False
         if self.progbar is not None:
             self.progbar.close()
             self.progbar = None

@@ -265,6 +265,18 @@ class Function:
         names = [p.name for p in self._parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         return names[place] if place < len(names) else str(place)
 
+    def signature(self) -> tuple:
+        """The positional arguments of the signature used last, with a symbolic tensor in place of every real one.
+
+        Raises:
+            ValueError: the function has not been called yet.
+        """
+        if not self._cache:
+            raise ValueError(f"{self.name} has not been called yet, so it has no signature")
+        (structure, *_), concrete = next(reversed(self._cache.items()))
+        inputs = concrete.executable.plan.graph.inputs
+        return rebuild(structure, iter([KerasTensor(value.shape, value.dtype) for value in inputs]))
+
     # -- checks ------------------------------------------------------------------------------------------------------
 
     def look_again(self) -> None:

@@ -15,7 +15,9 @@ from kcore.utils.splitting import split_dataset
 _ELSEWHERE: dict[str, str] = {
     "PyDataset": "kcore.training.sources.py_dataset:PyDataset",
     "Sequence": "kcore.training.sources.py_dataset:PyDataset",
+    "model_to_dot": "kcore.visualization.diagram:model_to_dot",
     "pack_x_y_sample_weight": "kcore.training.data:pack",
+    "plot_model": "kcore.visualization.plot_model:plot_model",
     "unpack_x_y_sample_weight": "kcore.training.data:unpack",
 }
 
