@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kcore import ops
-from kcore.declare import Configurable, argument
+from kcore.declare import Configurable, argument, one_of
 from kcore.registry import Namespace, public
 
 _names = Namespace("keras.regularizers", "regularizer")
@@ -99,6 +99,41 @@ class L2(Regularizer):
         return self.l2 * ops.sum(ops.square(x))
 
 
+@public("keras.regularizers", "OrthogonalRegularizer", "orthogonal_regularizer")
+class OrthogonalRegularizer(Regularizer):
+    """Penalty ``factor`` times the mean of ``|a . b|`` over all pairs of normalized rows (or columns) of a matrix.
+
+    Args:
+        factor: factor, at least 0.
+        mode: ``"rows"`` or ``"columns"``: which are drawn towards being orthogonal. Of a dense kernel
+            ``(inputs, units)`` the rows belong to features, the columns to units.
+
+    Raises:
+        ValueError: at the call, a tensor that is no matrix, or has one row (column) alone.
+
+    Example:
+        >>> round(float(OrthogonalRegularizer(1.0)(ops.ones((3, 4)))), 4)
+        1.0
+
+    Source: `keras.regularizers.OrthogonalRegularizer`.
+    """
+
+    factor: float = argument(0.01, _factor)
+    mode: str = argument("rows", one_of("rows", "columns"))
+
+    def __call__(self, inputs: Any) -> Any:
+        x = ops.convert_to_tensor(inputs)
+        if len(x.shape) != 2:
+            raise ValueError(f"OrthogonalRegularizer: expected a tensor of rank 2, got the shape {tuple(x.shape)}")
+        x = x if self.mode == "rows" else ops.transpose(x)
+        count = x.shape[0]
+        if count == 1:
+            raise ValueError(f"OrthogonalRegularizer: one of the {self.mode} alone has no other to be orthogonal to")
+        x = x / ops.sqrt(ops.maximum(ops.sum(ops.square(x), axis=1, keepdims=True), 1e-12))
+        products = ops.abs(ops.matmul(x, ops.transpose(x))) * (1.0 - ops.eye(count, dtype=x.dtype))
+        return self.factor * 0.5 * ops.sum(products) / (count * (count - 1.0) / 2.0)
+
+
 def l1_l2(l1: float = 0.0, l2: float = 0.0) -> L1L2:
     """An `L1L2`; ``get("l1_l2")`` is not a name, as in Keras.
 
@@ -110,7 +145,7 @@ def l1_l2(l1: float = 0.0, l2: float = 0.0) -> L1L2:
 
 
 #: Function names of the classes, as in Keras.
-l1, l2 = L1, L2
+l1, l2, orthogonal_regularizer = L1, L2, OrthogonalRegularizer
 
 
 def get(identifier: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kcore.initializers.constant import Constant, Identity, Ones, Zeros
+from kcore.initializers.fixed import Constant, Identity, Ones, Zeros
 from kcore.initializers.initializer import Initializer, draw
 from kcore.initializers.random import (
     GlorotNormal,
@@ -25,35 +25,63 @@ from kcore.initializers.random import (
     VarianceScaling,
     compute_fans,
 )
+from kcore.initializers.spectral import STFT
 from kcore.registry import Namespace
 
 __all__ = [
+    "STFT",
     "Constant",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
     "HeUniform",
     "Identity",
+    "IdentityInitializer",
     "Initializer",
     "LecunNormal",
     "LecunUniform",
     "Ones",
     "Orthogonal",
+    "OrthogonalInitializer",
     "RandomInitializer",
     "RandomNormal",
     "RandomUniform",
+    "STFTInitializer",
     "TruncatedNormal",
     "VarianceScaling",
     "Zeros",
     "clone",
     "compute_fans",
+    "constant",
     "deserialize",
     "draw",
     "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
     "serialize",
+    "stft",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
 ]
 
 _names = Namespace("keras.initializers", "initializer")
+
+#: Keras's other names of the classes.
+IdentityInitializer, OrthogonalInitializer, STFTInitializer = Identity, Orthogonal, STFT
+constant, zeros, ones, identity, stft = Constant, Zeros, Ones, Identity, STFT
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+glorot_normal, glorot_uniform, he_normal, he_uniform = GlorotNormal, GlorotUniform, HeNormal, HeUniform
+lecun_normal, lecun_uniform, orthogonal, variance_scaling = LecunNormal, LecunUniform, Orthogonal, VarianceScaling
 
 
 def get(identifier: Any) -> Any:

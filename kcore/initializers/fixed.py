@@ -12,7 +12,7 @@ from kcore.initializers.initializer import Initializer
 from kcore.registry import deserialize, public
 
 
-@public("keras.initializers", "Zeros", "zeros")
+@public("keras.initializers", "Zeros", "zeros", "zero")
 class Zeros(Initializer):
     """All zeros.
 
@@ -25,7 +25,7 @@ class Zeros(Initializer):
         return np.zeros(shape)
 
 
-@public("keras.initializers", "Ones", "ones")
+@public("keras.initializers", "Ones", "ones", "one")
 class Ones(Initializer):
     """All ones.
 
@@ -53,7 +53,11 @@ class Constant(Initializer):
     value: Any = argument(0.0)
 
     def array(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        return np.broadcast_to(np.asarray(self.value), shape)
+        value = np.asarray(self.value)
+        try:
+            return np.broadcast_to(value, shape)
+        except ValueError:
+            raise ValueError(f"Constant: a value of shape {value.shape} does not broadcast to {shape}") from None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Constant:

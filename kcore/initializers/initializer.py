@@ -13,7 +13,7 @@ from kcore.dtypes import numpy_dtype, standardize_dtype
 from kcore.registry import public
 
 
-@public("keras.initializers", "Initializer")
+@public("keras.initializers", "Initializer", "initializer")
 class Initializer(Configurable):
     """Base of the initializers: ``initializer(shape, dtype=None)`` gives a tensor.
 

@@ -60,12 +60,12 @@ class Adafactor(Optimizer):
             if len(shape) < 2:
                 for _ in range(2):
                     self.add_auxiliary(Variable(0, dtype="int32", trainable=False, name=variable.name))
-                means = (None, None)
+                means: list[Variable | None] = [None, None]
             else:
-                means = tuple(
+                means = [
                     self.add_variable(part, dtype=variable.dtype, name=variable.name)
                     for part in (shape[:-1], (*shape[:-2], shape[-1]))
-                )
+                ]
             moment = self.add_variable_from_reference(variable, "velocity")
             for name, made in zip(("row", "column", "velocity"), (*means, moment), strict=True):
                 self._slots.setdefault(name, []).append(made)

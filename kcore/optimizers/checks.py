@@ -40,7 +40,7 @@ def check_rate(owner: str, value: Any) -> None:
 
 def _whole(least: int) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"expected an integer of at least {least}")
         return value
 

@@ -49,5 +49,7 @@ class Lion(Optimizer):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         m = self.slot(variable, "momentum")
-        variable.assign_sub(learning_rate * ops.sign(m * self.beta_1 + gradient * (1 - self.beta_1)))
-        m.assign(m * self.beta_2 + gradient * (1 - self.beta_2))
+        # both interpolations from one difference: they share it, so both updates are one group of elementwise work
+        difference = m - gradient
+        variable.assign_sub(learning_rate * ops.sign(gradient + difference * self.beta_1))
+        m.assign(gradient + difference * self.beta_2)

@@ -44,8 +44,9 @@ class Muon(Optimizer):
     Example:
         >>> from kcore.runtime import Variable
         >>> v = Variable([[1.0, 0.0], [0.0, 1.0]])
-        >>> Muon(0.1, weight_decay=None).apply([ops.eye(2)], [v]); v.numpy().round(2).tolist()
-        [[0.98, 0.0], [0.0, 0.98]]
+        >>> Muon(0.1, weight_decay=None).apply([ops.eye(2)], [v]); v.numpy().round(2)
+        array([[0.97, 0.  ],
+               [0.  , 0.97]], dtype=float32)
 
     Source: Jordan et al. 2024, https://github.com/KellerJordan/Muon; Liu et al., arXiv:2502.16982.
     """
@@ -72,11 +73,11 @@ class Muon(Optimizer):
         if self.built:
             return
         super().build(variables)
+        self._slots.update(momentum=[], velocity=[])
         for variable in variables:
-            moments = self._slots.setdefault("momentum", []), self._slots.setdefault("velocity", [])
-            moments[0].append(self.add_variable_from_reference(variable, "momentum"))
+            self._slots["momentum"].append(self.add_variable_from_reference(variable, "momentum"))
             adam = self._by_adam(variable)
-            moments[1].append(self.add_variable_from_reference(variable, "velocity") if adam else None)
+            self._slots["velocity"].append(self.add_variable_from_reference(variable, "velocity") if adam else None)
 
     def _by_adam(self, variable: Variable) -> bool:
         if len(variable.shape) != 2 or (self.exclude_embeddings and "embedding" in variable.path.lower()):

@@ -137,7 +137,7 @@ class Optimizer(Configurable):
         self._hidden: list[Variable] = []
         self._trainable_variables: list[Variable] = []
         self._index: dict[int, int] = {}
-        self._slots: dict[str, list[Variable]] = {}
+        self._slots: dict[str, list[Variable | None]] = {}
         self._step_values: dict[tuple, Any] | None = None
         self._no_decay: Callable[[Variable], bool] = lambda variable: False
         self._iterations = self.add_variable((), dtype="int32", name="iteration")
@@ -240,7 +240,7 @@ class Optimizer(Configurable):
         """The initializer, or its name, of the slot called `name` of a trained variable."""
         return "zeros"
 
-    def slot(self, variable: Variable, name: str) -> Variable:
+    def slot(self, variable: Variable, name: str) -> Any:
         """The variable called `name` that is kept for a trained one."""
         return self._slots[name][self._get_variable_index(variable)]
 
@@ -387,7 +387,7 @@ class Optimizer(Configurable):
         touched = [*variables, *(v for v in self.changing() if id(v) not in own)]
         keep_unless(now, touched, lambda: self._update([total / steps for total in added], variables))
         for kept, total in zip(sums, added, strict=True):
-            kept.assign(ops.where(now, ops.zeros_like(total), total))
+            kept.assign(ops.where(now, 0.0, total))
 
     def _clip(self, grads: list[Any]) -> list[Any]:
         if self.clipnorm:

@@ -164,7 +164,7 @@ class PolynomialDecay(LearningRateSchedule):
 def _sequence(value: Any) -> Any:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ValueError("expected a list of numbers")
-    return type(value)(map(number, value)) if type(value) in (list, tuple) else list(map(number, value))
+    return tuple(map(number, value)) if isinstance(value, tuple) else list(map(number, value))
 
 
 @public("keras.optimizers.schedules")

@@ -86,9 +86,107 @@ def test_get_knows_names_classes_arrays_and_callables():
         initializers.VarianceScaling(mode="fan")
 
 
+ALIASES = {
+    name: theirs
+    for name, theirs in vars(keras.initializers).items()
+    if isinstance(theirs, type) and not name.startswith("_")
+}
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_every_name_of_keras_is_that_class(name):
+    mine = getattr(initializers, name)
+    assert mine.__name__ == ALIASES[name].__name__ and name in initializers.__all__
+    assert type(initializers.get(name)) is mine
+
+
+def test_zero_and_one_are_names_too():
+    assert type(initializers.get("zero")) is initializers.Zeros and type(initializers.get("one")) is initializers.Ones
+
+
+@pytest.mark.parametrize("side", ["real", "imag"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"window": "hamming", "scaling": "spectrum"},
+        {"window": "blackman", "periodic": True},
+        {"window": "nuttall"},
+        {"window": "blackmanharris"},
+        {"window": "flattop", "periodic": True},
+        {"window": "boxcar"},
+        {"window": "triang", "scaling": None},
+        {"window": None},
+        {"window": list(range(1, 10))},
+    ],
+)
+def test_stft_kernels_are_those_of_keras(side, config):
+    theirs, mine = keras.initializers.STFT(side, **config), initializers.STFT(side, **config)
+    np.testing.assert_allclose(mine((9, 1, 6)), theirs((9, 1, 6)), atol=5e-6)
+    assert json.loads(json.dumps(initializers.serialize(mine))) == keras.initializers.serialize(theirs)
+    assert initializers.get(initializers.serialize(mine)).get_config() == mine.get_config()
+
+
+@pytest.mark.parametrize("shape", [(1,), (0, 3), (5,), (2, 0, 4)])
+@pytest.mark.parametrize("name", ["Zeros", "HeNormal", "RandomUniform", "TruncatedNormal"])
+def test_any_shape_can_be_drawn(name, shape):
+    assert initializers.get(name)(shape).shape == shape
+
+
+@pytest.mark.parametrize("name", ["HeNormal", "LecunNormal", "GlorotNormal", "TruncatedNormal"])
+def test_truncated_draws_keep_their_variance_and_stay_within_two_deviations_of_the_uncut(name):
+    x = initializers.get({"class_name": name, "config": {"seed": 4}})((300, 200)).numpy().astype("float64")
+    fans = {"HeNormal": 2 / 300, "LecunNormal": 1 / 300, "GlorotNormal": 2 / 500}
+    uncut = 0.05 if name == "TruncatedNormal" else np.sqrt(fans[name]) / initializers.random.TRUNCATED_STDDEV
+    assert x.std() == pytest.approx(uncut * initializers.random.TRUNCATED_STDDEV, rel=0.01)
+    assert 1.99 * uncut < np.abs(x).max() <= 2 * uncut * (1 + 1e-6)
+    assert np.mean(x**4) / np.mean(x**2) ** 2 == pytest.approx(2.36, abs=0.05), "the kurtosis of a cut normal"
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda i: i.Identity()((2, 2, 2)), r"Identity makes matrices: expected a shape of rank 2, got \(2, 2, 2\)"),
+        (lambda i: i.Orthogonal()((3,)), r"Orthogonal needs at least two dimensions, got the shape \(3,\)"),
+        (lambda i: i.Orthogonal(gain=-1.0), "Orthogonal: argument gain=-1.0: expected a number between 0 and inf"),
+        (lambda i: i.Constant([1.0, 2.0])((3,)), r"a value of shape \(2,\) does not broadcast to \(3,\)"),
+        (lambda i: i.STFT()((4, 2, 3)), r"STFT makes kernels of shape \(frame length, 1, bins\), got .*\(4, 2, 3\)"),
+        (lambda i: i.STFT(window=[1.0, 2.0])((4, 1, 3)), "does not fit frames of 4 samples"),
+        (lambda i: i.STFT("both"), "STFT: argument side='both': expected one of 'real', 'imag'"),
+        (lambda i: i.STFT(window="hanning window"), "STFT: argument window='hanning window': "),
+        (lambda i: i.STFT(scaling="power"), "STFT: argument scaling='power': expected one of 'density', 'spectrum'"),
+        (lambda i: i.VarianceScaling(scale=0.0), "VarianceScaling: argument scale=0.0: expected a positive number"),
+        (lambda i: i.RandomNormal(seed="one"), "RandomNormal: argument seed='one': expected an integer or a Seed"),
+        (lambda i: i.get("glorot_unifrom"), "there is no initializer called 'glorot_unifrom'; did you mean 'glorot_un"),
+        (lambda i: i.get(3), "expected the name, configuration or function of a initializer, got 3"),
+    ],
+)
+def test_messages(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(initializers)
+
+
 def test_a_callable_of_the_wrong_shape_is_named():
     with pytest.raises(ValueError, match=r"gave values of shape \(2,\), expected \(3,\)"):
         initializers.draw(lambda shape, dtype: np.ones(2), (3,), "float32")
+
+
+@pytest.mark.parametrize("mode", ["rows", "columns"])
+def test_orthogonal_regularizer(mode):
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    mine = regularizers.OrthogonalRegularizer(0.3, mode)
+    # in Keras the columns of a NumPy array are normalized along the wrong axis; rows of the transposed are its columns
+    expected = keras.regularizers.OrthogonalRegularizer(0.3)(x if mode == "rows" else x.T)
+    assert float(mine(x)) == pytest.approx(float(expected), rel=1e-5)
+    described = regularizers.serialize(mine)
+    assert regularizers.get(described).get_config() == mine.get_config() == {"factor": 0.3, "mode": mode}
+    assert type(regularizers.get("orthogonal_regularizer")) is regularizers.orthogonal_regularizer is type(mine)
+    with pytest.raises(ValueError, match=r"expected a tensor of rank 2, got the shape \(3,\)"):
+        mine(x[0, :3])
+    with pytest.raises(ValueError, match=f"one of the {mode} alone has no other"):
+        mine(x[:1, :1])
+    with pytest.raises(ValueError, match="argument mode='diagonals': expected one of 'rows', 'columns'"):
+        regularizers.OrthogonalRegularizer(mode="diagonals")
 
 
 @pytest.mark.parametrize("name, config", [("L1", {"l1": 0.3}), ("L2", {"l2": 0.3}), ("L1L2", {"l1": 0.1, "l2": 0.2})])
