@@ -6,7 +6,7 @@ from typing import Any
 
 from kcore import config, ops
 from kcore.declare import argument
-from kcore.losses.loss import align_ranks
+from kcore.losses.loss import pair, same_shape
 from kcore.metrics.reduction import FunctionMetric
 from kcore.registry import public
 from kcore.runtime import convert_to_tensor
@@ -14,8 +14,7 @@ from kcore.runtime import convert_to_tensor
 
 def accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where the prediction equals the label, else 0."""
-    y_pred = convert_to_tensor(y_pred)
-    y_true, y_pred = align_ranks(convert_to_tensor(y_true, dtype=y_pred.dtype), y_pred)
+    y_true, y_pred = pair("accuracy", y_true, y_pred)
     return ops.cast(ops.equal(y_true, y_pred), config.floatx())
 
 
@@ -35,8 +34,8 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
         >>> binary_accuracy([1.0, 1.0], [0.9, 0.2]).numpy().tolist()
         [1.0, 0.0]
     """
-    y_true, y_pred = align_ranks(convert_to_tensor(y_true), convert_to_tensor(y_pred))
-    return ops.cast(ops.equal(y_true, ops.cast(y_pred > threshold, y_true.dtype)), config.floatx())
+    y_true, y_pred = pair("binary_accuracy", y_true, y_pred)
+    return ops.cast(ops.equal(y_true, ops.cast(y_pred > threshold, y_pred.dtype)), config.floatx())
 
 
 @public("keras.metrics")
@@ -54,6 +53,12 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
         >>> categorical_accuracy([[0.0, 1.0]], [[0.3, 0.7]]).numpy().tolist()
         [1.0]
     """
+    y_true, y_pred = convert_to_tensor(y_true), convert_to_tensor(y_pred)
+    if not same_shape(tuple(y_true.shape[:-1]), tuple(y_pred.shape[:-1])):
+        raise ValueError(
+            f"categorical_accuracy: y_true of shape {tuple(y_true.shape)} does not fit y_pred of shape "
+            f"{tuple(y_pred.shape)}; for classes as integers use sparse_categorical_accuracy"
+        )
     matches = ops.equal(ops.argmax(y_true, axis=-1), ops.argmax(y_pred, axis=-1))
     return ops.cast(matches, config.floatx())
 
@@ -76,6 +81,12 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     y_true, y_pred = convert_to_tensor(y_true), convert_to_tensor(y_pred)
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
         y_true = ops.squeeze(y_true, -1)
+    if not same_shape(tuple(y_true.shape), tuple(y_pred.shape[:-1])):
+        raise ValueError(
+            f"sparse_categorical_accuracy: expected integer labels y_true of shape {tuple(y_pred.shape[:-1])} for "
+            f"y_pred of shape {tuple(y_pred.shape)}, got {tuple(y_true.shape)}; "
+            "for one-hot labels use categorical_accuracy"
+        )
     matches = ops.cast(ops.equal(ops.cast(y_true, "int32"), ops.argmax(y_pred, axis=-1)), config.floatx())
     return ops.squeeze(matches, -1) if len(matches.shape) > 1 and matches.shape[-1] == 1 else matches
 
@@ -104,28 +115,38 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from
     """1 where the label is among the `k` largest predictions, else 0; integer labels.
 
     Args:
-        y_true: classes ``(batch, ...)``.
+        y_true: classes ``(batch, ...)`` or ``(batch, ..., 1)``.
         y_pred: ``(batch, ..., classes)``; with `from_sorted_ids`, classes from the best on, ``(batch, ..., n)``.
         k: how many predictions count.
         from_sorted_ids: whether the predictions are classes, sorted, rather than scores.
 
     Returns:
-        ``(batch, ...)``.
+        The shape of the labels.
 
     Example:
         >>> sparse_top_k_categorical_accuracy([2], [[0.5, 0.3, 0.2]], k=2).numpy().tolist()
         [0.0]
     """
-    y_pred = convert_to_tensor(y_pred)
+    y_true, y_pred = convert_to_tensor(y_true), convert_to_tensor(y_pred)
+    shape = tuple(y_true.shape)
+    if len(shape) == len(y_pred.shape) and shape[-1] == 1:
+        y_true = ops.squeeze(y_true, -1)
+    if not same_shape(tuple(y_true.shape), tuple(y_pred.shape[:-1])):
+        raise ValueError(
+            f"sparse_top_k_categorical_accuracy: expected integer labels y_true of shape {tuple(y_pred.shape[:-1])} "
+            f"for y_pred of shape {tuple(y_pred.shape)}, got {shape}"
+        )
     if from_sorted_ids:
         label = ops.expand_dims(ops.cast(y_true, y_pred.dtype), -1)
-        return ops.cast(ops.any(ops.equal(label, y_pred[..., :k]), axis=-1), config.floatx())
-    label = ops.expand_dims(ops.cast(y_true, "int32"), -1)
-    at_label = ops.take_along_axis(y_pred, label, axis=-1)
-    # As many are above it as there are better classes; ties count for the label, a NaN against it.
-    better = ops.sum(ops.cast(y_pred > at_label, "int32"), axis=-1)
-    found = ops.logical_and(better < k, ops.isfinite(ops.squeeze(at_label, -1)))
-    return ops.cast(found, config.floatx())
+        found = ops.any(ops.equal(label, y_pred[..., :k]), axis=-1)
+    else:
+        label = ops.expand_dims(ops.cast(y_true, "int32"), -1)
+        at_label = ops.take_along_axis(y_pred, label, axis=-1)
+        # As many are above it as there are better classes; ties count for the label, a NaN against it.
+        better = ops.sum(ops.cast(y_pred > at_label, "int32"), axis=-1)
+        found = ops.logical_and(better < k, ops.isfinite(ops.squeeze(at_label, -1)))
+    found = ops.cast(found, config.floatx())
+    return ops.expand_dims(found, -1) if len(shape) == len(y_pred.shape) else found
 
 
 @public("keras.metrics")
