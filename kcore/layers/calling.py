@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from kcore.errors import UnknownLengthError
-from kcore.runtime import KerasTensor, Tensor, Variable, name_scope
-from kcore.runtime.scope import shaping
+from kcore.runtime import Tensor, Variable, name_scope
+from kcore.runtime.symbolic import infer_outputs
 from kcore.tree import is_nested, leaves, map_structure
 
 
@@ -29,6 +28,20 @@ class CallContext(NamedTuple):
 
 
 _context: ContextVar[CallContext | None] = ContextVar("kcore_layer_call", default=None)
+
+__all__ = [
+    "CallContext",
+    "CallSignature",
+    "call_context",
+    "calling",
+    "fit_shapes",
+    "infer_outputs",
+    "is_tensor_like",
+    "layer_scope",
+    "mask_of",
+    "shapes_of",
+    "tensor_arguments",
+]
 
 #: The layer whose name scope is the innermost one, so that it is not entered twice.
 _scope_owner: ContextVar[Any] = ContextVar("kcore_layer_scope", default=None)
@@ -147,51 +160,3 @@ def fit_shapes(function: Callable[..., Any], shapes: dict[str, Any], owner: str)
 def mask_of(x: Any) -> Any:
     """The mask a tensor carries, or None."""
     return getattr(x, "_keras_mask", None)
-
-
-def fresh(x: Any) -> KerasTensor:
-    """A symbolic tensor like `x` with no history."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"a layer must return tensors, got {x!r} of type {type(x).__name__}")
-    tensor = KerasTensor(tuple(x.shape), dtype=x.dtype)
-    tensor._keras_mask = mask_of(x)
-    return tensor
-
-
-def infer_outputs(call: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
-    """What `call` would return, as symbolic tensors.
-
-    It is run on the symbolic arguments. Where it cannot work with unknown sizes (None), it is run twice with two
-    different sizes instead, and what differs between the outputs is unknown.
-    """
-    try:
-        with shaping():
-            return map_structure(fresh, call(*args, **kwargs))
-    except UnknownLengthError:
-        raise  # with a size made up for it, the loop would be unrolled that many times
-    except Exception:
-        if not any(isinstance(x, KerasTensor) and None in x.shape for x in leaves([list(args), list(kwargs.values())])):
-            raise
-        try:
-            first, second = (_with_sizes(call, args, kwargs, size) for size in (83, 89))
-        except Exception:  # noqa: BLE001 - the first error, with the sizes the user knows, is the one to show
-            first = second = None
-        if first is None:
-            raise
-
-    def merge(a: KerasTensor, b: KerasTensor) -> KerasTensor:
-        return KerasTensor(tuple(i if i == j else None for i, j in zip(a.shape, b.shape, strict=True)), dtype=a.dtype)
-
-    return map_structure(merge, first, second)
-
-
-def _with_sizes(call: Callable[..., Any], args: tuple, kwargs: dict[str, Any], size: int) -> Any:
-    def fill(x: Any) -> Any:
-        if not isinstance(x, KerasTensor):
-            return x
-        filled = KerasTensor(tuple(size if d is None else d for d in x.shape), dtype=x.dtype)
-        filled._keras_mask = None if x._keras_mask is None else fill(x._keras_mask)
-        return filled
-
-    with shaping():
-        return map_structure(fresh, call(*map_structure(fill, args), **map_structure(fill, kwargs)))

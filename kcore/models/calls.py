@@ -10,20 +10,21 @@ from kcore.graph.op import Op
 from kcore.layers import InputLayer
 from kcore.layers.calling import _context
 from kcore.runtime import KerasTensor
+from kcore.runtime.symbolic import Step
 from kcore.tree import flatten, is_nested
 
 
 class OpCall:
-    """An op of `kcore.ops` that was applied to symbolic tensors directly, as a step of a model.
+    """An op or function of `kcore.ops` that was applied to symbolic tensors directly, as a step of a model.
 
     Attributes:
-        op: the op.
+        op: the op, or the function as a `Step`; both have a name.
         name: unique in its model.
     """
 
     built = True
 
-    def __init__(self, op: Op, name: str):
+    def __init__(self, op: Op | Step, name: str):
         self.op = op
         self.name = name
 
@@ -119,6 +120,8 @@ class CallGraph:
         self._op_names: dict[str, int] = {}
         self._input_layers: dict[int, InputLayer] = {}
         order = self._walk(outputs)
+        for operation in (call.operation for call in order if isinstance(call.operation, OpCall)):
+            operation.name = self._op_name(operation.op.name)
         seen = {operation: i for i, operation in reversed(list(enumerate(c.operation for c in self._met)))}
         for tensor in inputs:  # an input that reaches no output may still be used by a loss
             call = self._call_of(tensor)
@@ -163,8 +166,8 @@ class CallGraph:
         if call is None:
             if record is not None and (not is_input or isinstance(record.operation, InputLayer)):
                 operation = record.operation
-                if isinstance(operation, Op):
-                    operation = OpCall(operation, self._op_name(operation.name))
+                if isinstance(operation, Op | Step):
+                    operation = OpCall(operation, operation.name)
                 call = Call(operation, record.args, record.kwargs, record.outputs)
             else:
                 call = Call(self.input_layer(tensor), (), {}, tensor)

@@ -16,6 +16,7 @@ from kcore.training.trainer import Trainer
 
 
 @public("keras.models", "Functional")
+@public("keras.src.models.functional", "Functional")
 class Functional(Model):
     """A model given by its symbolic inputs and outputs.
 
@@ -67,7 +68,7 @@ class Functional(Model):
         if isinstance(inputs, dict):
             self._check_keys(inputs)
         if trainable is not None:
-            self.trainable = trainable
+            self._trainable = bool(trainable)  # as in Keras the layers keep their own flags
         self.built = True
 
     def _check_keys(self, inputs: dict[str, Any]) -> None:

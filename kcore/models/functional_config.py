@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kcore.graph.op import OPS
-from kcore.models.calls import Call, OpCall
+from kcore.models import operations
+from kcore.models.calls import OpCall
 from kcore.naming import did_you_mean
 from kcore.registry import custom_object_scope, deserialize, serialize
 from kcore.runtime import KerasTensor
@@ -34,13 +34,17 @@ def functional_config(model: Any) -> dict[str, Any]:
         config = {"shape": leaf.shape, "dtype": leaf.dtype, "keras_history": history(leaf)}
         return {"class_name": "__keras_tensor__", "config": config}
 
-    def node(call: Call) -> dict[str, Any]:
-        return {"args": _map(reference, call.args), "kwargs": _map(reference, call.kwargs)}
+    def node(args: Any, kwargs: Any) -> dict[str, Any]:
+        return {"args": _map(reference, args), "kwargs": _map(reference, kwargs)}
 
     layers = []
     for operation in graph.operations:
-        described = _describe_op(operation) if isinstance(operation, OpCall) else serialize(operation)
-        nodes = [node(call) for call in graph.calls_of(operation) if not call.is_input]
+        calls = [call for call in graph.calls_of(operation) if not call.is_input]
+        if isinstance(operation, OpCall):
+            described, args, kwargs = operations.describe(calls[0])
+            described, nodes = serialize(described), [node(args, kwargs)]
+        else:
+            described, nodes = serialize(operation), [node(call.args, call.kwargs) for call in calls]
         layers.append({**described, "name": operation.name, "inbound_nodes": nodes})
     return {
         "name": model.name,
@@ -48,16 +52,6 @@ def functional_config(model: Any) -> dict[str, Any]:
         "layers": layers,
         "input_layers": map_structure(history, model._inputs_struct),
         "output_layers": map_structure(history, model._outputs_struct),
-    }
-
-
-def _describe_op(operation: OpCall) -> dict[str, Any]:
-    """An op by its name; the attributes are among the arguments of its call."""
-    return {
-        "module": "kcore.ops",
-        "class_name": operation.op.name,
-        "config": {"name": operation.name},
-        "registered_name": None,
     }
 
 
@@ -122,8 +116,8 @@ def functional_from_config(
 
 
 def _make(described: Mapping[str, Any]) -> Any:
-    if described.get("module") == "kcore.ops":
-        return OpCall(OPS[described["class_name"]], described["name"])
+    if operations.is_operation(described):
+        return operations.make(described)
     return deserialize({key: value for key, value in described.items() if key not in ("name", "inbound_nodes")})
 
 

@@ -26,6 +26,7 @@ from kcore.ops.shape import *  # noqa: F403
 from kcore.ops.simple_rnn import *  # noqa: F403
 from kcore.ops.sorting import *  # noqa: F403
 from kcore.runtime import convert_to_tensor, is_tensor
+from kcore.runtime.symbolic import record_functions as _record_functions
 
 
 def convert_to_numpy(x):
@@ -34,5 +35,7 @@ def convert_to_numpy(x):
 
     return np.array(x.numpy() if hasattr(x, "numpy") else x)
 
+
+_record_functions(globals())
 
 __all__ = [name for name in dir() if not name.startswith("_") and name != "annotations"]

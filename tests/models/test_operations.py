@@ -1,0 +1,80 @@
+"""Functions of kcore.ops as steps of functional models: run again with known sizes, and exchanged with Keras."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import kcore
+
+MATRIX = np.arange(12, dtype="float32").reshape(6, 2)
+STEPS = {
+    "arithmetic": lambda o, x: abs(x) / 3 + x**2 - (-x) * 1.5 + (2 - x),
+    "comparison": lambda o, x: o.where(o.logical_and(x > 0, x < 1), x, 0.0),
+    "sum": lambda o, x: o.sum(x, axis=1, keepdims=True),
+    "max": lambda o, x: o.max(x, axis=(1, 2)),
+    "var": lambda o, x: o.var(x, axis=-1),
+    "logsumexp": lambda o, x: o.logsumexp(x, axis=-1),
+    "argmax": lambda o, x: o.one_hot(o.argmax(x, axis=-1), 6),
+    "concatenate": lambda o, x: o.concatenate([x, 2 * x], axis=-1),
+    "stack": lambda o, x: o.stack([x, x], 1),
+    "reshape": lambda o, x: o.reshape(x, (-1, 24)),
+    "transpose": lambda o, x: x @ o.transpose(x, (0, 2, 1)),
+    "matmul": lambda o, x: o.matmul(x, MATRIX),
+    "dot": lambda o, x: o.dot(x, MATRIX),
+    "einsum": lambda o, x: o.einsum("abc,abd->acd", x, x),
+    "slices": lambda o, x: x[:, 1:3, ::2],
+    "indices": lambda o, x: x[:, -1] + x[..., 0][:, None, 0],
+    "squeeze": lambda o, x: o.squeeze(o.expand_dims(x, 1), 1),
+    "split": lambda o, x: o.split(x, 2, axis=1)[1],
+    "tile": lambda o, x: o.tile(x, (1, 2, 1)),
+    "repeat": lambda o, x: o.repeat(x, 2, axis=1),
+    "pad": lambda o, x: o.pad(x, ((0, 0), (1, 0), (0, 0))),
+    "take": lambda o, x: o.take(x, [0, 1], axis=1),
+    "flip": lambda o, x: o.flip(x, 1),
+    "clip": lambda o, x: o.clip(x, 0, 1),
+    "softmax": lambda o, x: o.softmax(x, axis=1) + o.log_softmax(x),
+    "activations": lambda o, x: o.gelu(o.leaky_relu(x, 0.3)) + o.elu(x, 0.5) + o.sigmoid(o.relu(x)),
+    "cumsum": lambda o, x: o.cumsum(x, 1),
+    "cast": lambda o, x: o.cast(o.cast(x, "int32"), "float32"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS.keys())
+@pytest.mark.parametrize(("maker", "reader"), [(kcore, keras), (keras, kcore)], ids=["to Keras", "from Keras"])
+def test_configurations_are_exchanged(step, maker, reader):
+    x = maker.Input((4, 6), name="x")
+    made = maker.Model(x, step(maker.ops, x))
+    read = reader.Model.from_config(json.loads(json.dumps(made.get_config())))
+    value = np.random.default_rng(0).normal(size=(2, 4, 6)).astype("float32")
+    expected = np.asarray(step(keras.ops, value))
+    np.testing.assert_allclose(np.asarray(made(value)), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(read(value)), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_steps_have_keras_s_names_and_come_in_its_order():
+    def names(lib):
+        x = lib.Input((4, 6), name="x")
+        y = lib.ops.expand_dims(lib.ops.relu(x), 1)
+        return [o.name for o in lib.Model(x, lib.ops.relu(y)[:, 0] + 1.0).operations]
+
+    keras.backend.clear_session()
+    assert names(kcore) == names(keras)
+
+
+def test_shapes_of_symbolic_tensors_are_no_steps():
+    x = kcore.Input((4, 6))
+    assert kcore.ops.shape(x) == (None, 4, 6) and kcore.ops.ndim(x) == 3
+
+
+def test_an_operation_that_is_not_there_is_named():
+    x = kcore.Input((4,), name="x")
+    config = kcore.Model(x, kcore.ops.relu(x)).get_config()
+    config["layers"][1]["class_name"] = "Rely"
+    with pytest.raises(
+        ValueError, match="uses Keras's operation Rely, which kcore.ops does not have; did you mean 'relu'"
+    ):
+        kcore.Model.from_config(config)
