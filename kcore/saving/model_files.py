@@ -17,6 +17,8 @@ from kcore.saving.weights import check_free
 #: ``load(path, custom_objects, compile, safe_mode)``; the first that matches a file's content reads it.
 FORMS = {
     ".keras": "kcore.saving.archive",
+    ".h5": "kcore.saving.hdf5",
+    ".hdf5": "kcore.saving.hdf5",
 }
 
 

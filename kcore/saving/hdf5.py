@@ -1,0 +1,193 @@
+"""Whole models and weights in HDF5 as Keras 1 and 2 kept them."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kcore.registry import custom_object_scope
+from kcore.saving.archive import LARGEST_TEXT, model_from_config
+from kcore.saving.legacy import training
+from kcore.saving.legacy.models import era_of, translate_model
+from kcore.saving.legacy.weights import (
+    Assignment,
+    Source,
+    attribute_list,
+    inner,
+    match_layer,
+    pairs_by_order,
+    read_layers,
+    text,
+)
+from kcore.saving.state import child, opened, read_array
+
+
+def matches(path: Path) -> bool:
+    """Whether a file is HDF5, by its content."""
+    import h5py
+
+    return bool(h5py.is_hdf5(path))
+
+
+def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
+    """Make the model a file describes, with its weights and, if compiled, its optimizer's state.
+
+    Args:
+        path: a file that Keras 1, 2, tf.keras, or Keras 3's legacy writer saved.
+        custom_objects: names -> classes and functions of your own.
+        compile: whether to compile it as it was.
+        safe_mode: see `kcore.saving.load_model`.
+
+    Raises:
+        ValueError: the file is damaged, holds weights alone, or its parts do not fit each other.
+    """
+    with opened(path, path) as file:
+        config = _json(file, "model_config", path)
+        if config is None:
+            kind = "weights alone; build the model and use load_weights()" if _is_weights(file) else "no model"
+            raise ValueError(f"{path} holds {kind}: it has no attribute model_config")
+        weights = child(file, "model_weights", path)
+        if weights is None:
+            raise ValueError(f"{path} is not complete: it has no group model_weights")
+        version = file.attrs.get("keras_version", weights.attrs.get("keras_version"))
+        era = era_of(text(version) if version is not None else None, config)
+        try:
+            translated = translate_model(config, era)
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"{path}: its description cannot be read: {type(error).__name__}: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        model = model_from_config(translated, path, custom_objects, safe_mode)
+        assignments, problems = _matched(model, weights, path, _source(file, weights, config, era))
+        if problems:
+            raise ValueError(_refusal(path, model, problems))
+        for variable, value in assignments:
+            variable.assign(value)
+        if compile:
+            _compile(model, file, path, custom_objects)
+    return model
+
+
+def load_weights(model: Any, path: Path, by_name: bool = False, skip_mismatch: bool = False) -> None:
+    """Load the weights of a file of Keras 1 or 2 into a model, by order or by the layers' names.
+
+    Args:
+        model: a built model.
+        path: a file of weights, or of a whole model.
+        by_name: give each layer the weights of the file's layer of its name, and leave the others alone.
+        skip_mismatch: leave layers that do not fit as they are, with a warning that lists them.
+
+    Raises:
+        ValueError: it does not fit; nothing was changed then.
+    """
+    with opened(path, path) as file:
+        weights = file if _is_weights(file) else child(file, "model_weights", path)
+        if weights is None:
+            raise ValueError(f"{path} holds no weights in a form of Keras")
+        config = _json(file, "model_config", path)
+        version = weights.attrs.get("keras_version", file.attrs.get("keras_version"))
+        era = era_of(text(version) if version is not None else None, config or {})
+        source = _source(file, weights, config, era)
+        assignments, problems = _matched(model, weights, path, source, by_name)
+    if problems:
+        if not skip_mismatch:
+            raise ValueError(_refusal(path, model, problems))
+        listed = "\n  ".join(problems)
+        warnings.warn(f"{path} does not fit model {model.name!r} wholly; not loaded:\n  {listed}", stacklevel=4)
+    for variable, value in assignments:
+        variable.assign(value)
+
+
+def _is_weights(group: Any) -> bool:
+    return attribute_list(group, "layer_names") is not None
+
+
+def _refusal(path: Path, model: Any, problems: list[str]) -> str:
+    listed = "\n  ".join(problems[:10]) + ("\n  ..." if len(problems) > 10 else "")
+    return f"{path} does not fit model {model.name!r}:\n  {listed}\nNothing was loaded."
+
+
+def _json(file: Any, name: str, path: Path) -> Any:
+    if name not in file.attrs:
+        return None
+    content = text(file.attrs[name])
+    if len(content) > LARGEST_TEXT:
+        raise ValueError(f"{path}: {name} is {len(content)} characters long, which no description of a model is")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {name} is not readable JSON: {error}") from None
+
+
+def _source(file: Any, weights: Any, config: Any, era: int) -> Source:
+    backend = weights.attrs.get("backend", file.attrs.get("backend", ""))
+    return Source(era, text(backend), dict(_classes(config)))
+
+
+def _classes(config: Any) -> Any:
+    """Every layer's name with its class in the file, nested models included."""
+    if isinstance(config, Mapping):
+        inner = config.get("config")
+        if isinstance(config.get("class_name"), str) and isinstance(inner, Mapping) and "name" in inner:
+            yield inner["name"], config["class_name"]
+        for value in config.values():
+            yield from _classes(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _classes(value)
+
+
+def _matched(
+    model: Any, weights: Any, path: Path, source: Source, by_name: bool = False
+) -> tuple[list[Assignment], list[str]]:
+    """All assignments of a file's weights to a model's variables, and what does not fit."""
+    saved = read_layers(weights, path)
+    if by_name:
+        layers = {layer.name: layer for layer in model.layers}
+        pairs: list[Any] = [(layers[entry.layer], entry) for entry in saved if entry.layer in layers]
+    else:
+        pairs = list(pairs_by_order(model, saved))
+        if len(pairs) != len(saved):
+            names = [layer.name for layer, _ in pairs]
+            return [], [
+                f"the model has {len(pairs)} layers with weights ({', '.join(names)}), the file has {len(saved)} "
+                f"({', '.join(entry.layer for entry in saved)})"
+            ]
+    assignments, problems = [], []
+    for layer, entry in pairs:
+        found, problem = match_layer(layer, entry, source)
+        assignments += found
+        problems += [problem] if problem else []
+    return assignments, problems
+
+
+def _compile(model: Any, file: Any, path: Path, custom_objects: Any) -> None:
+    """Compile a model as the file says it was; where that has no meaning today, say so and leave it."""
+    config = _json(file, "training_config", path)
+    if config is None:
+        return
+    try:
+        with custom_object_scope(custom_objects or {}):
+            model.compile_from_config(training.compile_arguments(config))
+    except Exception as error:  # noqa: BLE001 - whatever an old configuration asks for; the model itself is sound
+        warnings.warn(f"{path}: the model is not compiled, as its training configuration: {error}", stacklevel=5)
+        return
+    group = child(file, "optimizer_weights", path)
+    names = None if group is None else attribute_list(group, "weight_names")
+    if not names:
+        return
+    try:
+        arrays = [read_array(inner(group, name, path), path) for name in names]
+        variables = model.trainable_variables
+        state = training.understand(names, arrays, variables, model.optimizer)
+    except ValueError as error:
+        warnings.warn(f"{path}: the optimizer's state was not loaded, it begins anew: {error}", stacklevel=5)
+        return
+    if state.iterations is not None:
+        model.optimizer.iterations.assign(state.iterations)
+    for kind, values in state.slots.items():
+        for variable, value in zip(variables, values, strict=True):
+            model.optimizer.slot(variable, kind).assign(value)

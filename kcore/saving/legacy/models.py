@@ -1,0 +1,218 @@
+"""Models as Keras 1 and 2 described them, rewritten as Keras 3 describes them: lists of layers, calls as references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kcore.saving.legacy.layers import Config, LegacyError, translate_layer
+from kcore.saving.legacy.operators import OPERATORS, translate_operator
+
+MODELS = ("Sequential", "Model", "Functional")
+
+#: Layers that take initial states, which old files list among their inputs.
+RECURRENT = frozenset(("RNN", "LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "ConvLSTM2D", "Bidirectional"))
+
+#: Keras 1's ``Merge(mode=...)`` and today's layers.
+MERGES = {
+    "sum": "Add",
+    "mul": "Multiply",
+    "ave": "Average",
+    "max": "Maximum",
+    "concat": "Concatenate",
+    "dot": "Dot",
+    "cos": "Dot",
+}
+
+
+def era_of(version: Any, config: Any = None) -> int:
+    """The major version of the Keras that wrote a file; where it does not say, told by the words it uses."""
+    text = str(version or "")
+    if text[:1].isdigit():
+        return min(int(text.split(".")[0]), 3)
+    names = {entry.get("class_name") for entry in _entries(config)}
+    keys = {key for entry in _entries(config) for key in entry.get("config", {})}
+    old = {"Convolution1D", "Convolution2D", "Merge", "MaxoutDense"} & names or {"output_dim", "nb_filter", "p"} & keys
+    return 1 if old and "units" not in keys else 2
+
+
+def _entries(config: Any) -> list[Any]:
+    inner = config.get("config") if isinstance(config, Mapping) else config
+    layers = inner.get("layers", []) if isinstance(inner, Mapping) else inner
+    return [entry for entry in layers or [] if isinstance(entry, Mapping) and isinstance(entry.get("config"), Mapping)]
+
+
+def translate_model(config: Mapping[str, Any], era: int) -> Config:
+    """A whole model's configuration in Keras 3's form.
+
+    Args:
+        config: ``{"class_name", "config"}`` of a Sequential or functional model; of any other, its layers' entry.
+        era: 1, 2 or 3.
+
+    Returns:
+        A configuration for `kcore.registry.deserialize`.
+
+    Raises:
+        LegacyError: a layer or a call has no equal today; the message names it.
+    """
+    name, inner = config.get("class_name"), config.get("config")
+    if name == "Sequential":
+        return _sequential(inner, era)
+    if name in ("Model", "Functional") and isinstance(inner, Mapping) and "layers" in inner:
+        return _functional(inner, era)
+    return translate_layer(config, era)
+
+
+def _layer(entry: Mapping[str, Any], era: int) -> Config:
+    if entry["class_name"] in MODELS:
+        return translate_model(entry, era)
+    if entry["class_name"] == "Merge":
+        return _merge(dict(entry["config"]))
+    if entry["class_name"] in ("TimeDistributed", "Bidirectional") and era < 3:
+        config = dict(entry["config"])
+        for key in ("layer", "backward_layer"):
+            if isinstance(config.get(key), Mapping) and config[key].get("class_name") in MODELS:
+                config[key] = translate_model(config[key], era)
+        translated = translate_layer({**entry, "config": {k: v for k, v in config.items() if k != "layer"}}, era)
+        inner = config["layer"]
+        translated["config"]["layer"] = inner if "module" in inner else _layer(inner, era)
+        return translated
+    return translate_layer(entry, era)
+
+
+def _merge(config: Config) -> Config:
+    mode = config.get("mode")
+    if mode not in MERGES:
+        raise LegacyError(
+            f"layer {config.get('name')!r}: Keras 1's Merge with mode {mode!r}, whose function is not kept"
+        )
+    arguments: Config = {"name": config.get("name")}
+    if mode == "concat":
+        arguments["axis"] = config.get("concat_axis", -1)
+    if mode in ("dot", "cos"):
+        axes = config.get("dot_axes", -1)
+        arguments |= {"axes": axes[0] if isinstance(axes, list) and len(set(map(str, axes))) == 1 else axes}
+        arguments["normalize"] = mode == "cos"
+    return {"module": "keras.layers", "class_name": MERGES[mode], "config": arguments}
+
+
+def _sequential(inner: Any, era: int) -> Config:
+    entries = list(inner["layers"] if isinstance(inner, Mapping) else inner)
+    rest = {k: inner[k] for k in ("name", "trainable") if isinstance(inner, Mapping) and inner.get(k) is not None}
+    layers: list[Config] = []
+    if entries:
+        shape = _input_shape(entries[0], inner)
+        if entries[0]["class_name"] != "InputLayer" and shape is not None:
+            first = {"class_name": "InputLayer", "config": {"batch_shape": shape, "dtype": _input_dtype(entries[0])}}
+            layers.append({**first, "module": "keras.layers"})
+    layers += [_layer(entry, era) for entry in entries]
+    return {"module": "keras", "class_name": "Sequential", "config": {"name": None, **rest, "layers": layers}}
+
+
+def _input_shape(entry: Mapping[str, Any], around: Any) -> Any:
+    """The shape of the first layer's input, its own or that of the layer or model it holds."""
+    config = entry.get("config")
+    if entry["class_name"] in MODELS:
+        return None  # it has an input of its own
+    if isinstance(config, Mapping):
+        for key in ("batch_input_shape", "batch_shape"):
+            if config.get(key) is not None:
+                return list(config[key])
+        if isinstance(config.get("layer"), Mapping):
+            found = _input_shape(config["layer"], None)
+            if found is not None and entry["class_name"] == "TimeDistributed":
+                return [found[0], None, *found[1:]]
+            if found is not None:
+                return found
+        if config.get("input_dim") and entry["class_name"] in ("Dense", "Embedding"):
+            return (
+                [None, config.get("input_length")]
+                if entry["class_name"] == "Embedding"
+                else [None, config["input_dim"]]
+            )
+    return around.get("build_input_shape") if isinstance(around, Mapping) else None
+
+
+def _input_dtype(entry: Mapping[str, Any]) -> str:
+    config = entry["config"]
+    if entry["class_name"] == "Embedding":
+        return "int32" if str(config.get("input_dtype") or config.get("dtype")).startswith("int") else "float32"
+    given = config.get("input_dtype")
+    return given if isinstance(given, str) else "float32"
+
+
+def _functional(inner: Mapping[str, Any], era: int) -> Config:
+    layers = []
+    for entry in inner["layers"]:
+        operator = translate_operator(entry) if era < 3 else None
+        layer = {**(operator or _layer(entry, era))}
+        layer["name"] = entry.get("name") or entry["config"].get("name")
+        layer["config"] = {**layer["config"], "name": layer["name"]}
+        nodes = entry.get("inbound_nodes", [])
+        layer["inbound_nodes"] = [_node(node, entry, operator) for node in nodes if node != []]
+        layers.append(layer)
+    return {
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": {
+            "name": inner.get("name"),
+            "trainable": inner.get("trainable", True),
+            "layers": layers,
+            "input_layers": inner["input_layers"],
+            "output_layers": inner["output_layers"],
+        },
+    }
+
+
+# -- calls -------------------------------------------------------------------------------------------------------------
+
+
+def _reference(place: Sequence[Any]) -> Config:
+    name, node, tensor = place[0], int(place[1]), int(place[2])
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, node, tensor]}}
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int)
+
+
+def _argument(value: Any) -> Any:
+    """A keyword argument, with references to tensors wherever it holds some."""
+    if _is_reference(value):
+        return value[2] if value[0] == "_CONSTANT_VALUE" else _reference(value)
+    if isinstance(value, list):
+        return [_argument(v) for v in value]
+    if isinstance(value, Mapping):
+        return {key: _argument(v) for key, v in value.items()}
+    return value
+
+
+def _node(node: Any, entry: Mapping[str, Any], operator: Config | None) -> Config:
+    """One call of a layer as Keras 3's ``{"args", "kwargs"}``, of a list of references with keywords, or of a dict."""
+    if isinstance(node, Mapping) and "args" in node:
+        return dict(node)
+    if isinstance(node, Mapping):  # inputs by name
+        return {"args": [{key: _argument(value) for key, value in node.items()}], "kwargs": {}}
+    references = [node] if _is_reference(node) else list(node)
+    kwargs: Config = {}
+    tensors = []
+    for place in references:
+        if not _is_reference(place):
+            raise LegacyError(f"layer {entry.get('name')!r}: its call {node!r} cannot be read")
+        if len(place) > 3 and isinstance(place[3], Mapping):
+            kwargs |= {key: _argument(value) for key, value in place[3].items() if key != "name"}
+        if place[0] == "_CONSTANT_VALUE":
+            tensors.append(place[2])
+        else:
+            tensors.append(_reference(place))
+    if operator is not None:
+        renamed = OPERATORS[entry["config"]["function"]][1]
+        given = {renamed.get(key, key): value for key, value in kwargs.items() if value is not None}
+        return {"args": tensors, "kwargs": given}
+    if entry["class_name"] in RECURRENT and len(tensors) > 1:
+        constants = entry["config"].get("num_constants") or 0
+        if constants:
+            raise LegacyError(f"layer {entry.get('name')!r}: its cell takes constants, which Keras 3 has no more")
+        return {"args": tensors[:1], "kwargs": {**kwargs, "initial_state": tensors[1:]}}
+    kwargs = {key: value for key, value in kwargs.items() if value is not None or key not in ("mask", "training")}
+    return {"args": tensors if len(tensors) == 1 else [tensors], "kwargs": kwargs}

@@ -1,0 +1,211 @@
+"""How an old file's model was compiled, and the state of its optimizer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kcore.runtime import Variable
+
+Config = dict[str, Any]
+
+#: Keys of optimizers that today's do not have, and that change nothing at the value they have in files.
+_DROPPED = frozenset(("is_legacy_optimizer", "use_locking", "sparse", "jit_compile", "clip_norm", "schedule_decay"))
+
+#: Loss reductions of tf.keras.
+_REDUCTIONS = {"auto": "sum_over_batch_size", "none": None}
+
+
+def compile_arguments(training: Mapping[str, Any]) -> Config:
+    """The arguments of `compile` that a file's ``training_config`` describes, in serialized form.
+
+    Args:
+        training: ``{"optimizer_config", "loss", "metrics", ...}``.
+
+    Returns:
+        Arguments for ``model.compile_from_config``.
+    """
+    found: Config = {"optimizer": optimizer_config(training["optimizer_config"]), "loss": _loss(training.get("loss"))}
+    for key, convert in (("metrics", _metric), ("weighted_metrics", _metric), ("loss_weights", lambda v: v)):
+        if training.get(key):
+            found[key] = _mapped(convert, training[key])
+    return found
+
+
+def _mapped(convert: Any, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_mapped(convert, v) for v in value]
+    if isinstance(value, Mapping) and "class_name" not in value:
+        return {key: _mapped(convert, v) for key, v in value.items()}
+    return convert(value)
+
+
+def optimizer_config(written: Mapping[str, Any]) -> Config:
+    """An optimizer's ``{"class_name", "config"}`` as Keras 3 has it."""
+    name = written["class_name"]
+    name = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop"}.get(name, name).removeprefix("Custom>")
+    config = {key: value for key, value in (written.get("config") or {}).items() if key not in _DROPPED}
+    if "lr" in config:
+        config["learning_rate"] = config.pop("lr")
+    decay = config.pop("decay", None)
+    if decay:  # learning_rate / (1 + decay * iterations)
+        schedule = {"initial_learning_rate": config["learning_rate"], "decay_steps": 1, "decay_rate": decay}
+        config["learning_rate"] = {
+            "module": "keras.optimizers.schedules",
+            "class_name": "InverseTimeDecay",
+            "config": schedule,
+        }
+    elif isinstance(config.get("learning_rate"), Mapping):
+        config["learning_rate"] = {"module": "keras.optimizers.schedules", **config["learning_rate"]}
+    if config.get("epsilon", 0) is None:
+        del config["epsilon"]
+    if not config.get("weight_decay"):
+        config.pop("weight_decay", None)
+    return {"module": "keras.optimizers", "class_name": name, "config": config}
+
+
+def _loss(value: Any) -> Any:
+    if isinstance(value, Mapping) and "class_name" in value:
+        config = {key: v for key, v in value["config"].items() if key != "fn"}
+        if "reduction" in config:
+            config["reduction"] = _REDUCTIONS.get(config["reduction"], config["reduction"])
+        return {"module": "keras.losses", **value, "config": config}
+    return _mapped(_loss, value) if isinstance(value, list | Mapping) else value
+
+
+def _metric(value: Any) -> Any:
+    if isinstance(value, Mapping) and value.get("class_name") == "MeanMetricWrapper":
+        return value["config"]["fn"] if isinstance(value["config"].get("fn"), str) else value["config"].get("name")
+    if isinstance(value, Mapping) and "class_name" in value:
+        return {"module": "keras.metrics", **value}
+    return value
+
+
+# -- the optimizer's state ---------------------------------------------------------------------------------------------
+
+#: What files call a kind of state -> what kcore's optimizers call it.
+_KINDS = {
+    "m": "momentum",
+    "momentum": "momentum",
+    "moments": "momentum",
+    "v": "velocity",
+    "velocity": "velocity",
+    "vhat": "velocity_hat",
+    "velocity_hat": "velocity_hat",
+    "rms": "velocity",
+    "mg": "average_gradient",
+    "accumulator": "accumulator",
+    "accum_grad": "accumulated_grad",
+    "accum_var": "accumulated_delta_var",
+    "accumulated_grad": "accumulated_grad",
+    "accumulated_delta_var": "accumulated_delta_var",
+    "linear": "linear",
+    "u": "norm",
+    "norm": "norm",
+}
+
+#: Kinds of state in the order in which files without names keep them.
+_ORDER = {
+    "Adam": ("momentum", "velocity"),
+    "SGD": ("momentum",),
+    "RMSprop": ("velocity",),
+    "Adagrad": ("accumulator",),
+    "Adadelta": ("accumulated_grad", "accumulated_delta_var"),
+    "Adamax": ("momentum", "norm"),
+}
+
+
+class OptimizerState(NamedTuple):
+    """An old file's optimizer state, understood.
+
+    Attributes:
+        iterations: how many steps were done; None if the file does not say.
+        slots: kind -> one array per trained variable.
+    """
+
+    iterations: int | None
+    slots: dict[str, list[np.ndarray]]
+
+
+def understand(
+    names: Sequence[str], arrays: Sequence[np.ndarray], variables: Sequence[Variable], optimizer: Any
+) -> OptimizerState:
+    """Sort an optimizer's arrays by kind.
+
+    Args:
+        names: as the file has them: ``Variable_3:0``, ``training/Adam/m_0:0``, ``Adam/dense/kernel/m:0``,
+            ``Adam/m/dense/kernel:0``, ``adam/dense_kernel_momentum``, ...
+        arrays: the arrays of these names.
+        variables: the trained variables in order.
+        optimizer: today's optimizer, built for them.
+
+    Raises:
+        ValueError: the meaning is not certain; the message says why.
+    """
+    shapes = [tuple(v.shape) for v in variables]
+    iterations: int | None = None
+    kinds: dict[str, list[np.ndarray]] = {}
+    rest: list[np.ndarray] = []
+    for name, array in zip(names, arrays, strict=True):
+        plain = re.sub(r":\d+$", "", name)
+        if re.search(r"(^|/)(iter|iteration|iterations)(_\d+)?$", plain):
+            iterations = int(array)
+            continue
+        if re.search(
+            r"(^|/)(current_)?_?learning_rate(_\d+)?$|(^|/)(decay|beta_1|beta_2|rho|lr|cur_mu|cond)(_\d+)?$", plain
+        ):
+            continue
+        kind = _kind(plain)
+        if kind is None:
+            rest.append(array)
+        else:
+            kinds.setdefault(kind, []).append(array)
+    if rest and iterations is None and rest[0].shape == () and len(rest) % max(len(shapes), 1) == 1:
+        iterations = int(rest.pop(0))  # Keras 2.0's first variable without a name of its own
+    if rest:
+        if kinds:
+            raise ValueError("some of its arrays have names that say what they are, others have not")
+        kinds = _by_order(rest, shapes, type(optimizer).__name__)
+    wanted = set(optimizer._slots)
+    slots: dict[str, list[np.ndarray]] = {}
+    for kind, values in kinds.items():
+        if kind not in wanted:
+            if kind == "velocity_hat" or not any(np.any(value) for value in values):
+                continue  # kept by old optimizers whether they used it or not
+            raise ValueError(f"it has {kind!r}, which {type(optimizer).__name__} as it is configured has not")
+        if [value.shape for value in values] != shapes:
+            raise ValueError(f"its {kind!r} does not have the shapes of the trained weights")
+        slots[kind] = values
+    if missing := sorted(wanted - set(slots)):
+        raise ValueError(f"it has no {', '.join(missing)}")
+    return OptimizerState(iterations, slots)
+
+
+def _kind(name: str) -> str | None:
+    """The kind of state a name tells, None for a name that tells nothing."""
+    parts = name.split("/")
+    for candidate in (parts[-1], *parts[1:2]):
+        stem = re.sub(r"_\d+$", "", candidate)
+        if stem in _KINDS:
+            return _KINDS[stem]
+    for word in sorted(_KINDS, key=len, reverse=True):  # adam/dense_kernel_momentum
+        if len(word) > 4 and parts[-1].endswith(f"_{word}"):
+            return _KINDS[word]
+    return None
+
+
+def _by_order(arrays: list[np.ndarray], shapes: list[tuple], optimizer: str) -> dict[str, list[np.ndarray]]:
+    order, count = _ORDER.get(optimizer), len(shapes)
+    if order is None:
+        raise ValueError(f"its arrays have no names, and how {optimizer} ordered them is not known")
+    blocks = [arrays[i : i + count] for i in range(0, len(arrays), max(count, 1))]
+    if len(blocks) == len(order) + 1 and all(a.shape in ((), (1,)) for a in blocks[-1]):
+        blocks.pop()  # Adam's places for amsgrad, which was not used
+    elif len(blocks) == len(order) + 1 and optimizer == "Adam":
+        order = (*order, "velocity_hat")
+    if len(blocks) != len(order) or len(blocks[-1]) != count:
+        raise ValueError(f"it has {len(arrays)} arrays, {len(order)} for each of {count} trained weights are expected")
+    return dict(zip(order, blocks, strict=True))
