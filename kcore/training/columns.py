@@ -164,13 +164,13 @@ def _plain(column: Any) -> np.dtype:
 
 def _from_hdf5(dataset: Any, name: str) -> np.ndarray | Stored:
     """An h5py data set, read batch by batch."""
-    if not hasattr(dataset, "id") or not hasattr(dataset, "chunks"):
+    if not dataset:
+        raise ValueError(f"{name} cannot be read: its HDF5 file is closed")
+    if not hasattr(dataset, "chunks"):
         raise TypeError(
             f"{name} is an h5py {type(dataset).__name__}, expected one of its data sets"
             + (f": {', '.join(map(repr, list(dataset)[:5]))}" if hasattr(dataset, "keys") else "")
         )
-    if not dataset:
-        raise ValueError(f"{name} cannot be read: its HDF5 file is closed")
     where = f"{dataset.name!r} of {dataset.file.filename!r}"
     shape, dtype = dataset.shape or (), dataset.dtype
 

@@ -177,6 +177,8 @@ def is_stream(x: Any) -> bool:
     """Whether x makes batches itself (generator, iterable object, `PyDataset`) rather than being arrays."""
     if x is None or tree.is_nested(x) or isinstance(x, (str, bytes)):
         return False
+    if type(x).__module__.startswith("h5py"):  # also a file or group, which gives names, and a closed data set
+        return False
     if hasattr(x, "shape") or hasattr(x, "__array__") or hasattr(x, "to_numpy"):
         return False
     return hasattr(x, "__iter__") or is_by_number(x)

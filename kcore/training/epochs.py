@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from kcore.runtime.scope import user_level
 from kcore.training.sources.source import Source
 
 
@@ -67,7 +68,6 @@ class Epochs:
         self._epochs = epochs
         self._together = steps_per_execution
         self._pass: Iterator[Any] | None = None
-        self._next: list[Any] = []
         self._dealt = 0
         self._total = 0
         self._known = source.num_batches
@@ -84,10 +84,9 @@ class Epochs:
         Raises:
             ValueError: there was none for the first epoch.
         """
-        if self.source.once and not self.ended and not self._next:
+        if self.source.once and not self.ended:
             self._begin()
-            self._next = self._take(1)
-            self.ended = not self._next
+            self.ended = not self.source.more()
         if self.ended and not self._total:
             raise ValueError(f"{self._words.data} gives no data: the {self.source.kind} yields nothing")
         if self.ended:
@@ -123,14 +122,10 @@ class Epochs:
         if self._pass is None:
             self._pass, self._dealt = self.source.batches(), 0
         wanted = self._wanted or self.source.num_batches
-        if not self._next:
-            self.source.allow(wanted)
+        self.source.allow(wanted)
         return wanted
 
     def _take(self, count: int) -> list[Any]:
-        if self._next:
-            first, self._next = self._next, []
-            return first + self._take(count - 1) if count > 1 else first
         assert self._pass is not None
         batches = list(islice(self._pass, count))
         self._dealt += len(batches)
@@ -151,4 +146,4 @@ class Epochs:
             text += self._words.end
         else:
             text = f"it ended after {total} batches, one epoch of the {self._epochs} asked for; {self._words.end}"
-        warnings.warn(f"{self._words.data} is a {self.source.kind}: {text}", stacklevel=4)
+        warnings.warn(f"{self._words.data} is a {self.source.kind}: {text}", stacklevel=user_level())

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from kcore.naming import named_arguments
+from kcore.runtime.scope import user_level
 from kcore.training.data import check_batch_size, is_stream, split, unpack
 from kcore.training.deprecated import OldNames
 from kcore.training.epochs import Epochs, Words
@@ -365,7 +366,9 @@ def _train_epoch(
         if model.stop_training:
             break
     if not done:
-        warnings.warn("the data has run out: this epoch had no step, and training stops", stacklevel=4)
+        warnings.warn(
+            f"x is a {data.source.kind}: it gave no batch for this epoch; training stops here", stacklevel=user_level()
+        )
         model.stop_training = True
     return last
 

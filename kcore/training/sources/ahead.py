@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from kcore.runtime.scope import user_level
+
 #: Seconds that `close` waits for a batch that is being made.
 PATIENCE = 5.0
 
@@ -160,14 +162,18 @@ class Ahead:
             self._coming.append(self._workers.submit(task))
             self._allowed -= 1
 
+    def more(self) -> bool:
+        """Wait for the next item, which stays the next; False if there is none."""
+        if not self._coming:
+            self._allowed = max(self._allowed, 1)
+            self._fill()
+        return bool(self._coming) and not isinstance(self._coming[0].exception(), StopIteration)
+
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        if not self._coming:
-            self._allowed = max(self._allowed, 1)
-            self._fill()
-        if self._over or not self._coming:
+        if not self.more():
             self.close()
             raise StopIteration
         coming = self._coming[0]
@@ -192,6 +198,7 @@ class Ahead:
         self._coming.clear()
         if not self._workers.stop():
             warnings.warn(
-                f"a batch is still being made after {PATIENCE:g} seconds; its thread is left to itself", stacklevel=2
+                f"a batch is still being made after {PATIENCE:g} seconds; its thread is left to itself",
+                stacklevel=user_level(),
             )
         return [f.result() for f in waiting if f.done() and not f.cancelled() and f.exception() is None]

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from kcore.runtime.scope import user_level
 from kcore.training.data import is_by_number, is_stream
 from kcore.training.sources.arrays import ArrayBatches
 from kcore.training.sources.py_dataset import PyDatasetBatches
@@ -41,6 +42,6 @@ def source_of(
     if batch_size is not None:
         warnings.warn(
             f"batch_size={batch_size} is not used: x is a {type(x).__name__}, which makes the batches itself",
-            stacklevel=4,
+            stacklevel=user_level(),
         )
     return PyDatasetBatches(x, shuffle, class_weight) if is_by_number(x) else StreamBatches(x, class_weight)

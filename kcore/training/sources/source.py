@@ -35,6 +35,10 @@ class Source(ABC):
     def allow(self, count: int | None) -> None:  # noqa: B027 - nothing to do is a good answer
         """Say how many more batches will be wanted, so that no more are made ahead; None is all there are."""
 
+    def more(self) -> bool:
+        """Whether the pass that has begun goes on; waits for its next batch where that is not known."""
+        return True
+
     def on_epoch_begin(self) -> None:  # noqa: B027
         """Called before every epoch."""
 

@@ -115,13 +115,17 @@ class StreamBatches(Source):
             return weighted(plain, self._class_weight)
 
         self._ready = _take_left(self._stream) if self.once else deque()
-        self._count = 0
+        if not self.once:
+            self._count = 0
         self._ahead = Ahead(Threads(make), itertools.repeat(None), MADE_AHEAD)
         return self._ahead
 
     def allow(self, count: int | None) -> None:
         if self._ahead is not None:
             self._ahead.allow(count)
+
+    def more(self) -> bool:
+        return self._ahead is not None and self._ahead.more()
 
     def close(self) -> None:
         made = self._ahead.close() if self._ahead is not None else []
