@@ -19,7 +19,7 @@ from kcore.graph.core import Graph
 from kcore.runtime.apply import convert_to_tensor
 from kcore.runtime.bounds import Bounds, check, find_bounds
 from kcore.runtime.promote import to_array
-from kcore.runtime.scope import PACKAGE
+from kcore.runtime.scope import user_level
 from kcore.runtime.tensor import EagerTensor, KerasTensor, TracedTensor
 from kcore.runtime.trace import Trace, current_trace
 from kcore.runtime.variable import Variable
@@ -94,14 +94,6 @@ def _traits(x: Any, name: str) -> Iterator[tuple[str, str, Any]]:
             yield from _traits(v, f"{name}[{k!r}]")
     else:
         yield name, "values", repr(x)
-
-
-def _user_level() -> int:
-    """The stacklevel, for a warning of the caller, of the first line outside of kcore."""
-    frame, level = inspect.currentframe(), 0
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        frame, level = frame.f_back, level + 1
-    return max(level, 1)
 
 
 def rebuild(structure: Any, leaves: Any) -> Any:
@@ -258,7 +250,7 @@ class Function:
         else:
             shown = ", ".join(map(str, seen[:4]))
             text += f"its argument {name!r} came in {len(seen)} {kind} ({shown}, ...). {_ADVICE[kind]}"
-        warnings.warn(text, stacklevel=_user_level())
+        warnings.warn(text, stacklevel=user_level())
 
     def _argument(self, place: int) -> str:
         """The name of an argument given by position."""
