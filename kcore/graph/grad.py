@@ -48,7 +48,7 @@ def backpropagate(
             _accumulate(grads, value, grad)
     for node in reversed(nodes):
         outputs = tuple(grads.get(v) for v in node.outputs)
-        if all(g is None for g in outputs):
+        if not node.op.differentiable or all(g is None for g in outputs):  # a source may be what stop_gradient gave
             continue
         needs = tuple(v is not None and v in active for v in node.inputs)
         if not any(needs):

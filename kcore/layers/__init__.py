@@ -60,7 +60,11 @@ from kcore.layers.merging.elementwise import (
     subtract,
 )
 from kcore.layers.normalization.batch_normalization import BatchNormalization
+from kcore.layers.normalization.group_normalization import GroupNormalization
 from kcore.layers.normalization.layer_normalization import LayerNormalization
+from kcore.layers.normalization.rms_normalization import RMSNormalization
+from kcore.layers.normalization.spectral_normalization import SpectralNormalization
+from kcore.layers.normalization.unit_normalization import UnitNormalization
 from kcore.layers.pooling.adaptive_pooling import (
     AdaptiveAveragePooling1D,
     AdaptiveAveragePooling2D,
