@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,10 +65,10 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
         assignments, problems = _matched(model, weights, path, _source(file, weights, config, era))
         if problems:
             raise ValueError(_refusal(path, model, problems))
-        for variable, value in assignments:
+        for variable, value, _ in assignments:
             variable.assign(value)
-        if compile:
-            _compile(model, file, path, custom_objects)
+        if compile and _compile(model, file, path, custom_objects):
+            _load_optimizer(model, file, path, assignments, text(version or ""))
     return model
 
 
@@ -97,7 +98,7 @@ def load_weights(model: Any, path: Path, by_name: bool = False, skip_mismatch: b
             raise ValueError(_refusal(path, model, problems))
         listed = "\n  ".join(problems)
         warnings.warn(f"{path} does not fit model {model.name!r} wholly; not loaded:\n  {listed}", stacklevel=4)
-    for variable, value in assignments:
+    for variable, value, _ in assignments:
         variable.assign(value)
 
 
@@ -164,30 +165,44 @@ def _matched(
     return assignments, problems
 
 
-def _compile(model: Any, file: Any, path: Path, custom_objects: Any) -> None:
+def _compile(model: Any, file: Any, path: Path, custom_objects: Any) -> bool:
     """Compile a model as the file says it was; where that has no meaning today, say so and leave it."""
     config = _json(file, "training_config", path)
     if config is None:
-        return
+        return False
     try:
         with custom_object_scope(custom_objects or {}):
             model.compile_from_config(training.compile_arguments(config))
     except Exception as error:  # noqa: BLE001 - whatever an old configuration asks for; the model itself is sound
         warnings.warn(f"{path}: the model is not compiled, as its training configuration: {error}", stacklevel=5)
-        return
+        return False
+    return True
+
+
+def _load_optimizer(model: Any, file: Any, path: Path, assignments: list[Assignment], version: str) -> None:
+    """Load the optimizer's state where its meaning is certain; otherwise say why it begins anew."""
     group = child(file, "optimizer_weights", path)
     names = None if group is None else attribute_list(group, "weight_names")
     if not names:
         return
     try:
         arrays = [read_array(inner(group, name, path), path) for name in names]
-        variables = model.trainable_variables
-        state = training.understand(names, arrays, variables, model.optimizer)
+        state = training.understand(names, arrays, _orders(model, assignments, version), model.optimizer)
     except ValueError as error:
         warnings.warn(f"{path}: the optimizer's state was not loaded, it begins anew: {error}", stacklevel=5)
         return
     if state.iterations is not None:
         model.optimizer.iterations.assign(state.iterations)
     for kind, values in state.slots.items():
-        for variable, value in zip(variables, values, strict=True):
+        for variable, value in zip(state.variables, values, strict=True):
             model.optimizer.slot(variable, kind).assign(value)
+
+
+def _orders(model: Any, assignments: list[Assignment], version: str) -> list[list[Any]]:
+    """The trained variables layer by layer, and by the names they have in the file, as Keras up to 2.1 had them."""
+    variables = list(model.trainable_variables)
+    named = {id(variable): name for variable, _, name in assignments if name}
+    if any(id(variable) not in named for variable in variables):
+        return [variables]
+    by_name = sorted(variables, key=lambda variable: named[id(variable)])
+    return [by_name, variables] if re.match(r"1\.|2\.[01]\.", version) else [variables, by_name]

@@ -123,15 +123,17 @@ class OptimizerState(NamedTuple):
 
     Attributes:
         iterations: how many steps were done; None if the file does not say.
-        slots: kind -> one array per trained variable.
+        variables: the trained variables in the file's order.
+        slots: kind -> one array per variable.
     """
 
     iterations: int | None
+    variables: Sequence[Variable]
     slots: dict[str, list[np.ndarray]]
 
 
 def understand(
-    names: Sequence[str], arrays: Sequence[np.ndarray], variables: Sequence[Variable], optimizer: Any
+    names: Sequence[str], arrays: Sequence[np.ndarray], orders: Sequence[Sequence[Variable]], optimizer: Any
 ) -> OptimizerState:
     """Sort an optimizer's arrays by kind.
 
@@ -139,13 +141,13 @@ def understand(
         names: as the file has them: ``Variable_3:0``, ``training/Adam/m_0:0``, ``Adam/dense/kernel/m:0``,
             ``Adam/m/dense/kernel:0``, ``adam/dense_kernel_momentum``, ...
         arrays: the arrays of these names.
-        variables: the trained variables in order.
+        orders: the trained variables in the orders in which the file may have them, the likeliest first.
         optimizer: today's optimizer, built for them.
 
     Raises:
         ValueError: the meaning is not certain; the message says why.
     """
-    shapes = [tuple(v.shape) for v in variables]
+    count = len(orders[0])
     iterations: int | None = None
     kinds: dict[str, list[np.ndarray]] = {}
     rest: list[np.ndarray] = []
@@ -163,12 +165,12 @@ def understand(
             rest.append(array)
         else:
             kinds.setdefault(kind, []).append(array)
-    if rest and iterations is None and rest[0].shape == () and len(rest) % max(len(shapes), 1) == 1:
+    if rest and iterations is None and rest[0].shape == () and len(rest) % max(count, 1) == 1:
         iterations = int(rest.pop(0))  # Keras 2.0's first variable without a name of its own
     if rest:
         if kinds:
             raise ValueError("some of its arrays have names that say what they are, others have not")
-        kinds = _by_order(rest, shapes, type(optimizer).__name__)
+        kinds = _by_order(rest, count, type(optimizer).__name__)
     wanted = set(optimizer._slots)
     slots: dict[str, list[np.ndarray]] = {}
     for kind, values in kinds.items():
@@ -176,12 +178,13 @@ def understand(
             if kind == "velocity_hat" or not any(np.any(value) for value in values):
                 continue  # kept by old optimizers whether they used it or not
             raise ValueError(f"it has {kind!r}, which {type(optimizer).__name__} as it is configured has not")
-        if [value.shape for value in values] != shapes:
-            raise ValueError(f"its {kind!r} does not have the shapes of the trained weights")
         slots[kind] = values
     if missing := sorted(wanted - set(slots)):
         raise ValueError(f"it has no {', '.join(missing)}")
-    return OptimizerState(iterations, slots)
+    for variables in orders:
+        if all([value.shape for value in values] == [tuple(v.shape) for v in variables] for values in slots.values()):
+            return OptimizerState(iterations, variables, slots)
+    raise ValueError("its arrays do not have the shapes of the trained weights")
 
 
 def _kind(name: str) -> str | None:
@@ -197,8 +200,8 @@ def _kind(name: str) -> str | None:
     return None
 
 
-def _by_order(arrays: list[np.ndarray], shapes: list[tuple], optimizer: str) -> dict[str, list[np.ndarray]]:
-    order, count = _ORDER.get(optimizer), len(shapes)
+def _by_order(arrays: list[np.ndarray], count: int, optimizer: str) -> dict[str, list[np.ndarray]]:
+    order = _ORDER.get(optimizer)
     if order is None:
         raise ValueError(f"its arrays have no names, and how {optimizer} ordered them is not known")
     blocks = [arrays[i : i + count] for i in range(0, len(arrays), max(count, 1))]

@@ -28,9 +28,10 @@ class Source(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """A layer's arrays as a file has them, in its order."""
+    """A layer's arrays as a file has them, in its order, with the names they have there."""
 
     layer: str
+    names: list[str]
     arrays: list[np.ndarray]
 
 
@@ -70,7 +71,7 @@ def read_layers(group: Any, path: Path) -> list[Saved]:
             raise ValueError(f"{path}: {layer.name} has no attribute weight_names")
         arrays = [read_array(inner(layer, weight, path), path) for weight in weights]
         if arrays:
-            found.append(Saved(name, arrays))
+            found.append(Saved(name, weights, arrays))
     return found
 
 
@@ -196,10 +197,11 @@ ARRANGE: dict[str, Any] = {
 
 
 class Assignment(NamedTuple):
-    """An array that is to become a variable's value."""
+    """An array that is to become a variable's value, and its name in the file where it is one array there."""
 
     variable: Variable
     value: np.ndarray
+    name: str = ""
 
 
 def match_layer(layer: Any, saved: Saved, source: Source) -> tuple[list[Assignment], str | None]:
@@ -216,7 +218,8 @@ def match_layer(layer: Any, saved: Saved, source: Source) -> tuple[list[Assignme
     for variable, array in zip(mine, arrays, strict=True):
         if tuple(variable.shape) != array.shape:
             return [], f"{who}: weight {variable.name!r} has shape {tuple(variable.shape)}, the file has {array.shape}"
-    return [Assignment(*pair) for pair in zip(mine, arrays, strict=True)], None
+    names = saved.names if len(saved.names) == len(mine) else [""] * len(mine)
+    return [Assignment(*three) for three in zip(mine, arrays, names, strict=True)], None
 
 
 def pairs_by_order(model: Any, saved: list[Saved]) -> Iterator[tuple[Any, Saved | None]]:
