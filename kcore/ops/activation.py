@@ -182,7 +182,7 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
     Source: `keras.ops.celu`; Barron, arXiv:1704.07483.
     """
     if alpha == 0:
-        raise ValueError("celu: alpha=0: expected another number than 0, x is divided by it")
+        raise ValueError(f"celu: alpha={alpha}: expected another number than 0, x is divided by it")
     return _celu(x, alpha=float(alpha))
 
 

@@ -48,7 +48,7 @@ def _whole(least: int) -> Callable[[Any], Any]:
 
 
 def _share(value: Any) -> Any:
-    if not 0 <= number(value) <= 1:
+    if not 0 <= float(number(value)) <= 1:
         raise ValueError("expected a number between 0 and 1")
     return value
 
