@@ -11,6 +11,9 @@ from kcore.layers.activation.leaky_relu import LeakyReLU
 from kcore.layers.activation.prelu import PReLU
 from kcore.layers.activation.relu import ReLU
 from kcore.layers.activation.softmax import Softmax
+from kcore.layers.attention.additive_attention import AdditiveAttention
+from kcore.layers.attention.attention import Attention
+from kcore.layers.attention.grouped_query_attention import GroupQueryAttention
 from kcore.layers.attention.multi_head_attention import MultiHeadAttention
 from kcore.layers.convolution.base_conv import BaseConv
 from kcore.layers.convolution.conv1d import Conv1D, Convolution1D
