@@ -43,6 +43,7 @@ from kcore.layers.core.kernel_layer import KernelLayer
 from kcore.layers.core.lambda_layer import Lambda
 from kcore.layers.core.masking import Masking
 from kcore.layers.core.rescaling import Rescaling
+from kcore.layers.core.reversible_embedding import ReversibleEmbedding
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.layer import Layer
 from kcore.layers.merging.base_merge import Merge

@@ -17,7 +17,7 @@ from kcore.tree import flatten, map_shapes
 class _Function:
     """Kind of an argument that may be a function: named ones are shown by name, a lambda as it is.
 
-    So a model with a lambda can be cloned, while writing one to a file is refused.
+    So a layer with a lambda can be copied, while writing one to a file is refused.
     """
 
     def __init__(self, required: bool):
@@ -47,8 +47,8 @@ class Lambda(Layer):
     Weights it uses are not the layer's: a layer with weights is a subclass of `Layer`.
 
     A named function is saved by its name, and must be registered with `kcore.saving.register_keras_serializable` or
-    passed in ``custom_objects`` to be loaded. A Python ``lambda`` works, and can be cloned; writing it to a file is an
-    error, since a file never carries code here.
+    passed in ``custom_objects`` to be loaded. A Python ``lambda`` works, and ``from_config(get_config())`` copies the
+    layer; writing it to a file is an error, since a file never carries code here.
 
     Args:
         function: the function; its first parameter is the input.
