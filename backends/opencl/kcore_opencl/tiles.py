@@ -203,7 +203,15 @@ class RowTile:
             f"{real.vector} acc{r}_{v} = {first.format(r=r, v=v, zero=real.splat(real.number(0)))};" for r, v in self
         ]
 
-    def product(self, real: Real, depth: str, left: str, right: str, step: str | None = None) -> list[str]:
+    def product(
+        self,
+        real: Real,
+        depth: str,
+        left: str,
+        right: str,
+        step: str | None = None,
+        into: Sequence[int] | None = None,
+    ) -> list[str]:
         """The loop over the depth of a product.
 
         Args:
@@ -211,16 +219,17 @@ class RowTile:
             left: the left operand's scalar at depth ``k``: a template over ``{r}``.
             right: name of a pointer to the right operand at depth 0; its rows lie `step` elements apart, directly one
                 after another if None.
+            into: which vectors of accumulators the vectors of the right operand go into; all, in order, if None.
         """
-        width = real.lanes
-        across = str(self.vectors * width) if step is None else step
+        width, into = real.lanes, range(self.vectors) if into is None else into
+        across = str(len(into) * width) if step is None else step
         lines = [
-            f"const {real.vector} b{v} = {real.load(f'{right} + k * {across} + {v * width}')};"
-            for v in range(self.vectors)
+            f"const {real.vector} b{v} = {real.load(f'{right} + k * {across} + {i * width}')};"
+            for i, v in enumerate(into)
         ]
         for r in range(self.rows):
             lines.append(f"const {real.vector} a{r} = {real.splat(left.format(r=r))};")
-            for v in range(self.vectors):
+            for v in into:
                 term = real.multiply_add(f"a{r}", f"b{v}", f"acc{r}_{v}")
                 lines.append(f"acc{r}_{v} = {term};")
         return loop("k", 0, depth, 1, lines)

@@ -16,11 +16,13 @@ from kcore.runtime.reference import run_op
 from kcore.testing.cases import Case, cases
 from kcore.testing.compare import difference, tolerance
 from kcore_opencl.recurrent import backward, forward, lanes
+from kcore_opencl.recurrent.cells import CELLS
 
 Emit = Callable[..., Code]
 GENERATORS: dict[str, tuple[Emit, Emit]] = {
-    "lstm": (forward.emit, lanes.forward),
-    "lstm_grad": (backward.emit, lanes.backward),
+    name + end: emits
+    for name in CELLS
+    for end, emits in (("", (forward.emit, lanes.forward)), ("_grad", (backward.emit, lanes.backward)))
 }
 
 
@@ -50,10 +52,14 @@ def test_kernels_for_narrower_vectors_compute_what_the_op_says(intel, op, vector
         check(case, compute(intel, made, GENERATORS[op][0](made, traits), *case.arrays()))
 
 
-def _lstm_inputs(steps: int, batch: int, features: int, units: int) -> list[np.ndarray | None]:
+def _inputs(name: str, steps: int, batch: int, features: int, units: int) -> list[np.ndarray | None]:
+    """Arrays of a forward node: x, states, weights, bias and mask."""
     rng = np.random.default_rng([steps, batch, features, units])
-    shapes = [(steps, batch, features), (batch, units), (batch, units), (features, 4 * units), (units, 4 * units)]
-    shapes += [(4 * units,)]
+    cell = CELLS[name]
+    columns = cell.blocks * units
+    bias = (cell.bias_size * units,) if cell.bias_size == cell.blocks else (2, columns)
+    states = [(batch, units)] * (2 if cell.has_cell else 1)
+    shapes = [(steps, batch, features), *states, (features, columns), (units, columns), bias]
     mask = rng.random((steps, batch)) < 0.8
     return [*(rng.uniform(-0.4, 0.4, s).astype("float32") for s in shapes), mask]
 
@@ -67,25 +73,29 @@ def traits(request, intel, gpu):
     return intel.place.traits if request.param == "cpu" else gpu
 
 
+@pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("shape", EDGES, ids=lambda s: "x".join(map(str, s)))
 @pytest.mark.parametrize("reverse", [False, True], ids=["forth", "back"])
-def test_edges_of_tiles(intel, traits, shape, reverse, node, compute):
-    arrays = _lstm_inputs(*shape)
-    made = node("lstm", *arrays, reverse=reverse)
-    hidden, h, c, cells, gates = compute(intel, made, GENERATORS["lstm"][not traits.cpu](made, traits), *arrays)
-    wanted = _lstm([_wide(a) for a in arrays[:6]], arrays[6], reverse)
-    for result, expected in zip((hidden, h, c, cells), wanted, strict=True):
+def test_edges_of_tiles(intel, traits, name, shape, reverse, node, compute):
+    arrays = _inputs(name, *shape)
+    made = node(name, *arrays, reverse=reverse)
+    results = compute(intel, made, GENERATORS[name][not traits.cpu](made, traits), *arrays)
+    plain = {"lstm": _lstm, "gru": _gru, "simple_rnn": _simple_rnn}[name]
+    wanted = plain([_wide(a) for a in arrays[:-1]], arrays[-1], reverse)
+    for result, expected in zip(results, wanted, strict=False):
         np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
-    rng = np.random.default_rng(1)
-    x, h0, c0, kernel, recurrent, _, mask = arrays
-    grads = [rng.uniform(-1, 1, v.shape).astype("float32") for v in (hidden, h, c)]
-    given = [*grads, x, h0, c0, kernel, recurrent, mask, hidden, cells, gates]
-    made = node("lstm_grad", *given, reverse=reverse)
-    results = compute(intel, made, GENERATORS["lstm_grad"][not traits.cpu](made, traits), *given)
+    cell, rng = CELLS[name], np.random.default_rng(1)
+    known = dict(zip((*cell.inputs, *cell.outputs), (*arrays, *results), strict=True))
+    for g, output in (("g_hidden", "hidden"), ("g_h", "last_h"), ("g_c", "last_c")):
+        if output in known:
+            known[g] = rng.uniform(-1, 1, known[output].shape).astype("float32")
+    given = [known[operand] for operand in cell.grad_inputs]
+    made = node(name + "_grad", *given, reverse=reverse)
+    results = compute(intel, made, GENERATORS[name + "_grad"][not traits.cpu](made, traits), *given)
     wanted = run_op(made.op, [_wide(a) for a in given], {"reverse": reverse})
-    for number, (result, expected) in enumerate(zip(results, wanted, strict=True)):
+    for operand, result, expected in zip(cell.grad_outputs, results, wanted, strict=True):
         scale = max(1.0, float(np.abs(expected).max()))
-        np.testing.assert_allclose(result / scale, expected / scale, rtol=1e-4, atol=2e-5, err_msg=f"output {number}")
+        np.testing.assert_allclose(result / scale, expected / scale, rtol=1e-4, atol=2e-5, err_msg=operand)
 
 
 def _wide(array: np.ndarray) -> np.ndarray:
@@ -106,8 +116,29 @@ def _lstm(arrays: list[Any], mask: np.ndarray, reverse: bool) -> tuple[np.ndarra
     return hidden, h, c, cells
 
 
+def _gru(arrays: list[Any], mask: np.ndarray, reverse: bool) -> tuple[np.ndarray, ...]:
+    """GRU as one would write it in NumPy."""
+    x, h, kernel, recurrent, bias = arrays
+    hidden = np.empty((*x.shape[:2], h.shape[1]))
+    for t in range(len(x))[:: -1 if reverse else 1]:
+        x_z, x_r, x_g = np.split(x[t] @ kernel + bias[0], 3, axis=1)
+        h_z, h_r, a = np.split(h @ recurrent + bias[1], 3, axis=1)
+        z, r = 1 / (1 + np.exp(-x_z - h_z)), 1 / (1 + np.exp(-x_r - h_r))
+        h = hidden[t] = np.where(mask[t][:, None], z * h + (1 - z) * np.tanh(x_g + r * a), h)
+    return hidden, h
+
+
+def _simple_rnn(arrays: list[Any], mask: np.ndarray, reverse: bool) -> tuple[np.ndarray, ...]:
+    """A simple recurrent network as one would write it in NumPy."""
+    x, h, kernel, recurrent, bias = arrays
+    hidden = np.empty((*x.shape[:2], h.shape[1]))
+    for t in range(len(x))[:: -1 if reverse else 1]:
+        h = hidden[t] = np.where(mask[t][:, None], np.tanh(x[t] @ kernel + h @ recurrent + bias), h)
+    return hidden, h
+
+
 def test_outputs_nobody_reads_are_not_written(intel, node, compute):
-    arrays = _lstm_inputs(3, 4, 5, 6)
+    arrays = _inputs("lstm", 3, 4, 5, 6)
     made, wanted = node("lstm", *arrays, reverse=False), (False, True, False, False, False)
     all_of_them = compute(intel, made, forward.emit(made, intel.place.traits), *arrays)
     code = forward.emit(made, intel.place.traits, wanted)
@@ -119,20 +150,27 @@ def test_sizes_are_arguments(intel, node):
     """Two layers that differ in their sizes only are the same programs, where the tiles are the same."""
     keys = []
     for shape in ((80, 32, 128, 128), (33, 32, 77, 128)):
-        code = forward.emit(node("lstm", *_lstm_inputs(*shape), reverse=False), intel.place.traits)
+        code = forward.emit(node("lstm", *_inputs("lstm", *shape), reverse=False), intel.place.traits)
         keys.append([source.key for source in code.launches])
     assert keys[0] == keys[1]
 
 
 def test_generated_text(intel, gpu, node, golden):
     """A whole sequence is two launches; its gradient four."""
-    arrays = _lstm_inputs(80, 32, 128, 128)
-    made = node("lstm", *arrays, reverse=False)
-    golden("lstm.cl", forward.emit(made, intel.place.traits))
-    golden("lstm_gpu.cl", lanes.forward(made, gpu))
-    x, h0, c0, kernel, recurrent, _, mask = arrays
-    sequence, gates = np.zeros((80, 32, 128), "float32"), np.zeros((80, 32, 512), "float32")
-    given = [sequence, None, None, x, h0, c0, kernel, recurrent, mask, sequence, sequence, gates]
-    made = node("lstm_grad", *given, reverse=False)
-    golden("lstm_grad.cl", backward.emit(made, intel.place.traits))
-    golden("lstm_grad_gpu.cl", lanes.backward(made, gpu))
+    for name, cell in CELLS.items():
+        arrays = _inputs(name, 80, 32, 128, 128)
+        made = node(name, *arrays, reverse=False)
+        code = forward.emit(made, intel.place.traits)
+        assert len(code.launches) == 2
+        golden(f"{name}.cl", code)
+        sequence = np.zeros((80, 32, 128), "float32")
+        known = dict(zip(cell.inputs, arrays, strict=True))
+        known |= {"g_hidden": sequence, "hidden": sequence, "cells": sequence}
+        known["gates"] = np.zeros((80, 32, cell.count * 128), "float32")
+        back = node(name + "_grad", *(known.get(operand) for operand in cell.grad_inputs), reverse=False)
+        code = backward.emit(back, intel.place.traits)
+        assert len(code.launches) == 4
+        golden(f"{name}_grad.cl", code)
+        if name != "simple_rnn":  # its GPU kernels are those of the others with fewer lines
+            golden(f"{name}_gpu.cl", lanes.forward(made, gpu))
+            golden(f"{name}_grad_gpu.cl", lanes.backward(back, gpu))

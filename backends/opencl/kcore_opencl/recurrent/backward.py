@@ -1,4 +1,4 @@
-"""The gradient of LSTM on a CPU: the steps backwards row by row, then products over all steps at once."""
+"""The gradient of recurrent layers on a CPU: the steps backwards row by row, then products over all steps at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kcore.codegen import Code, Source
 from kcore.graph.core import Node
-from kcore_opencl.recurrent.sizes import GATES, Sizes, sizes_of
+from kcore_opencl.recurrent.sizes import Sizes, sizes_of
 from kcore_opencl.tiles import Real, RowTile, Scratch, Text, block, edges, loop, pointers, real_of
 from kcore_opencl.traits import Traits
 
@@ -16,13 +16,10 @@ DEPTH = 128
 #: Vectors of rows of a weight gradient that one work-item makes, at most.
 STRIP = 8
 
-INPUTS = ("g_hidden", "g_h", "g_c", "x", "h0", "c0", "kernel_", "recurrent", "mask", "hidden", "cells", "gates")
-OUTPUTS = ("dx", "dh0", "dc0", "d_kernel", "d_recurrent", "d_bias")
-
 
 @dataclass(frozen=True)
 class Backward:
-    """One `lstm_grad` node, and how its work is shared out.
+    """One gradient node, and how its work is shared out.
 
     Attributes:
         given: names of the inputs there are.
@@ -32,7 +29,7 @@ class Backward:
         rows: rows of the batch each has room for, a multiple of the tile's.
         state: accumulators of the gradient of the state; its columns are units.
         inputs: accumulators of the gradient of x; its columns are features.
-        weights: accumulators of the gradients of the weights; its columns are gates.
+        weights: accumulators of the gradients of the weights; its columns are slots.
     """
 
     node: Node
@@ -46,6 +43,13 @@ class Backward:
     state: RowTile
     inputs: RowTile
     weights: RowTile
+
+    def buffer(self, text: Text, name: str) -> None:
+        """Declare an operand of the node."""
+        cell = self.sizes.cell
+        kind = "input" if name in cell.grad_inputs else "output"
+        names = cell.grad_inputs if kind == "input" else cell.grad_outputs
+        text.buffer(name, kind, "bool" if name == "mask" else self.sizes.dtype, names.index(name))
 
     @property
     def blocks(self) -> int:
@@ -64,8 +68,8 @@ class Backward:
 
     @property
     def depth(self) -> int:
-        """Gates of all units, each gate with lanes to spare."""
-        return GATES * self.padded
+        """Slots of all units, each slot with lanes to spare."""
+        return self.sizes.cell.count * self.padded
 
     @property
     def panel(self) -> int:
@@ -94,7 +98,7 @@ class Backward:
 
     @property
     def scratch(self) -> Scratch:
-        """Transposed weights; slopes of all gates, x and states before, all in panels; gradients of the state."""
+        """Transposed weights; slopes of all slots, x and states before, all in panels; gradients of the state."""
         scratch = Scratch(self.sizes.dtype)
         width, sizes = self.real.lanes, self.sizes
         scratch.take("recurrent_turned", self.depth * self.columns(sizes.units, self.state))
@@ -102,12 +106,13 @@ class Backward:
         scratch.take("slopes", self.tall * self.depth)
         scratch.take("befores", (self.feature_blocks + self.blocks) * sizes.rows * width)
         scratch.take("dh", self.items * self.rows * self.columns(sizes.units, self.state))
-        scratch.take("dc", self.items * self.rows * self.padded)
+        if sizes.cell.has_cell:
+            scratch.take("dc", self.items * self.rows * self.padded)
         scratch.take("sums", self.depth * (sum(self.strips) * STRIP * width))
         return scratch
 
 
-def backward_of(node: Node, traits: Traits, wanted: Sequence[bool]) -> Backward:
+def backward_of(node: Node, traits: Traits, wanted: Sequence[bool] | None) -> Backward:
     """One walking work-item per core, or per row where there are fewer; tiles as large as the registers allow."""
     sizes = sizes_of(node)
     real = real_of(sizes.dtype, traits)
@@ -117,23 +122,26 @@ def backward_of(node: Node, traits: Traits, wanted: Sequence[bool]) -> Backward:
     tall = min(range(min(most // wide, 8), 0, -1), key=lambda r: -(-rows // r) * max(r * wide / 2, wide * 1.5))
     rows = -(-rows // tall) * tall
     wide_x = min(across, -(-sizes.features // real.lanes))
+    panel = next(v for v in (across, 2, 1) if sizes.cell.count * -(-sizes.units // real.lanes) % v == 0)
+    cell = sizes.cell
+    names = cell.grad_outputs if wanted is None else [n for n, w in zip(cell.grad_outputs, wanted, strict=True) if w]
     return Backward(
         node,
         sizes,
         real,
-        frozenset(name for name, value in zip(INPUTS, node.inputs, strict=True) if value is not None),
-        frozenset(name for name, want in zip(OUTPUTS, wanted, strict=True) if want),
+        frozenset(name for name, value in zip(cell.grad_inputs, node.inputs, strict=True) if value is not None),
+        frozenset(names),
         traits.units,
         -(-sizes.batch // rows),
         rows,
         RowTile(tall, wide),
         RowTile(min(most // wide_x, 8), wide_x),
-        RowTile(min(4, real.lanes), across),
+        RowTile(min(4, real.lanes), panel),
     )
 
 
-def emit(node: Node, traits: Traits, wanted: Sequence[bool] = (True,) * 6) -> Code:
-    """Kernels of an `lstm_grad` node for a CPU; `wanted` says which outputs are read by anybody."""
+def emit(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -> Code:
+    """Kernels of a gradient node for a CPU; `wanted` says which outputs are read by anybody, all if None."""
     from kcore_opencl.recurrent.gradients import input_gradient, turned_weights, weight_gradients
 
     plan = backward_of(node, traits, wanted)
@@ -146,18 +154,23 @@ def emit(node: Node, traits: Traits, wanted: Sequence[bool] = (True,) * 6) -> Co
 
 
 def _steps(plan: Backward) -> Source:
-    """The walk over the steps: the slopes of all gates, and the gradients of the initial state."""
-    sizes, real = plan.sizes, plan.real
+    """The walk over the steps: the slopes of all slots, and the gradients of the initial states."""
+    sizes, real, cell = plan.sizes, plan.real, plan.sizes.cell
     text = Text(plan.node, "steps")
-    used = ["g_hidden", "g_h", "g_c", *(["x", "h0"] if plan.by_weights else []), "c0", "mask"]
-    used += [*(["hidden"] if plan.by_weights else []), "cells", "gates"]
-    for name in used:
-        if name in plan.given:
-            text.buffer(name, "input", "bool" if name == "mask" else sizes.dtype, INPUTS.index(name))
+    used = {"g_hidden", "g_h", "g_c", "c0", "mask", "cells", "gates"}
+    if plan.by_weights:
+        used |= {"x", "h0", "hidden"}
+    if "h_old" in cell.recalls:
+        used |= {"h0", "hidden"}
+    if "h" in cell.recalls:
+        used.add("hidden")
+    for name in cell.grad_inputs:
+        if name in used & plan.given:
+            plan.buffer(text, name)
     ends = [name for name in ("dh0", "dc0") if name in plan.wanted]
     for name in ends:
-        text.buffer(name, "output", sizes.dtype, OUTPUTS.index(name))
-    text.pieces(plan.scratch, ["recurrent_turned", "slopes", "befores", "dh", "dc"])
+        plan.buffer(text, name)
+    text.pieces(plan.scratch, ["recurrent_turned", "slopes", "befores", "dh", *(["dc"] if cell.has_cell else [])])
     text.sizes({"steps": sizes.steps, "batch": sizes.batch, "features": sizes.features, "units": sizes.units})
     text.sizes({"item_rows": plan.rows, "blocks": plan.blocks, "tall": plan.tall, **sizes.walk(backward=True)})
     text.helper(*edges(real))
@@ -168,7 +181,7 @@ def _steps(plan: Backward) -> Source:
         f"const int padded = blocks * {width};",
         f"const int wide = (units + {across - 1}) / {across} * {across};",
         "dh += (long)first * wide;",
-        "dc += (long)first * padded;",
+        *(["dc += (long)first * padded;"] if cell.has_cell else []),
         *loop("row", 0, "item_rows", 1, loop("unit", 0, "wide", width, _start(plan))),
         *loop("turn", 0, "steps", 1, _turn(plan)),
     )
@@ -182,45 +195,52 @@ def _steps(plan: Backward) -> Source:
 
 
 def _start(plan: Backward) -> list[str]:
-    """The gradients that arrive at the last state and cell; rows to spare repeat the last."""
+    """The gradients that arrive at the last states; rows to spare repeat the last."""
     real = plan.real
     lines = []
     if plan.given & {"g_h", "g_c"}:
         lines.append("const long from = (long)(first + min(row, rows - 1)) * units + unit;")
-    for state, name in (("dh + row * wide", "g_h"), ("dc + row * padded", "g_c")):
+
+    def start(name: str, state: str) -> str:
         value = f"load_edge({name} + from, units - unit)" if name in plan.given else real.splat(real.number(0))
-        lines.append(real.store(value, f"{state} + unit"))
-    lines[-1] = f"if (unit < padded) {lines[-1]}"
+        return real.store(value, f"{state} + unit")
+
+    lines.append(start("g_h", "dh + row * wide"))
+    if plan.sizes.cell.has_cell:
+        lines.append(f"if (unit < padded) {start('g_c', 'dc + row * padded')}")
     return lines
 
 
 def _turn(plan: Backward) -> list[str]:
     """One step of all rows."""
-    real = plan.real
+    real, recalls = plan.real, plan.sizes.cell.recalls
     lines = [
         "const int t = first_step + turn * direction;",
         "const int initial = turn + 1 == steps;",
-        f"const __global {real.type} *c_before = initial ? c0 : cells + (long)(t + direction) * batch * units;",
     ]
+    before = (
+        f"const __global {real.type} *{{0}}_before = initial ? {{0}}0 : {{1}} + (long)(t + direction) * batch * units;"
+    )
+    if "c_old" in recalls:
+        lines.append(before.format("c", "cells"))
     row = loop("unit", 0, "padded", real.lanes, _slopes(plan))
+    if plan.by_weights or "h_old" in recalls:
+        lines.append(before.format("h", "hidden"))
     if plan.by_weights:
-        lines.append(
-            f"const __global {real.type} *h_before = initial ? h0 : hidden + (long)(t + direction) * batch * units;"
-        )
         row = [*row, *_befores(plan)]
     row = ["const long at = (long)t * batch + first + row;", *row]
     return [*lines, *loop("row", 0, "rows", 1, row), *_state_gradient(plan)]
 
 
 def _slopes(plan: Backward) -> list[str]:
-    """The gradients of the gates before their activation; dh is left as what passes a masked step by."""
-    real = plan.real
-    v, width, one, left = real.vector, real.lanes, real.number(1), "units - unit"
+    """The gradients of the slots before their activation; dh is left as what does not pass through them."""
+    real, cell = plan.real, plan.sizes.cell
+    v, width, left = real.vector, real.lanes, "units - unit"
     across = plan.weights.vectors
     slope = [
         f"slopes + ((long)((block + {k} * blocks) / {across}) * tall + at) * {plan.panel} "
         f"+ (block + {k} * blocks) % {across} * {width}"
-        for k in range(GATES)
+        for k in range(cell.count)
     ]
     zero = real.splat(real.number(0))
     lines = [
@@ -233,21 +253,24 @@ def _slopes(plan: Backward) -> list[str]:
     if "mask" in plan.given:
         skip = [real.store("to_h", "dh + row * wide + unit"), *(real.store(zero, there) for there in slope)]
         lines += block("if (!mask[at])", [*skip, "continue;"])
-    lines += [f"const __global {real.type} *gate = gates + (place - unit) * {GATES} + unit;"]
-    lines += [f"const {v} {n} = load_edge(gate + {k} * units, {left});" for k, n in enumerate("ifgo")]
-    derivative = f"({one} - flat * flat)"
-    return [
-        *lines,
-        f"const {v} c_old = load_edge(c_before + (long)(first + row) * units + unit, {left});",
-        f"const {v} flat = tanh(load_edge(cells + place, {left}));",
-        f"const {v} to_c = {real.multiply_add('to_h * o', derivative, real.load('dc + row * padded + unit'))};",
-        real.store(f"to_c * g * (i * ({one} - i))", slope[0]),
-        real.store(f"to_c * c_old * (f * ({one} - f))", slope[1]),
-        real.store(f"to_c * i * ({one} - g * g)", slope[2]),
-        real.store(f"to_h * flat * (o * ({one} - o))", slope[3]),
-        real.store("to_c * f", "dc + row * padded + unit"),
-        real.store(zero, "dh + row * wide + unit"),
-    ]
+    if cell.kept:
+        lines += [f"const __global {real.type} *gate = {cell.kept} + (place - unit) * {cell.count} + unit;"]
+        lines += [f"const {v} {n} = load_edge(gate + {k} * units, {left});" for k, n in enumerate(cell.slots)]
+    recalled = {
+        "c_old": f"load_edge(c_before + (long)(first + row) * units + unit, {left})",
+        "h_old": f"load_edge(h_before + (long)(first + row) * units + unit, {left})",
+        "c": f"load_edge(cells + place, {left})",
+        "h": f"load_edge(hidden + place, {left})",
+    }
+    lines += [f"const {v} {name} = {value};" for name, value in recalled.items() if name in cell.recalls]
+    if cell.has_cell:
+        lines.append(f"const {v} dc_now = {real.load('dc + row * padded + unit')};")
+    before, slopes, handed_h, handed_c = cell.slopes(real)
+    lines += before
+    lines += [real.store(value, there) for value, there in zip(slopes, slope, strict=True)]
+    if cell.has_cell:
+        lines.append(real.store(handed_c, "dc + row * padded + unit"))
+    return [*lines, real.store(handed_h or zero, "dh + row * wide + unit")]
 
 
 def _befores(plan: Backward) -> list[str]:
@@ -265,13 +288,15 @@ def _befores(plan: Backward) -> list[str]:
 
 
 def _state_gradient(plan: Backward) -> list[str]:
-    """dh += slopes recurrent^T, for all rows of one step."""
-    tile, real, panel = plan.state, plan.real, plan.panel
+    """dh += slopes recurrent^T, for all rows of one step; slots the state does not go into are passed over."""
+    tile, real, panel, cell = plan.state, plan.real, plan.panel, plan.sizes.cell
     across = tile.vectors * real.lanes
+    depth, skipped = f"{cell.count} * padded", cell.state_slots[0]
+    begin = f"{skipped} * padded / {panel} * {panel}" if skipped else "0"
     slopes = f"slopes + ((long)(k0 / {panel}) * tall + (long)t * batch + first + min(row + {{r}}, rows - 1)) * {panel}"
     terms = [
         *pointers(real, "s", [slopes.format(r=r) for r in range(tile.rows)]),
-        f"const __global {real.type} *weights = recurrent_turned + (long)column * {GATES} * padded + k0 * {across};",
+        f"const __global {real.type} *weights = recurrent_turned + (long)column * {depth} + k0 * {across};",
         *tile.product(real, str(panel), "s{r}[k]", "weights"),
     ]
     body = [
@@ -280,5 +305,5 @@ def _state_gradient(plan: Backward) -> list[str]:
         *loop("k0", "part", "end", panel, terms),
         *(real.store(f"acc{r}_{v}", f"target + {r} * wide + {v * real.lanes}") for r, v in tile),
     ]
-    part = [f"const int end = min(part + {DEPTH}, {GATES} * padded);", *loop("row", 0, "rows", tile.rows, body)]
-    return loop("column", 0, "wide", across, loop("part", 0, f"{GATES} * padded", DEPTH, part))
+    part = [f"const int end = min(part + {DEPTH}, {depth});", *loop("row", 0, "rows", tile.rows, body)]
+    return loop("column", 0, "wide", across, loop("part", begin, depth, DEPTH, part))

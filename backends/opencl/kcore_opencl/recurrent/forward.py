@@ -1,4 +1,4 @@
-"""LSTM on a CPU: one work-item takes some rows of the batch through all steps; weights are packed once per call."""
+"""Recurrent layers on a CPU: a work-item takes rows of the batch through all steps; weights are packed per call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from kcore.codegen import Code, Source
 from kcore.graph.core import Node
-from kcore_opencl.recurrent.sizes import GATES, Sizes, sizes_of
+from kcore_opencl.recurrent.cells import Cell, sigmoid
+from kcore_opencl.recurrent.sizes import Sizes, sizes_of
 from kcore_opencl.tiles import Real, RowTile, Scratch, Text, block, edges, loop, pointers, real_of
 from kcore_opencl.traits import Traits
 
@@ -15,13 +16,14 @@ from kcore_opencl.traits import Traits
 AHEAD = 8
 
 
-def tile_for(rows: int, real: Real) -> RowTile:
-    """Rows of the register tile for a work-item's rows of the batch; its four vectors are the gates of some units.
+def tile_for(rows: int, slots: int, real: Real) -> RowTile:
+    """Rows of the register tile for a work-item's rows of the batch; its vectors are the slots of some units.
 
     The time of a tile is that of its multiply-adds, or of loading the weights where it has few rows.
     """
-    most = 6 if real.many else 2
-    return RowTile(min(range(most, 0, -1), key=lambda r: -(-rows // r) * max(2 * r, 6)), GATES)
+    most = min((24 if real.many else 8) // slots, 16)
+    time = {r: -(-rows // r) * max(r * slots / 2, slots * 1.5) for r in range(most, 0, -1)}
+    return RowTile(min(time, key=time.__getitem__), slots)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Share:
 def share_of(sizes: Sizes, traits: Traits, real: Real) -> Share:
     """One work-item per core, or per row where there are fewer."""
     rows = -(-sizes.batch // max(traits.units, 1))
-    tile = tile_for(rows, real)
+    tile = tile_for(rows, sizes.cell.count, real)
     rows = -(-rows // tile.rows) * tile.rows
     blocks = -(-sizes.units // real.lanes)
     return Share(tile, -(-sizes.batch // rows), rows, blocks, blocks * real.lanes)
@@ -55,176 +57,176 @@ def share_of(sizes: Sizes, traits: Traits, real: Real) -> Share:
 def layout(sizes: Sizes, share: Share, real: Real) -> Scratch:
     """Working memory: packed weights, what the inputs give to some steps, and the state of all rows."""
     scratch = Scratch(sizes.dtype)
-    panel = GATES * real.lanes
-    scratch.take("packed", share.blocks * (sizes.features + sizes.units) * panel)
+    cell, panel = sizes.cell, sizes.cell.count * real.lanes
+    scratch.take("kernel_packed", share.blocks * sizes.features * cell.blocks * real.lanes)
+    scratch.take("packed", share.blocks * sizes.units * cell.blocks * real.lanes)
     scratch.take("offsets", share.blocks * panel)
     scratch.take("through", share.items * AHEAD * share.rows * share.blocks * panel)
     scratch.take("states", share.items * 2 * share.rows * share.padded)
-    scratch.take("cell", share.items * share.rows * share.padded)
+    if cell.has_cell:
+        scratch.take("cell", share.items * share.rows * share.padded)
     return scratch
 
 
-def emit(node: Node, traits: Traits, wanted: Sequence[bool] = (True,) * 5) -> Code:
-    """Kernels of an `lstm` node for a CPU; `wanted` says which outputs are read by anybody."""
+def emit(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -> Code:
+    """Kernels of a recurrent node for a CPU; `wanted` says which outputs are read by anybody, all if None."""
     sizes = sizes_of(node)
     real = real_of(sizes.dtype, traits)
     share = share_of(sizes, traits, real)
     scratch = layout(sizes, share, real)
-    launches = (_pack(node, sizes, share, real, scratch), _steps(node, sizes, share, real, scratch, wanted))
+    names = sizes.cell.outputs
+    read = frozenset(names if wanted is None else (n for n, want in zip(names, wanted, strict=True) if want))
+    launches = (_pack(node, sizes, share, real, scratch), _steps(node, sizes, share, real, scratch, read))
     return Code(launches, scratch.bytes)
 
 
 def _pack(node: Node, sizes: Sizes, share: Share, real: Real, scratch: Scratch) -> Source:
-    """Both weight matrices as panels, one per vector of units: at each depth the four gates of these units."""
+    """Both weight matrices as panels, one per vector of units: at each depth the blocks of these units by slot."""
+    cell, width = sizes.cell, real.lanes
     text = Text(node, "pack")
-    text.buffer("kernel_", "input", sizes.dtype, 3)
-    text.buffer("recurrent", "input", sizes.dtype, 4)
-    biased = node.inputs[5] is not None
-    if biased:
-        text.buffer("bias", "input", sizes.dtype, 5)
-    text.pieces(scratch, ["packed", "offsets"])
+    given = dict(zip(cell.inputs, node.inputs, strict=True))
+    biased = given["bias"] is not None
+    for name in ("kernel_", "recurrent", *(["bias"] if biased else [])):
+        text.buffer(name, "input", sizes.dtype, cell.inputs.index(name))
+    text.pieces(scratch, ["kernel_packed", "packed", "offsets"])
     text.sizes({"features": sizes.features, "units": sizes.units})
     text.helper(*edges(real))
-    panel = GATES * real.lanes
+    panel = cell.blocks * width
     text.add(
         "const int block = get_group_id(0);",
-        f"const int unit = block * {real.lanes};",
-        "const int depth = features + units;",
-        f"__global {real.type} *panel = packed + (long)block * depth * {panel};",
-        f"offsets += block * {panel};",
+        f"const int unit = block * {width};",
+        f"kernel_packed += (long)block * features * {panel};",
+        f"packed += (long)block * units * {panel};",
+        f"offsets += block * {cell.count * width};",
     )
 
-    def gates(row: str, target: str) -> list[str]:
-        return [
-            real.store(
-                f"load_edge({row} + {g} * units + unit, units - unit)" if row else real.splat(real.number(0)),
-                f"{target} + {g * real.lanes}",
-            )
-            for g in range(GATES)
-        ]
+    def part(row: str, block: int) -> str:
+        return f"load_edge({row} + {block} * units + unit, units - unit)"
 
-    recurrent = f"recurrent + (long)(k - features) * {GATES} * units"
-    body = [
-        f"const __global {real.type} *row = k < features ? kernel_ + (long)k * {GATES} * units : {recurrent};",
-        *gates("row", f"panel + (long)k * {panel}"),
-    ]
-    text.add(*loop("k", 0, "depth", 1, body))
-    text.add(*gates("bias" if biased else "", "offsets"))
+    for source, target, depth, blocks in (
+        ("kernel_", "kernel_packed", "features", cell.kernel_blocks),
+        ("recurrent", "packed", "units", cell.recurrent_blocks),
+    ):
+        used = [b for b in blocks if b is not None]
+        stores = [real.store(part("row", b), f"{target} + k * {panel} + {i * width}") for i, b in enumerate(used)]
+        row = f"const __global {real.type} *row = {source} + (long)k * {cell.blocks} * units;"
+        text.add(*loop("k", 0, depth, 1, [row, *stores]))
+    for slot, parts in enumerate(cell.bias_blocks):
+        value = " + ".join(part("bias", b) for b in parts) if biased else real.splat(real.number(0))
+        text.add(real.store(value, f"offsets + {slot * width}"))
     return text.source(share.blocks)
 
 
-def _steps(node: Node, sizes: Sizes, share: Share, real: Real, scratch: Scratch, wanted: Sequence[bool]) -> Source:
-    width = real.lanes
-    panel = GATES * width
-    masked = node.inputs[6] is not None
+def _steps(node: Node, sizes: Sizes, share: Share, real: Real, scratch: Scratch, wanted: frozenset[str]) -> Source:
+    cell, width = sizes.cell, real.lanes
+    panel = cell.count * width
     text = Text(node)
-    for name, index in (("x", 0), ("h0", 1), ("c0", 2)):
-        text.buffer(name, "input", sizes.dtype, index)
+    given = dict(zip(cell.inputs, node.inputs, strict=True))
+    masked = given["mask"] is not None
+    for name in ("x", "h0", *(["c0"] if cell.has_cell else [])):
+        text.buffer(name, "input", sizes.dtype, cell.inputs.index(name))
     if masked:
-        text.buffer("mask", "input", "bool", 6)
-    for index, name in enumerate(("hidden", "last_h", "last_c", "cells", "gates")):
-        if wanted[index]:
+        text.buffer("mask", "input", "bool", cell.inputs.index("mask"))
+    for index, name in enumerate(cell.outputs):
+        if name in wanted:
             text.buffer(name, "output", sizes.dtype, index)
-    text.pieces(scratch, ["packed", "offsets", "through", "states", "cell"])
+    states = ["states", *(["cell"] if cell.has_cell else [])]
+    text.pieces(scratch, ["kernel_packed", "packed", "offsets", "through", *states])
     text.sizes({"steps": sizes.steps, "batch": sizes.batch, "features": sizes.features, "units": sizes.units})
     text.sizes({"item_rows": share.rows, "blocks": share.blocks, **sizes.walk(backward=False)})
-    text.helper(*edges(real), *_sigmoid(real))
+    text.helper(*edges(real), *sigmoid(real))
     text.add(
         "const int first = get_group_id(0) * item_rows;",
         "const int rows = min(item_rows, batch - first);",
         f"const int padded = blocks * {width};",
         f"through += (long)first * {AHEAD} * blocks * {panel};",
-        f"__global {real.type} *h_old = states + (long)first * 2 * padded;",
-        f"__global {real.type} *h_new = h_old + item_rows * padded;",
-        "cell += (long)first * padded;",
+        f"__global {real.type} *state = states + (long)first * 2 * padded;",
+        f"__global {real.type} *next_state = state + item_rows * padded;",
     )
     start = [
         "const long from = (long)(first + min(row, rows - 1)) * units + unit;",
-        real.store("load_edge(h0 + from, units - unit)", "h_old + row * padded + unit"),
-        real.store("load_edge(c0 + from, units - unit)", "cell + row * padded + unit"),
+        real.store("load_edge(h0 + from, units - unit)", "state + row * padded + unit"),
     ]
+    if cell.has_cell:
+        text.add("cell += (long)first * padded;")
+        start.append(real.store("load_edge(c0 + from, units - unit)", "cell + row * padded + unit"))
     text.add(*loop("row", 0, "item_rows", 1, loop("unit", 0, "padded", width, start)))
     turns = [
         f"const int turns = min({AHEAD}, steps - done);",
-        *_inputs(share, real),
-        *loop("turn", 0, "turns", 1, _turn(share, real, masked, wanted)),
+        *_inputs(cell, share, real),
+        *loop("turn", 0, "turns", 1, _turn(cell, share, real, masked, wanted)),
     ]
     text.add(*loop("done", 0, "steps", AHEAD, turns))
-    if wanted[1] or wanted[2]:
-        ends = ["const long at = (long)(first + row) * units + unit;"]
-        for index, name, source in ((1, "last_h", "h_old"), (2, "last_c", "cell")):
-            if wanted[index]:
+    ends = {"last_h": "state", "last_c": "cell"}
+    if wanted & set(ends):
+        lines = ["const long at = (long)(first + row) * units + unit;"]
+        for name, source in ends.items():
+            if name in wanted:
                 value = real.load(f"{source} + row * padded + unit")
-                ends.append(f"store_edge({value}, {name} + at, units - unit);")
-        text.add(*loop("row", 0, "rows", 1, loop("unit", 0, "padded", width, ends)))
+                lines.append(f"store_edge({value}, {name} + at, units - unit);")
+        text.add(*loop("row", 0, "rows", 1, loop("unit", 0, "padded", width, lines)))
     return text.source(share.items)
 
 
-def _sigmoid(real: Real) -> list[str]:
-    one = real.number(1)
-    return [f"static inline {real.vector} sigmoid(const {real.vector} z) {{ return {one} / ({one} + exp(-z)); }}"]
-
-
-def _inputs(share: Share, real: Real) -> list[str]:
-    """What the inputs of some steps give to the gates, bias included."""
-    tile, panel = share.tile, GATES * real.lanes
+def _inputs(cell: Cell, share: Share, real: Real) -> list[str]:
+    """What the inputs of some steps give to the slots, bias included."""
+    tile, panel, width = share.tile, cell.count * real.lanes, real.lanes
     rows = [f"x + ((long)t * batch + first + min(row + {r}, rows - 1)) * features" for r in range(tile.rows)]
     body = [
         *pointers(real, "x", rows),
-        *tile.accumulators(real, real.load(f"offsets + block * {panel} + {{v}} * {real.lanes}")),
-        *tile.product(real, "features", "x{r}[k]", "weights"),
+        *tile.accumulators(real, real.load(f"offsets + block * {panel} + {{v}} * {width}")),
+        *tile.product(real, "features", "x{r}[k]", "weights", into=cell.input_slots),
         f"__global {real.type} *target = through + ((long)(turn * blocks + block) * item_rows + row) * {panel};",
-        *(real.store(f"acc{r}_{v}", f"target + {r * panel + v * real.lanes}") for r, v in tile),
+        *(real.store(f"acc{r}_{v}", f"target + {r * panel + v * width}") for r, v in tile),
     ]
-    weights = f"const __global {real.type} *weights = packed + (long)block * (features + units) * {panel};"
+    weights = f"const __global {real.type} *weights = kernel_packed + (long)block * features * {cell.blocks * width};"
     turn = ["const int t = first_step + (done + turn) * direction;", *loop("row", 0, "rows", tile.rows, body)]
     return loop("block", 0, "blocks", 1, [weights, *loop("turn", 0, "turns", 1, turn)])
 
 
-def _turn(share: Share, real: Real, masked: bool, wanted: Sequence[bool]) -> list[str]:
+def _turn(cell: Cell, share: Share, real: Real, masked: bool, wanted: frozenset[str]) -> list[str]:
     """One step of all rows."""
-    tile, panel, width = share.tile, GATES * real.lanes, real.lanes
+    tile, panel, width = share.tile, cell.count * real.lanes, real.lanes
     body = [
         f"const __global {real.type} *z = through + ((long)(turn * blocks + block) * item_rows + row) * {panel};",
         *tile.accumulators(real, real.load(f"z + {{r}} * {panel} + {{v}} * {width}")),
-        *pointers(real, "h", [f"h_old + (row + {r}) * padded" for r in range(tile.rows)]),
-        *tile.product(real, "units", "h{r}[k]", "weights"),
+        *pointers(real, "h", [f"state + (row + {r}) * padded" for r in range(tile.rows)]),
+        *tile.product(real, "units", "h{r}[k]", "weights", into=cell.state_slots),
     ]
     for r in range(tile.rows):
-        body += block("", _cell(r, real, masked, wanted))
-    weights = f"const __global {real.type} *weights = packed + ((long)block * (features + units) + features) * {panel};"
+        body += block("", _step(cell, r, real, masked, wanted))
+    weights = f"const __global {real.type} *weights = packed + (long)block * units * {cell.blocks * width};"
     unit = f"const int unit = block * {width};"
     return [
         "const int t = first_step + (done + turn) * direction;",
         *loop("block", 0, "blocks", 1, [unit, weights, *loop("row", 0, "rows", tile.rows, body)]),
-        f"__global {real.type} *h_spare = h_old;",
-        "h_old = h_new;",
-        "h_new = h_spare;",
+        f"__global {real.type} *spare = state;",
+        "state = next_state;",
+        "next_state = spare;",
     ]
 
 
-def _cell(r: int, real: Real, masked: bool, wanted: Sequence[bool]) -> list[str]:
-    """Gates, cell and output of a vector of units of one row."""
+def _step(cell: Cell, r: int, real: Real, masked: bool, wanted: frozenset[str]) -> list[str]:
+    """Slots, states and output of a vector of units of one row."""
     v, at = real.vector, f"(row + {r}) * padded + unit"
-    lines = [
-        f"const {v} i = sigmoid(acc{r}_0);",
-        f"const {v} f = sigmoid(acc{r}_1);",
-        f"const {v} g = tanh(acc{r}_2);",
-        f"const {v} o = sigmoid(acc{r}_3);",
-        f"const {v} c_old = {real.load('cell + ' + at)};",
-        f"{v} c = {real.multiply_add('f', 'c_old', 'i * g')};",
-        f"{v} h = o * tanh(c);",
-    ]
+    lines = []
+    if masked or "h_old" in cell.remembers:
+        lines.append(f"const {v} h_old = {real.load('state + ' + at)};")
+    if cell.has_cell:
+        lines.append(f"const {v} c_old = {real.load('cell + ' + at)};")
+    lines += cell.step(real, [f"acc{r}_{k}" for k in range(cell.count)])
     if masked:
-        kept = ["c = c_old;", f"h = {real.load('h_old + ' + at)};"]
+        kept = [*(["c = c_old;"] if cell.has_cell else []), "h = h_old;"]
         lines += block(f"if (!mask[(long)t * batch + first + min(row + {r}, rows - 1)])", kept)
-    lines += [real.store("c", "cell + " + at), real.store("h", "h_new + " + at)]
+    if cell.has_cell:
+        lines.append(real.store("c", "cell + " + at))
+    lines.append(real.store("h", "next_state + " + at))
     stores = [f"const long place = ((long)t * batch + first + row + {r}) * units + unit;"]
-    if wanted[0]:
+    if "hidden" in wanted:
         stores.append("store_edge(h, hidden + place, units - unit);")
-    if wanted[3]:
+    if "cells" in wanted:
         stores.append("store_edge(c, cells + place, units - unit);")
-    if wanted[4]:
-        stores.append(f"__global {real.type} *gate = gates + (place - unit) * {GATES} + unit;")
-        stores += [f"store_edge({n}, gate + {k} * units, units - unit);" for k, n in enumerate("ifgo")]
+    if cell.kept in wanted:
+        stores.append(f"__global {real.type} *gate = {cell.kept} + (place - unit) * {cell.count} + unit;")
+        stores += [f"store_edge({n}, gate + {k} * units, units - unit);" for k, n in enumerate(cell.slots)]
     return lines + (block(f"if (row + {r} < rows)", stores) if len(stores) > 1 else [])

@@ -1,16 +1,16 @@
-"""LSTM and its gradient on a GPU: a work-group takes a few rows of the batch through all steps, its lanes are units."""
+"""Recurrent layers on a GPU: a work-group takes a few rows of the batch through all steps, its lanes are units."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kcore.codegen import OPENCL, Code, Source
 from kcore.graph.core import Node
 from kcore_opencl.recurrent import matrices
-from kcore_opencl.recurrent.backward import INPUTS, OUTPUTS
+from kcore_opencl.recurrent.cells import Cell, sigmoid
 from kcore_opencl.recurrent.matrices import Matrices
-from kcore_opencl.recurrent.sizes import GATES, Sizes, sizes_of
-from kcore_opencl.tiles import Scratch, Text, block, loop
+from kcore_opencl.recurrent.sizes import Sizes, sizes_of
+from kcore_opencl.tiles import Real, Scratch, Text, block, loop
 from kcore_opencl.traits import Traits
 
 #: Rows of the batch of a work-group, and the depth of a tile of the state in local memory.
@@ -60,145 +60,189 @@ def _gathered(accumulate: list[str], depth: str, element: str, lanes: int) -> li
 # -- forward ---------------------------------------------------------------------------------------------------------
 
 
-def forward(node: Node, traits: Traits, wanted: Sequence[bool] = (True,) * 5) -> Code:
-    """Kernels of an `lstm` node: one product for all inputs, then the walk over the steps."""
+def forward(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -> Code:
+    """Kernels of a recurrent node: one product for all inputs, then the walk over the steps.
+
+    `wanted` says which outputs are read by anybody, all if None.
+    """
     sizes = sizes_of(node)
+    cell = sizes.cell
+    given = dict(zip(cell.inputs, node.inputs, strict=True))
+    biased = given["bias"] is not None
+    names = cell.outputs
+    read = frozenset(names if wanted is None else (n for n, want in zip(names, wanted, strict=True) if want))
     scratch = Scratch(sizes.dtype)
-    scratch.take("through", sizes.rows * GATES * sizes.units)
+    scratch.take("through", sizes.rows * sizes.columns)
     scratch.take("states", 2 * sizes.batch * sizes.units)
-    scratch.take("cell", sizes.batch * sizes.units)
+    if cell.has_cell:
+        scratch.take("cell", sizes.batch * sizes.units)
     text = Text(node, "inputs")
-    text.buffer("x", "input", sizes.dtype, 0)
-    text.buffer("kernel_", "input", sizes.dtype, 3)
-    biased = node.inputs[5] is not None
-    if biased:
-        text.buffer("bias", "input", sizes.dtype, 5)
+    for name in ("x", "kernel_", *(["bias"] if biased else [])):
+        text.buffer(name, "input", sizes.dtype, cell.inputs.index(name))
     text.pieces(scratch, ["through"])
-    text.sizes({"rows": sizes.rows, "columns": GATES * sizes.units, "features": sizes.features})
+    text.sizes({"rows": sizes.rows, "columns": sizes.columns, "features": sizes.features})
     product = Matrices(
         "rows", "columns", "features", "x[(long)r * features + k]", "kernel_[(long)k * columns + c]",
         [f"through[(long)r * columns + c] = value{' + bias[c]' if biased else ''};"],
     )  # fmt: skip
-    count = matrices.groups(sizes.rows, GATES * sizes.units)
-    inputs = matrices.source(text, sizes.dtype, product, count)
-    return Code((inputs, _forward_steps(node, sizes, scratch, _lanes(sizes, traits), wanted)), scratch.bytes)
+    inputs = matrices.source(text, sizes.dtype, product, matrices.groups(sizes.rows, sizes.columns))
+    return Code((inputs, _forward_steps(node, sizes, scratch, traits, read)), scratch.bytes)
 
 
-def _forward_steps(node: Node, sizes: Sizes, scratch: Scratch, lanes: int, wanted: Sequence[bool]) -> Source:
-    t, masked = OPENCL.types[sizes.dtype], node.inputs[6] is not None
+def _real(sizes: Sizes, traits: Traits) -> Real:
+    """The float type of one lane."""
+    return Real(sizes.dtype, 1, traits.fma)
+
+
+def _forward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, wanted: frozenset[str]) -> Source:
+    t, cell, lanes, real = OPENCL.types[sizes.dtype], sizes.cell, _lanes(sizes, traits), _real(sizes, traits)
+    given = {name for name, value in zip(cell.inputs, node.inputs, strict=True) if value is not None}
+    # Blocks of the bias that the product over the inputs has not added.
+    late = "bias" in given and any(b >= cell.blocks for blocks in cell.bias_blocks for b in blocks)
     text = Text(node, "steps")
-    for name, index in (("h0", 1), ("c0", 2), ("recurrent", 4)):
-        text.buffer(name, "input", sizes.dtype, index)
-    if masked:
-        text.buffer("mask", "input", "bool", 6)
-    for index, name in enumerate(("hidden", "last_h", "last_c", "cells", "gates")):
-        if wanted[index]:
+    used = {"h0", "c0", "recurrent", "mask"} | ({"bias"} if late else set())
+    for index, name in enumerate(cell.inputs):
+        if name in used & given:
+            text.buffer(name, "input", "bool" if name == "mask" else sizes.dtype, index)
+    for index, name in enumerate(cell.outputs):
+        if name in wanted:
             text.buffer(name, "output", sizes.dtype, index)
-    text.pieces(scratch, ["through", "states", "cell"])
-    text.helper(f"static inline {t} sigmoid(const {t} z) {{ return 1 / (1 + exp(-z)); }}")
+    text.pieces(scratch, ["through", "states", *(["cell"] if cell.has_cell else [])])
+    text.helper(*sigmoid(real))
     _walk(text, sizes, backward=False)
-    start = ["const long at = (long)(first + row) * units + u;", "h_old[at] = h0[at];", "cell[at] = c0[at];"]
+    start = ["const long at = (long)(first + row) * units + u;", "state[at] = h0[at];"]
+    start += ["cell[at] = c0[at];"] if cell.has_cell else []
     text.add(
-        f"__global {t} *h_old = states, *h_new = states + (long)batch * units;",
+        f"__global {t} *state = states, *next_state = states + (long)batch * units;",
         *_own(loop("row", 0, "rows", 1, start), lanes),
         _BARRIER,
     )
-    weights = [f"const {t} w{g} = weight[{g} * units];" for g in range(GATES)]
-    sums = [f"acc{r}_{g} += tile[{r * DEPTH} + k] * w{g};" for r in range(ROWS) for g in range(GATES)]
-    weight = f"const __global {t} *weight = recurrent + (long)(k0 + k) * {GATES} * units + u;"
+    weights = [f"const {t} w{g} = weight[{g} * units];" for g in range(cell.blocks)]
+    sums = [f"acc{r}_{g} += tile[{r * DEPTH} + k] * w{g};" for r in range(ROWS) for g in range(cell.blocks)]
+    weight = f"const __global {t} *weight = recurrent + (long)(k0 + k) * {cell.blocks} * units + u;"
     body = ["const int u = u0 + lane;"]
-    body += [f"{t} acc{r}_{g} = 0;" for r in range(ROWS) for g in range(GATES)]
-    body += _gathered([weight, *weights, *sums], "units", "h_old[(long)(first + row) * units + k]", lanes)
+    body += [f"{t} acc{r}_{g} = 0;" for r in range(ROWS) for g in range(cell.blocks)]
+    body += _gathered([weight, *weights, *sums], "units", "state[(long)(first + row) * units + k]", lanes)
     for r in range(ROWS):
-        body += block(f"if (u < units && {r} < rows)", _cell(r, t, masked, wanted))
+        body += block(f"if (u < units && {r} < rows)", _step(cell, r, real, "mask" in given, late, wanted))
     turn = [
         "const int t = first_step + turn * direction;",
         *loop("u0", 0, "units", lanes, body),
         _BARRIER,
-        f"__global {t} *h_spare = h_old;",
-        "h_old = h_new;",
-        "h_new = h_spare;",
+        f"__global {t} *spare = state;",
+        "state = next_state;",
+        "next_state = spare;",
     ]
     text.add(*loop("turn", 0, "steps", 1, turn))
-    ends = ["last_h[at] = h_old[at];"] * wanted[1] + ["last_c[at] = cell[at];"] * wanted[2]
+    ends = ["last_h[at] = state[at];"] * ("last_h" in wanted) + ["last_c[at] = cell[at];"] * ("last_c" in wanted)
     if ends:
         text.add(*_own(loop("row", 0, "rows", 1, ["const long at = (long)(first + row) * units + u;", *ends]), lanes))
     return text.source(-(-sizes.batch // ROWS), lanes)
 
 
-def _cell(r: int, t: str, masked: bool, wanted: Sequence[bool]) -> list[str]:
-    """Gates, cell and output of one unit of one row."""
+def _step(cell: Cell, r: int, real: Real, masked: bool, late: bool, wanted: frozenset[str]) -> list[str]:
+    """Slots, states and output of one unit of one row."""
+    t = real.type
+    sums = []
+    for slot in range(cell.count):
+        from_inputs, from_state = cell.kernel_blocks[slot], cell.recurrent_blocks[slot]
+        parts = [] if from_inputs is None else [f"z_in[{from_inputs} * units]"]
+        parts += [] if from_state is None else [f"acc{r}_{from_state}"]
+        parts += [f"bias[{b} * units + u]" for b in cell.bias_blocks[slot] if late and b >= cell.blocks]
+        sums.append(" + ".join(parts))
     lines = [
         f"const long at = (long)(first + {r}) * units + u, step = (long)t * batch + first + {r};",
-        f"const __global {t} *z = through + step * {GATES} * units + u;",
-        *(
-            f"const {t} {name} = {'tanh' if name == 'g' else 'sigmoid'}(z[{k} * units] + acc{r}_{k});"
-            for k, name in enumerate("ifgo")
-        ),
-        f"{t} c = f * cell[at] + i * g;",
-        f"{t} h = o * tanh(c);",
+        f"const __global {t} *z_in = through + step * {cell.blocks} * units + u;",
     ]
+    if masked or "h_old" in cell.remembers:
+        lines.append(f"const {t} h_old = state[at];")
+    if cell.has_cell:
+        lines.append(f"const {t} c_old = cell[at];")
+    lines += cell.step(real, [f"({s})" if "+" in s else s for s in sums])
     if masked:
-        lines += block("if (!mask[step])", ["c = cell[at];", "h = h_old[at];"])
-    lines += ["cell[at] = c;", "h_new[at] = h;"]
-    if wanted[0]:
+        lines += block("if (!mask[step])", [*(["c = c_old;"] if cell.has_cell else []), "h = h_old;"])
+    lines += [*(["cell[at] = c;"] if cell.has_cell else []), "next_state[at] = h;"]
+    if "hidden" in wanted:
         lines.append("hidden[step * units + u] = h;")
-    if wanted[3]:
+    if "cells" in wanted:
         lines.append("cells[step * units + u] = c;")
-    if wanted[4]:
-        lines.append(f"__global {t} *gate = gates + step * {GATES} * units + u;")
-        lines += [f"gate[{k} * units] = {name};" for k, name in enumerate("ifgo")]
+    if cell.kept in wanted:
+        lines.append(f"__global {t} *gate = {cell.kept} + step * {cell.count} * units + u;")
+        lines += [f"gate[{k} * units] = {name};" for k, name in enumerate(cell.slots)]
     return lines
 
 
 # -- backward --------------------------------------------------------------------------------------------------------
 
 
-def backward(node: Node, traits: Traits, wanted: Sequence[bool] = (True,) * 6) -> Code:
-    """Kernels of an `lstm_grad` node: the walk backwards over the steps, then products over all steps."""
+def backward(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -> Code:
+    """Kernels of a gradient node: the walk backwards over the steps, then products over all steps.
+
+    `wanted` says which outputs are read by anybody, all if None.
+    """
     sizes = sizes_of(node)
-    gates = GATES * sizes.units
+    cell, wide = sizes.cell, sizes.wide
+    names = cell.grad_outputs
+    read = frozenset(names if wanted is None else (n for n, want in zip(names, wanted, strict=True) if want))
     scratch = Scratch(sizes.dtype)
-    scratch.take("turned", gates * sizes.units)
-    scratch.take("slopes", sizes.rows * gates)
+    scratch.take("turned", sizes.columns * sizes.units)
+    scratch.take("slopes", sizes.rows * wide)
     scratch.take("dh", sizes.batch * sizes.units)
-    scratch.take("dc", sizes.batch * sizes.units)
-    launches = [
-        _turned(node, sizes, scratch),
-        _backward_steps(node, sizes, scratch, _lanes(sizes, traits), wanted),
-    ]
-    numbers = {"rows": sizes.rows, "gates": gates, "features": sizes.features, "units": sizes.units}
+    if cell.has_cell:
+        scratch.take("dc", sizes.batch * sizes.units)
+    launches = [_turned(node, sizes, scratch), _backward_steps(node, sizes, scratch, traits, read)]
+    numbers = {"rows": sizes.rows, "columns": sizes.columns, "wide": wide}
+    numbers.update({"features": sizes.features, "units": sizes.units})
+    by_inputs, by_state = _column(cell, state=False), _column(cell, state=True)
     products = {
         "dx": (
             ["kernel_"],
-            Matrices("rows", "features", "gates", "slopes[(long)r * gates + k]", "kernel_[(long)c * gates + k]", []),
+            Matrices(
+                "rows", "features", "columns",
+                f"slopes[(long)r * wide + {by_inputs('k')}]", "kernel_[(long)c * columns + k]", [],
+            ),
             (sizes.rows, sizes.features),
         ),
         "d_kernel": (
             ["x"],
-            Matrices("features", "gates", "rows", "x[(long)k * features + r]", "slopes[(long)k * gates + c]", []),
-            (sizes.features, gates),
+            Matrices(
+                "features", "columns", "rows",
+                "x[(long)k * features + r]", f"slopes[(long)k * wide + {by_inputs('c')}]", [],
+            ),
+            (sizes.features, sizes.columns),
         ),
         "d_recurrent": (
             ["h0", "hidden"],
-            Matrices("units", "gates", "rows", _before(sizes), "slopes[(long)k * gates + c]", []),
-            (sizes.units, gates),
+            Matrices("units", "columns", "rows", _before(sizes), f"slopes[(long)k * wide + {by_state('c')}]", []),
+            (sizes.units, sizes.columns),
         ),
-    }
+    }  # fmt: skip
     for name, (inputs, product, (height, width)) in products.items():
-        if wanted[OUTPUTS.index(name)]:
+        if name in read:
             text = Text(node, name)
             for operand in inputs:
-                text.buffer(operand, "input", sizes.dtype, INPUTS.index(operand))
-            text.buffer(name, "output", sizes.dtype, OUTPUTS.index(name))
+                text.buffer(operand, "input", sizes.dtype, cell.grad_inputs.index(operand))
+            text.buffer(name, "output", sizes.dtype, names.index(name))
             text.pieces(scratch, ["slopes"])
             text.sizes({**numbers, "batch": sizes.batch})
             store = [f"{name}[(long)r * {product.columns} + c] = value;"]
             product = Matrices(**{**vars(product), "store": store})
             launches.append(matrices.source(text, sizes.dtype, product, matrices.groups(height, width)))
-    if wanted[OUTPUTS.index("d_bias")]:
+    if "d_bias" in read:
         launches.append(_bias(node, sizes, scratch))
     return Code(tuple(launches), scratch.bytes)
+
+
+def _column(cell: Cell, *, state: bool) -> Callable[[str], str]:
+    """Where the slopes of a column of the (recurrent) kernel lie, as an expression of the column."""
+    slots = [cell.slot_of(b, state=state) for b in range(cell.blocks)]
+    turn = slots[0]
+    if slots == list(range(cell.blocks)):
+        return lambda column: column
+    if slots == [turn + b for b in range(cell.blocks)]:
+        return lambda column: f"({column} + {turn} * units)"
+    assert slots == [(turn + b) % cell.blocks for b in range(cell.blocks)], "slots in another order need a table"
+    return lambda column: f"({column} + {turn} * units) % columns"
 
 
 def _before(sizes: Sizes) -> str:
@@ -211,52 +255,58 @@ def _before(sizes: Sizes) -> str:
 def _turned(node: Node, sizes: Sizes, scratch: Scratch) -> Source:
     """The recurrent weights transposed, so that lanes read along units."""
     text = Text(node, "turned")
-    text.buffer("recurrent", "input", sizes.dtype, INPUTS.index("recurrent"))
+    text.buffer("recurrent", "input", sizes.dtype, sizes.cell.grad_inputs.index("recurrent"))
     text.pieces(scratch, ["turned"])
-    text.sizes({"units": sizes.units, "gates": GATES * sizes.units})
+    text.sizes({"units": sizes.units, "columns": sizes.columns})
     side, t = 16, OPENCL.types[sizes.dtype]
     text.add(
         f"__local {t} tile[{side * (side + 1)}];  // a column more than it holds, against bank conflicts",
-        f"const int across = (gates + {side - 1}) / {side};",
+        f"const int across = (columns + {side - 1}) / {side};",
         f"const int top = get_group_id(0) / across * {side}, side = get_group_id(0) % across * {side};",
         f"const int i = get_local_id(0) / {side}, j = get_local_id(0) % {side};",
-        f"if (top + i < units && side + j < gates) tile[j * {side + 1} + i] = "
-        "recurrent[(long)(top + i) * gates + side + j];",
+        f"if (top + i < units && side + j < columns) tile[j * {side + 1} + i] = "
+        "recurrent[(long)(top + i) * columns + side + j];",
         "barrier(CLK_LOCAL_MEM_FENCE);",
-        "if (side + i < gates && top + j < units) turned[(long)(side + i) * units + top + j] = "
+        "if (side + i < columns && top + j < units) turned[(long)(side + i) * units + top + j] = "
         f"tile[i * {side + 1} + j];",
     )
-    return text.source(-(-sizes.units // side) * -(-GATES * sizes.units // side), side * side)
+    return text.source(-(-sizes.units // side) * -(-sizes.columns // side), side * side)
 
 
-def _backward_steps(node: Node, sizes: Sizes, scratch: Scratch, lanes: int, wanted: Sequence[bool]) -> Source:
-    t = OPENCL.types[sizes.dtype]
-    given = {name for name, value in zip(INPUTS, node.inputs, strict=True) if value is not None}
+def _backward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, wanted: frozenset[str]) -> Source:
+    t, cell, lanes = OPENCL.types[sizes.dtype], sizes.cell, _lanes(sizes, traits)
+    given = {name for name, value in zip(cell.grad_inputs, node.inputs, strict=True) if value is not None}
+    used = {"g_hidden", "g_h", "g_c", "c0", "mask", "cells", "gates"}
+    used |= {"h0", "hidden"} if "h_old" in cell.recalls else {"hidden"} if "h" in cell.recalls else set()
     text = Text(node, "steps")
-    for name in ("g_hidden", "g_h", "g_c", "c0", "mask", "cells", "gates"):
-        if name in given:
-            text.buffer(name, "input", "bool" if name == "mask" else sizes.dtype, INPUTS.index(name))
-    ends = [name for name in ("dh0", "dc0") if wanted[OUTPUTS.index(name)]]
+    for index, name in enumerate(cell.grad_inputs):
+        if name in used & given:
+            text.buffer(name, "input", "bool" if name == "mask" else sizes.dtype, index)
+    ends = [name for name in ("dh0", "dc0") if name in wanted]
     for name in ends:
-        text.buffer(name, "output", sizes.dtype, OUTPUTS.index(name))
-    text.pieces(scratch, ["turned", "slopes", "dh", "dc"])
+        text.buffer(name, "output", sizes.dtype, cell.grad_outputs.index(name))
+    text.pieces(scratch, ["turned", "slopes", "dh", *(["dc"] if cell.has_cell else [])])
     _walk(text, sizes, backward=True)
     start = [
         "const long at = (long)(first + row) * units + u;",
         f"dh[at] = {'g_h[at]' if 'g_h' in given else '0'};",
-        f"dc[at] = {'g_c[at]' if 'g_c' in given else '0'};",
+        *([f"dc[at] = {'g_c[at]' if 'g_c' in given else '0'};"] if cell.has_cell else []),
     ]
     text.add(*_own(loop("row", 0, "rows", 1, start), lanes))
     sums = [f"acc{r} += tile[{r * DEPTH} + k] * weight;" for r in range(ROWS)]
     weight = f"const {t} weight = turned[(long)(k0 + k) * units + u];"
-    element = f"slopes[((long)t * batch + first + row) * {GATES} * units + k]"
+    column = _column(cell, state=True)("k")
+    element = f"slopes[((long)t * batch + first + row) * {cell.count} * units + {column}]"
     body = ["const int u = u0 + lane;", *(f"{t} acc{r} = 0;" for r in range(ROWS))]
-    body += _gathered([weight, *sums], f"{GATES} * units", element, lanes)
+    body += _gathered([weight, *sums], f"{cell.blocks} * units", element, lanes)
     body += [f"if (u < units && {r} < rows) dh[(long)(first + {r}) * units + u] += acc{r};" for r in range(ROWS)]
-    turn = [
-        "const int t = first_step + turn * direction;",
-        f"const __global {t} *before = turn + 1 < steps ? cells + (long)(t + direction) * batch * units : c0;",
-        *_own(loop("row", 0, "rows", 1, _slopes(given, t)), lanes),
+    turn = ["const int t = first_step + turn * direction;"]
+    for state, name, sequence in (("c", "c_old", "cells"), ("h", "h_old", "hidden")):
+        if name in cell.recalls:
+            after = f"{sequence} + (long)(t + direction) * batch * units"
+            turn.append(f"const __global {t} *{state}_before = turn + 1 < steps ? {after} : {state}0;")
+    turn += [
+        *_own(loop("row", 0, "rows", 1, _slopes(cell, given, _real(sizes, traits))), lanes),
         _BARRIER,
         *loop("u0", 0, "units", lanes, body),
         _BARRIER,
@@ -268,38 +318,53 @@ def _backward_steps(node: Node, sizes: Sizes, scratch: Scratch, lanes: int, want
     return text.source(-(-sizes.batch // ROWS), lanes)
 
 
-def _slopes(given: set[str], t: str) -> list[str]:
-    """The gradients of one unit's gates before their activation; dh is left as what passes a masked step by."""
+def _slopes(cell: Cell, given: set[str], real: Real) -> list[str]:
+    """The gradients of one unit's slots before their activation; dh is left as what does not pass through them."""
+    t = real.type
     lines = [
         "const long at = (long)(first + row) * units + u, step = (long)t * batch + first + row;",
         f"const {t} to_h = dh[at]{' + g_hidden[step * units + u]' if 'g_hidden' in given else ''};",
-        f"__global {t} *slope = slopes + step * {GATES} * units + u;",
+        f"__global {t} *slope = slopes + step * {cell.count} * units + u;",
     ]
     if "mask" in given:
-        zeros = [f"slope[{k} * units] = 0;" for k in range(GATES)]
+        zeros = [f"slope[{k} * units] = 0;" for k in range(cell.count)]
         lines += block("if (!mask[step])", ["dh[at] = to_h;", *zeros, "continue;"])
-    lines.append(f"const __global {t} *gate = gates + step * {GATES} * units + u;")
-    lines += [f"const {t} {name} = gate[{k} * units];" for k, name in enumerate("ifgo")]
-    return [
-        *lines,
-        f"const {t} flat = tanh(cells[step * units + u]);",
-        f"const {t} to_c = dc[at] + to_h * o * (1 - flat * flat);",
-        "slope[0] = to_c * g * (i * (1 - i));",
-        "slope[units] = to_c * before[at] * (f * (1 - f));",
-        "slope[2 * units] = to_c * i * (1 - g * g);",
-        "slope[3 * units] = to_h * flat * (o * (1 - o));",
-        "dc[at] = to_c * f;",
-        "dh[at] = 0;",
-    ]
+    if cell.kept:
+        lines.append(f"const __global {t} *gate = {cell.kept} + step * {cell.count} * units + u;")
+        lines += [f"const {t} {name} = gate[{k} * units];" for k, name in enumerate(cell.slots)]
+    recalled = {
+        "c_old": "c_before[at]",
+        "h_old": "h_before[at]",
+        "c": "cells[step * units + u]",
+        "h": "hidden[step * units + u]",
+    }
+    lines += [f"const {t} {name} = {value};" for name, value in recalled.items() if name in cell.recalls]
+    if cell.has_cell:
+        lines.append(f"const {t} dc_now = dc[at];")
+    before, slopes, handed_h, handed_c = cell.slopes(real)
+    lines += before
+    lines += [f"slope[{k} * units] = {value};" for k, value in enumerate(slopes)]
+    if cell.has_cell:
+        lines.append(f"dc[at] = {handed_c};")
+    return [*lines, f"dh[at] = {handed_h or 0};"]
 
 
 def _bias(node: Node, sizes: Sizes, scratch: Scratch) -> Source:
-    """The sum of all slopes; a lane per gate."""
+    """The sum of all slopes of each slot, for every place of the bias; a lane per element."""
+    cell = sizes.cell
     text = Text(node, "d_bias")
-    text.buffer("d_bias", "output", sizes.dtype, OUTPUTS.index("d_bias"))
+    text.buffer("d_bias", "output", sizes.dtype, cell.grad_outputs.index("d_bias"))
     text.pieces(scratch, ["slopes"])
-    text.sizes({"rows": sizes.rows, "gates": GATES * sizes.units})
-    t, lanes = OPENCL.types[sizes.dtype], 64
-    text.add("const int c = get_global_id(0);", "if (c >= gates) return;", f"{t} sum = 0;")
-    text.add(*loop("r", 0, "rows", 1, ["sum += slopes[(long)r * gates + c];"]), "d_bias[c] = sum;")
-    return text.source(-(-GATES * sizes.units // lanes), lanes)
+    text.sizes({"rows": sizes.rows, "columns": sizes.columns, "wide": sizes.wide, "units": sizes.units})
+    t, lanes, size = OPENCL.types[sizes.dtype], 64, cell.bias_size
+    column = _column(cell, state=False)("c")
+    if size > cell.blocks:
+        column = f"c < columns ? {column} : {_column(cell, state=True)('c - columns')}"
+    text.add(
+        "const int c = get_global_id(0);",
+        f"if (c >= {size} * units) return;",
+        f"const int column = {column};",
+        f"{t} sum = 0;",
+    )
+    text.add(*loop("r", 0, "rows", 1, ["sum += slopes[(long)r * wide + column];"]), "d_bias[c] = sum;")
+    return text.source(-(-size * sizes.units // lanes), lanes)

@@ -1,25 +1,25 @@
-"""The sizes of an LSTM node, which of its operands are there, and what a walk over its steps begins with."""
+"""The sizes of a recurrent node, what kind of cell it has, and what a walk over its steps begins with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from kcore.graph.core import Node
-
-#: i, f, g and o.
-GATES = 4
+from kcore_opencl.recurrent.cells import CELLS, Cell
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes and flags of an `lstm` or `lstm_grad` node.
+    """Sizes and flags of a recurrent node, or of its gradient.
 
     Attributes:
+        cell: what kind it is.
         steps, batch, features, units: as in x ``(time, batch, features)`` and the state ``(batch, units)``.
         dtype: of all float operands.
         reverse: whether the last step comes first.
     """
 
+    cell: Cell
     steps: int
     batch: int
     features: int
@@ -32,6 +32,16 @@ class Sizes:
         """Rows of all steps together."""
         return self.steps * self.batch
 
+    @property
+    def columns(self) -> int:
+        """Columns of both weight matrices."""
+        return self.cell.blocks * self.units
+
+    @property
+    def wide(self) -> int:
+        """Slots of all units."""
+        return self.cell.count * self.units
+
     def walk(self, backward: bool) -> dict[str, int]:
         """Where a walk over the steps begins, and which way it goes."""
         falling = self.reverse != backward
@@ -39,9 +49,11 @@ class Sizes:
 
 
 def sizes_of(node: Node) -> Sizes:
-    """The sizes of an `lstm` or `lstm_grad` node."""
-    at = 0 if node.op.name == "lstm" else 3
-    x, recurrent = node.inputs[at], node.inputs[at + 4]
+    """The sizes of a recurrent node, or of its gradient."""
+    name = node.op.name
+    cell = CELLS[name.removesuffix("_grad")]
+    operands = dict(zip(cell.grad_inputs if name.endswith("_grad") else cell.inputs, node.inputs, strict=True))
+    x, recurrent = operands["x"], operands["recurrent"]
     assert x is not None and recurrent is not None
     steps, batch, features = x.shape
-    return Sizes(steps, batch, features, recurrent.shape[0], x.dtype, bool(node.attrs["reverse"]))
+    return Sizes(cell, steps, batch, features, recurrent.shape[0], x.dtype, bool(node.attrs["reverse"]))

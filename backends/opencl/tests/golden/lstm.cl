@@ -21,6 +21,7 @@ void lstm_layer_lstm_pack(
     const long bias_start,
     __global float *scratch,
     const long scratch_start,
+    const long kernel_packed_at,
     const long packed_at,
     const long offsets_at,
     const int features,
@@ -30,19 +31,27 @@ void lstm_layer_lstm_pack(
     recurrent += recurrent_start;
     bias += bias_start;
     scratch += scratch_start;
+    __global float *kernel_packed = scratch + kernel_packed_at;
     __global float *packed = scratch + packed_at;
     __global float *offsets = scratch + offsets_at;
     const int block = get_group_id(0);
     const int unit = block * 16;
-    const int depth = features + units;
-    __global float *panel = packed + (long)block * depth * 64;
+    kernel_packed += (long)block * features * 64;
+    packed += (long)block * units * 64;
     offsets += block * 64;
-    for (int k = 0; k < depth; ++k) {
-        const __global float *row = k < features ? kernel_ + (long)k * 4 * units : recurrent + (long)(k - features) * 4 * units;
-        vstore16(load_edge(row + 0 * units + unit, units - unit), 0, panel + (long)k * 64 + 0);
-        vstore16(load_edge(row + 1 * units + unit, units - unit), 0, panel + (long)k * 64 + 16);
-        vstore16(load_edge(row + 2 * units + unit, units - unit), 0, panel + (long)k * 64 + 32);
-        vstore16(load_edge(row + 3 * units + unit, units - unit), 0, panel + (long)k * 64 + 48);
+    for (int k = 0; k < features; ++k) {
+        const __global float *row = kernel_ + (long)k * 4 * units;
+        vstore16(load_edge(row + 0 * units + unit, units - unit), 0, kernel_packed + k * 64 + 0);
+        vstore16(load_edge(row + 1 * units + unit, units - unit), 0, kernel_packed + k * 64 + 16);
+        vstore16(load_edge(row + 2 * units + unit, units - unit), 0, kernel_packed + k * 64 + 32);
+        vstore16(load_edge(row + 3 * units + unit, units - unit), 0, kernel_packed + k * 64 + 48);
+    }
+    for (int k = 0; k < units; ++k) {
+        const __global float *row = recurrent + (long)k * 4 * units;
+        vstore16(load_edge(row + 0 * units + unit, units - unit), 0, packed + k * 64 + 0);
+        vstore16(load_edge(row + 1 * units + unit, units - unit), 0, packed + k * 64 + 16);
+        vstore16(load_edge(row + 2 * units + unit, units - unit), 0, packed + k * 64 + 32);
+        vstore16(load_edge(row + 3 * units + unit, units - unit), 0, packed + k * 64 + 48);
     }
     vstore16(load_edge(bias + 0 * units + unit, units - unit), 0, offsets + 0);
     vstore16(load_edge(bias + 1 * units + unit, units - unit), 0, offsets + 16);
@@ -86,6 +95,7 @@ void lstm_layer_lstm(
     const long gates_start,
     __global float *scratch,
     const long scratch_start,
+    const long kernel_packed_at,
     const long packed_at,
     const long offsets_at,
     const long through_at,
@@ -110,6 +120,7 @@ void lstm_layer_lstm(
     cells += cells_start;
     gates += gates_start;
     scratch += scratch_start;
+    __global float *kernel_packed = scratch + kernel_packed_at;
     __global float *packed = scratch + packed_at;
     __global float *offsets = scratch + offsets_at;
     __global float *through = scratch + through_at;
@@ -119,20 +130,20 @@ void lstm_layer_lstm(
     const int rows = min(item_rows, batch - first);
     const int padded = blocks * 16;
     through += (long)first * 8 * blocks * 64;
-    __global float *h_old = states + (long)first * 2 * padded;
-    __global float *h_new = h_old + item_rows * padded;
+    __global float *state = states + (long)first * 2 * padded;
+    __global float *next_state = state + item_rows * padded;
     cell += (long)first * padded;
     for (int row = 0; row < item_rows; ++row) {
         for (int unit = 0; unit < padded; unit += 16) {
             const long from = (long)(first + min(row, rows - 1)) * units + unit;
-            vstore16(load_edge(h0 + from, units - unit), 0, h_old + row * padded + unit);
+            vstore16(load_edge(h0 + from, units - unit), 0, state + row * padded + unit);
             vstore16(load_edge(c0 + from, units - unit), 0, cell + row * padded + unit);
         }
     }
     for (int done = 0; done < steps; done += 8) {
         const int turns = min(8, steps - done);
         for (int block = 0; block < blocks; ++block) {
-            const __global float *weights = packed + (long)block * (features + units) * 64;
+            const __global float *weights = kernel_packed + (long)block * features * 64;
             for (int turn = 0; turn < turns; ++turn) {
                 const int t = first_step + (done + turn) * direction;
                 for (int row = 0; row < rows; row += 4) {
@@ -206,7 +217,7 @@ void lstm_layer_lstm(
             const int t = first_step + (done + turn) * direction;
             for (int block = 0; block < blocks; ++block) {
                 const int unit = block * 16;
-                const __global float *weights = packed + ((long)block * (features + units) + features) * 64;
+                const __global float *weights = packed + (long)block * units * 64;
                 for (int row = 0; row < rows; row += 4) {
                     const __global float *z = through + ((long)(turn * blocks + block) * item_rows + row) * 64;
                     float16 acc0_0 = vload16(0, z + 0 * 64 + 0 * 16);
@@ -225,10 +236,10 @@ void lstm_layer_lstm(
                     float16 acc3_1 = vload16(0, z + 3 * 64 + 1 * 16);
                     float16 acc3_2 = vload16(0, z + 3 * 64 + 2 * 16);
                     float16 acc3_3 = vload16(0, z + 3 * 64 + 3 * 16);
-                    const __global float *h0 = h_old + (row + 0) * padded;
-                    const __global float *h1 = h_old + (row + 1) * padded;
-                    const __global float *h2 = h_old + (row + 2) * padded;
-                    const __global float *h3 = h_old + (row + 3) * padded;
+                    const __global float *h0 = state + (row + 0) * padded;
+                    const __global float *h1 = state + (row + 1) * padded;
+                    const __global float *h2 = state + (row + 2) * padded;
+                    const __global float *h3 = state + (row + 3) * padded;
                     for (int k = 0; k < units; ++k) {
                         const float16 b0 = vload16(0, weights + k * 64 + 0);
                         const float16 b1 = vload16(0, weights + k * 64 + 16);
@@ -256,19 +267,20 @@ void lstm_layer_lstm(
                         acc3_3 = fma(a3, b3, acc3_3);
                     }
                      {
+                        const float16 h_old = vload16(0, state + (row + 0) * padded + unit);
+                        const float16 c_old = vload16(0, cell + (row + 0) * padded + unit);
                         const float16 i = sigmoid(acc0_0);
                         const float16 f = sigmoid(acc0_1);
                         const float16 g = tanh(acc0_2);
                         const float16 o = sigmoid(acc0_3);
-                        const float16 c_old = vload16(0, cell + (row + 0) * padded + unit);
                         float16 c = fma(f, c_old, i * g);
                         float16 h = o * tanh(c);
                         if (!mask[(long)t * batch + first + min(row + 0, rows - 1)]) {
                             c = c_old;
-                            h = vload16(0, h_old + (row + 0) * padded + unit);
+                            h = h_old;
                         }
                         vstore16(c, 0, cell + (row + 0) * padded + unit);
-                        vstore16(h, 0, h_new + (row + 0) * padded + unit);
+                        vstore16(h, 0, next_state + (row + 0) * padded + unit);
                         if (row + 0 < rows) {
                             const long place = ((long)t * batch + first + row + 0) * units + unit;
                             store_edge(h, hidden + place, units - unit);
@@ -281,19 +293,20 @@ void lstm_layer_lstm(
                         }
                     }
                      {
+                        const float16 h_old = vload16(0, state + (row + 1) * padded + unit);
+                        const float16 c_old = vload16(0, cell + (row + 1) * padded + unit);
                         const float16 i = sigmoid(acc1_0);
                         const float16 f = sigmoid(acc1_1);
                         const float16 g = tanh(acc1_2);
                         const float16 o = sigmoid(acc1_3);
-                        const float16 c_old = vload16(0, cell + (row + 1) * padded + unit);
                         float16 c = fma(f, c_old, i * g);
                         float16 h = o * tanh(c);
                         if (!mask[(long)t * batch + first + min(row + 1, rows - 1)]) {
                             c = c_old;
-                            h = vload16(0, h_old + (row + 1) * padded + unit);
+                            h = h_old;
                         }
                         vstore16(c, 0, cell + (row + 1) * padded + unit);
-                        vstore16(h, 0, h_new + (row + 1) * padded + unit);
+                        vstore16(h, 0, next_state + (row + 1) * padded + unit);
                         if (row + 1 < rows) {
                             const long place = ((long)t * batch + first + row + 1) * units + unit;
                             store_edge(h, hidden + place, units - unit);
@@ -306,19 +319,20 @@ void lstm_layer_lstm(
                         }
                     }
                      {
+                        const float16 h_old = vload16(0, state + (row + 2) * padded + unit);
+                        const float16 c_old = vload16(0, cell + (row + 2) * padded + unit);
                         const float16 i = sigmoid(acc2_0);
                         const float16 f = sigmoid(acc2_1);
                         const float16 g = tanh(acc2_2);
                         const float16 o = sigmoid(acc2_3);
-                        const float16 c_old = vload16(0, cell + (row + 2) * padded + unit);
                         float16 c = fma(f, c_old, i * g);
                         float16 h = o * tanh(c);
                         if (!mask[(long)t * batch + first + min(row + 2, rows - 1)]) {
                             c = c_old;
-                            h = vload16(0, h_old + (row + 2) * padded + unit);
+                            h = h_old;
                         }
                         vstore16(c, 0, cell + (row + 2) * padded + unit);
-                        vstore16(h, 0, h_new + (row + 2) * padded + unit);
+                        vstore16(h, 0, next_state + (row + 2) * padded + unit);
                         if (row + 2 < rows) {
                             const long place = ((long)t * batch + first + row + 2) * units + unit;
                             store_edge(h, hidden + place, units - unit);
@@ -331,19 +345,20 @@ void lstm_layer_lstm(
                         }
                     }
                      {
+                        const float16 h_old = vload16(0, state + (row + 3) * padded + unit);
+                        const float16 c_old = vload16(0, cell + (row + 3) * padded + unit);
                         const float16 i = sigmoid(acc3_0);
                         const float16 f = sigmoid(acc3_1);
                         const float16 g = tanh(acc3_2);
                         const float16 o = sigmoid(acc3_3);
-                        const float16 c_old = vload16(0, cell + (row + 3) * padded + unit);
                         float16 c = fma(f, c_old, i * g);
                         float16 h = o * tanh(c);
                         if (!mask[(long)t * batch + first + min(row + 3, rows - 1)]) {
                             c = c_old;
-                            h = vload16(0, h_old + (row + 3) * padded + unit);
+                            h = h_old;
                         }
                         vstore16(c, 0, cell + (row + 3) * padded + unit);
-                        vstore16(h, 0, h_new + (row + 3) * padded + unit);
+                        vstore16(h, 0, next_state + (row + 3) * padded + unit);
                         if (row + 3 < rows) {
                             const long place = ((long)t * batch + first + row + 3) * units + unit;
                             store_edge(h, hidden + place, units - unit);
@@ -357,15 +372,15 @@ void lstm_layer_lstm(
                     }
                 }
             }
-            __global float *h_spare = h_old;
-            h_old = h_new;
-            h_new = h_spare;
+            __global float *spare = state;
+            state = next_state;
+            next_state = spare;
         }
     }
     for (int row = 0; row < rows; ++row) {
         for (int unit = 0; unit < padded; unit += 16) {
             const long at = (long)(first + row) * units + unit;
-            store_edge(vload16(0, h_old + row * padded + unit), last_h + at, units - unit);
+            store_edge(vload16(0, state + row * padded + unit), last_h + at, units - unit);
             store_edge(vload16(0, cell + row * padded + unit), last_c + at, units - unit);
         }
     }

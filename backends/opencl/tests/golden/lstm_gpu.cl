@@ -192,7 +192,7 @@ void lstm_layer_lstm_inputs(
 }
 
 // model/lstm_layer: lstm
-static inline float sigmoid(const float z) { return 1 / (1 + exp(-z)); }
+static inline float sigmoid(const float z) { return 1.0f / (1.0f + exp(-z)); }
 __kernel __attribute__((reqd_work_group_size(128, 1, 1)))
 void lstm_layer_lstm_steps(
     __global const float *h0,
@@ -241,11 +241,11 @@ void lstm_layer_lstm_steps(
     const int lane = get_local_id(0);
     const int first = get_group_id(0) * 4;
     const int rows = min(4, batch - first);
-    __global float *h_old = states, *h_new = states + (long)batch * units;
+    __global float *state = states, *next_state = states + (long)batch * units;
     for (int u = lane; u < units; u += 128) {
         for (int row = 0; row < rows; ++row) {
             const long at = (long)(first + row) * units + u;
-            h_old[at] = h0[at];
+            state[at] = h0[at];
             cell[at] = c0[at];
         }
     }
@@ -273,7 +273,7 @@ void lstm_layer_lstm_steps(
             for (int k0 = 0; k0 < units; k0 += 64) {
                 for (int n = lane; n < 256; n += 128) {
                     const int row = n / 64, k = k0 + n % 64;
-                    tile[n] = row < rows && k < units ? h_old[(long)(first + row) * units + k] : 0;
+                    tile[n] = row < rows && k < units ? state[(long)(first + row) * units + k] : 0;
                 }
                 barrier(CLK_LOCAL_MEM_FENCE);
                 const int end = u < units ? min(64, units - k0) : 0;
@@ -304,19 +304,21 @@ void lstm_layer_lstm_steps(
             }
             if (u < units && 0 < rows) {
                 const long at = (long)(first + 0) * units + u, step = (long)t * batch + first + 0;
-                const __global float *z = through + step * 4 * units + u;
-                const float i = sigmoid(z[0 * units] + acc0_0);
-                const float f = sigmoid(z[1 * units] + acc0_1);
-                const float g = tanh(z[2 * units] + acc0_2);
-                const float o = sigmoid(z[3 * units] + acc0_3);
-                float c = f * cell[at] + i * g;
+                const __global float *z_in = through + step * 4 * units + u;
+                const float h_old = state[at];
+                const float c_old = cell[at];
+                const float i = sigmoid((z_in[0 * units] + acc0_0));
+                const float f = sigmoid((z_in[1 * units] + acc0_1));
+                const float g = tanh((z_in[2 * units] + acc0_2));
+                const float o = sigmoid((z_in[3 * units] + acc0_3));
+                float c = fma(f, c_old, i * g);
                 float h = o * tanh(c);
                 if (!mask[step]) {
-                    c = cell[at];
-                    h = h_old[at];
+                    c = c_old;
+                    h = h_old;
                 }
                 cell[at] = c;
-                h_new[at] = h;
+                next_state[at] = h;
                 hidden[step * units + u] = h;
                 cells[step * units + u] = c;
                 __global float *gate = gates + step * 4 * units + u;
@@ -327,19 +329,21 @@ void lstm_layer_lstm_steps(
             }
             if (u < units && 1 < rows) {
                 const long at = (long)(first + 1) * units + u, step = (long)t * batch + first + 1;
-                const __global float *z = through + step * 4 * units + u;
-                const float i = sigmoid(z[0 * units] + acc1_0);
-                const float f = sigmoid(z[1 * units] + acc1_1);
-                const float g = tanh(z[2 * units] + acc1_2);
-                const float o = sigmoid(z[3 * units] + acc1_3);
-                float c = f * cell[at] + i * g;
+                const __global float *z_in = through + step * 4 * units + u;
+                const float h_old = state[at];
+                const float c_old = cell[at];
+                const float i = sigmoid((z_in[0 * units] + acc1_0));
+                const float f = sigmoid((z_in[1 * units] + acc1_1));
+                const float g = tanh((z_in[2 * units] + acc1_2));
+                const float o = sigmoid((z_in[3 * units] + acc1_3));
+                float c = fma(f, c_old, i * g);
                 float h = o * tanh(c);
                 if (!mask[step]) {
-                    c = cell[at];
-                    h = h_old[at];
+                    c = c_old;
+                    h = h_old;
                 }
                 cell[at] = c;
-                h_new[at] = h;
+                next_state[at] = h;
                 hidden[step * units + u] = h;
                 cells[step * units + u] = c;
                 __global float *gate = gates + step * 4 * units + u;
@@ -350,19 +354,21 @@ void lstm_layer_lstm_steps(
             }
             if (u < units && 2 < rows) {
                 const long at = (long)(first + 2) * units + u, step = (long)t * batch + first + 2;
-                const __global float *z = through + step * 4 * units + u;
-                const float i = sigmoid(z[0 * units] + acc2_0);
-                const float f = sigmoid(z[1 * units] + acc2_1);
-                const float g = tanh(z[2 * units] + acc2_2);
-                const float o = sigmoid(z[3 * units] + acc2_3);
-                float c = f * cell[at] + i * g;
+                const __global float *z_in = through + step * 4 * units + u;
+                const float h_old = state[at];
+                const float c_old = cell[at];
+                const float i = sigmoid((z_in[0 * units] + acc2_0));
+                const float f = sigmoid((z_in[1 * units] + acc2_1));
+                const float g = tanh((z_in[2 * units] + acc2_2));
+                const float o = sigmoid((z_in[3 * units] + acc2_3));
+                float c = fma(f, c_old, i * g);
                 float h = o * tanh(c);
                 if (!mask[step]) {
-                    c = cell[at];
-                    h = h_old[at];
+                    c = c_old;
+                    h = h_old;
                 }
                 cell[at] = c;
-                h_new[at] = h;
+                next_state[at] = h;
                 hidden[step * units + u] = h;
                 cells[step * units + u] = c;
                 __global float *gate = gates + step * 4 * units + u;
@@ -373,19 +379,21 @@ void lstm_layer_lstm_steps(
             }
             if (u < units && 3 < rows) {
                 const long at = (long)(first + 3) * units + u, step = (long)t * batch + first + 3;
-                const __global float *z = through + step * 4 * units + u;
-                const float i = sigmoid(z[0 * units] + acc3_0);
-                const float f = sigmoid(z[1 * units] + acc3_1);
-                const float g = tanh(z[2 * units] + acc3_2);
-                const float o = sigmoid(z[3 * units] + acc3_3);
-                float c = f * cell[at] + i * g;
+                const __global float *z_in = through + step * 4 * units + u;
+                const float h_old = state[at];
+                const float c_old = cell[at];
+                const float i = sigmoid((z_in[0 * units] + acc3_0));
+                const float f = sigmoid((z_in[1 * units] + acc3_1));
+                const float g = tanh((z_in[2 * units] + acc3_2));
+                const float o = sigmoid((z_in[3 * units] + acc3_3));
+                float c = fma(f, c_old, i * g);
                 float h = o * tanh(c);
                 if (!mask[step]) {
-                    c = cell[at];
-                    h = h_old[at];
+                    c = c_old;
+                    h = h_old;
                 }
                 cell[at] = c;
-                h_new[at] = h;
+                next_state[at] = h;
                 hidden[step * units + u] = h;
                 cells[step * units + u] = c;
                 __global float *gate = gates + step * 4 * units + u;
@@ -396,14 +404,14 @@ void lstm_layer_lstm_steps(
             }
         }
         barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
-        __global float *h_spare = h_old;
-        h_old = h_new;
-        h_new = h_spare;
+        __global float *spare = state;
+        state = next_state;
+        next_state = spare;
     }
     for (int u = lane; u < units; u += 128) {
         for (int row = 0; row < rows; ++row) {
             const long at = (long)(first + row) * units + u;
-            last_h[at] = h_old[at];
+            last_h[at] = state[at];
             last_c[at] = cell[at];
         }
     }

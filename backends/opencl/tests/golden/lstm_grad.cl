@@ -1,8 +1,8 @@
 // model/lstm_grad_layer: lstm_grad
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void lstm_grad_layer_lstm_grad_turned(
-    __global const float *recurrent_,
-    const long recurrent__start,
+    __global const float *recurrent,
+    const long recurrent_start,
     __global const float *kernel_,
     const long kernel__start,
     __global float *scratch,
@@ -13,26 +13,26 @@ void lstm_grad_layer_lstm_grad_turned(
     const int units,
     const int blocks)
 {
-    recurrent_ += recurrent__start;
+    recurrent += recurrent_start;
     kernel_ += kernel__start;
     scratch += scratch_start;
     __global float *recurrent_turned = scratch + recurrent_turned_at;
     __global float *kernel_turned = scratch + kernel_turned_at;
-    const int gate = get_group_id(0) / blocks;
+    const int slot = get_group_id(0) / blocks;
     const int unit = get_group_id(0) % blocks * 16;
     const int count = min(16, units - unit);
     const int depth = 4 * blocks * 16;
-    const int k = gate * blocks * 16 + unit;
+    const int k = slot * blocks * 16 + unit;
     for (int row = 0; row < (units + 63) / 64 * 64; ++row) {
         __global float *target = recurrent_turned + ((long)(row / 64) * depth + k) * 64 + row % 64;
-        const __global float *from = recurrent_ + ((long)row * 4 + gate) * units + unit;
+        const __global float *from = recurrent + ((long)row * 4 + slot) * units + unit;
         const int known = row < units ? count : 0;
         for (int j = 0; j < known; ++j) target[j * 64] = from[j];
         for (int j = known; j < 16; ++j) target[j * 64] = 0;
     }
     for (int row = 0; row < (features + 63) / 64 * 64; ++row) {
         __global float *target = kernel_turned + ((long)(row / 64) * depth + k) * 64 + row % 64;
-        const __global float *from = kernel_ + ((long)row * 4 + gate) * units + unit;
+        const __global float *from = kernel_ + ((long)row * 4 + slot) * units + unit;
         const int known = row < features ? count : 0;
         for (int j = 0; j < known; ++j) target[j * 64] = from[j];
         for (int j = known; j < 16; ++j) target[j * 64] = 0;
@@ -145,8 +145,10 @@ void lstm_grad_layer_lstm_grad_steps(
                 const float16 g = load_edge(gate + 2 * units, units - unit);
                 const float16 o = load_edge(gate + 3 * units, units - unit);
                 const float16 c_old = load_edge(c_before + (long)(first + row) * units + unit, units - unit);
-                const float16 flat = tanh(load_edge(cells + place, units - unit));
-                const float16 to_c = fma(to_h * o, (1.0f - flat * flat), vload16(0, dc + row * padded + unit));
+                const float16 c = load_edge(cells + place, units - unit);
+                const float16 dc_now = vload16(0, dc + row * padded + unit);
+                const float16 flat = tanh(c);
+                const float16 to_c = fma(to_h * o, (1.0f - flat * flat), dc_now);
                 vstore16(to_c * g * (i * (1.0f - i)), 0, slopes + ((long)((block + 0 * blocks) / 4) * tall + at) * 64 + (block + 0 * blocks) % 4 * 16);
                 vstore16(to_c * c_old * (f * (1.0f - f)), 0, slopes + ((long)((block + 1 * blocks) / 4) * tall + at) * 64 + (block + 1 * blocks) % 4 * 16);
                 vstore16(to_c * i * (1.0f - g * g), 0, slopes + ((long)((block + 2 * blocks) / 4) * tall + at) * 64 + (block + 2 * blocks) % 4 * 16);
@@ -524,14 +526,30 @@ void lstm_grad_layer_lstm_grad_weights(
     for (int f = top; f < end; ++f) {
         for (int v = 0; v < 4; ++v) {
             const int column = panel * 64 + v * 16;
-            const int gate = column / padded;
+            const int slot = column / padded;
             const int unit = column % padded;
-            if (inputs) store_edge(vload16(0, sums + (f - top) * 64 + v * 16), d_kernel + ((long)f * 4 + gate) * units + unit, units - unit);
-            if (!inputs) store_edge(vload16(0, sums + (f - top) * 64 + v * 16), d_recurrent + ((long)f * 4 + gate) * units + unit, units - unit);
+            if (inputs) store_edge(vload16(0, sums + (f - top) * 64 + v * 16), d_kernel + ((long)f * 4 + slot) * units + unit, units - unit);
+            if (!inputs) store_edge(vload16(0, sums + (f - top) * 64 + v * 16), d_recurrent + ((long)f * 4 + slot) * units + unit, units - unit);
         }
     }
-    if (strip == 0) store_edge(bias0, d_bias + (panel * 64 + 0) / padded * units + (panel * 64 + 0) % padded, units - (panel * 64 + 0) % padded);
-    if (strip == 0) store_edge(bias1, d_bias + (panel * 64 + 16) / padded * units + (panel * 64 + 16) % padded, units - (panel * 64 + 16) % padded);
-    if (strip == 0) store_edge(bias2, d_bias + (panel * 64 + 32) / padded * units + (panel * 64 + 32) % padded, units - (panel * 64 + 32) % padded);
-    if (strip == 0) store_edge(bias3, d_bias + (panel * 64 + 48) / padded * units + (panel * 64 + 48) % padded, units - (panel * 64 + 48) % padded);
+    if (strip == 0) {
+        const int column = panel * 64 + 0;
+        const int slot = column / padded, unit = column % padded;
+        store_edge(bias0, d_bias + slot * units + unit, units - unit);
+    }
+    if (strip == 0) {
+        const int column = panel * 64 + 16;
+        const int slot = column / padded, unit = column % padded;
+        store_edge(bias1, d_bias + slot * units + unit, units - unit);
+    }
+    if (strip == 0) {
+        const int column = panel * 64 + 32;
+        const int slot = column / padded, unit = column % padded;
+        store_edge(bias2, d_bias + slot * units + unit, units - unit);
+    }
+    if (strip == 0) {
+        const int column = panel * 64 + 48;
+        const int slot = column / padded, unit = column % padded;
+        store_edge(bias3, d_bias + slot * units + unit, units - unit);
+    }
 }

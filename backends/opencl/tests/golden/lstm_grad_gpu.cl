@@ -7,18 +7,18 @@ void lstm_grad_layer_lstm_grad_turned(
     const long scratch_start,
     const long turned_at,
     const int units,
-    const int gates)
+    const int columns)
 {
     recurrent += recurrent_start;
     scratch += scratch_start;
     __global float *turned = scratch + turned_at;
     __local float tile[272];  // a column more than it holds, against bank conflicts
-    const int across = (gates + 15) / 16;
+    const int across = (columns + 15) / 16;
     const int top = get_group_id(0) / across * 16, side = get_group_id(0) % across * 16;
     const int i = get_local_id(0) / 16, j = get_local_id(0) % 16;
-    if (top + i < units && side + j < gates) tile[j * 17 + i] = recurrent[(long)(top + i) * gates + side + j];
+    if (top + i < units && side + j < columns) tile[j * 17 + i] = recurrent[(long)(top + i) * columns + side + j];
     barrier(CLK_LOCAL_MEM_FENCE);
-    if (side + i < gates && top + j < units) turned[(long)(side + i) * units + top + j] = tile[i * 17 + j];
+    if (side + i < columns && top + j < units) turned[(long)(side + i) * units + top + j] = tile[i * 17 + j];
 }
 
 // model/lstm_grad_layer: lstm_grad
@@ -75,7 +75,7 @@ void lstm_grad_layer_lstm_grad_steps(
     }
     for (int turn = 0; turn < steps; ++turn) {
         const int t = first_step + turn * direction;
-        const __global float *before = turn + 1 < steps ? cells + (long)(t + direction) * batch * units : c0;
+        const __global float *c_before = turn + 1 < steps ? cells + (long)(t + direction) * batch * units : c0;
         for (int u = lane; u < units; u += 128) {
             for (int row = 0; row < rows; ++row) {
                 const long at = (long)(first + row) * units + u, step = (long)t * batch + first + row;
@@ -94,12 +94,15 @@ void lstm_grad_layer_lstm_grad_steps(
                 const float f = gate[1 * units];
                 const float g = gate[2 * units];
                 const float o = gate[3 * units];
-                const float flat = tanh(cells[step * units + u]);
-                const float to_c = dc[at] + to_h * o * (1 - flat * flat);
-                slope[0] = to_c * g * (i * (1 - i));
-                slope[units] = to_c * before[at] * (f * (1 - f));
-                slope[2 * units] = to_c * i * (1 - g * g);
-                slope[3 * units] = to_h * flat * (o * (1 - o));
+                const float c_old = c_before[at];
+                const float c = cells[step * units + u];
+                const float dc_now = dc[at];
+                const float flat = tanh(c);
+                const float to_c = fma(to_h * o, (1.0f - flat * flat), dc_now);
+                slope[0 * units] = to_c * g * (i * (1.0f - i));
+                slope[1 * units] = to_c * c_old * (f * (1.0f - f));
+                slope[2 * units] = to_c * i * (1.0f - g * g);
+                slope[3 * units] = to_h * flat * (o * (1.0f - o));
                 dc[at] = to_c * f;
                 dh[at] = 0;
             }
@@ -154,7 +157,8 @@ void lstm_grad_layer_lstm_grad_dx(
     const long scratch_start,
     const long slopes_at,
     const int rows,
-    const int gates,
+    const int columns,
+    const int wide,
     const int features,
     const int units,
     const int batch)
@@ -185,12 +189,12 @@ void lstm_grad_layer_lstm_grad_dx(
     float acc3_1 = 0;
     float acc3_2 = 0;
     float acc3_3 = 0;
-    for (int k0 = 0; k0 < gates; k0 += 16) {
+    for (int k0 = 0; k0 < columns; k0 += 16) {
         for (int n = item; n < 512; n += 64) {
             const int k = k0 + n / 32;
             const int r = top + n % 32, c = side + n % 32;
-            left[n] = k < gates && r < rows ? slopes[(long)r * gates + k] : 0;
-            right[n] = k < gates && c < features ? kernel_[(long)c * gates + k] : 0;
+            left[n] = k < columns && r < rows ? slopes[(long)r * wide + k] : 0;
+            right[n] = k < columns && c < features ? kernel_[(long)c * columns + k] : 0;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         for (int k = 0; k < 16; ++k) {
@@ -346,7 +350,8 @@ void lstm_grad_layer_lstm_grad_d_kernel(
     const long scratch_start,
     const long slopes_at,
     const int rows,
-    const int gates,
+    const int columns,
+    const int wide,
     const int features,
     const int units,
     const int batch)
@@ -357,7 +362,7 @@ void lstm_grad_layer_lstm_grad_d_kernel(
     __global float *slopes = scratch + slopes_at;
     __local float left[512], right[512];
     const int item = get_local_id(0);
-    const int across = (gates + 31) / 32;
+    const int across = (columns + 31) / 32;
     const int top = get_group_id(0) / across * 32;
     const int side = get_group_id(0) % across * 32;
     const int own_row = item / 8, own_column = item % 8;
@@ -382,7 +387,7 @@ void lstm_grad_layer_lstm_grad_d_kernel(
             const int k = k0 + n / 32;
             const int r = top + n % 32, c = side + n % 32;
             left[n] = k < rows && r < features ? x[(long)k * features + r] : 0;
-            right[n] = k < rows && c < gates ? slopes[(long)k * gates + c] : 0;
+            right[n] = k < rows && c < columns ? slopes[(long)k * wide + c] : 0;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         for (int k = 0; k < 16; ++k) {
@@ -416,113 +421,113 @@ void lstm_grad_layer_lstm_grad_d_kernel(
      {
         const int r = top + own_row + 0, c = side + own_column + 0;
         const float value = acc0_0;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 0, c = side + own_column + 8;
         const float value = acc0_1;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 0, c = side + own_column + 16;
         const float value = acc0_2;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 0, c = side + own_column + 24;
         const float value = acc0_3;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 8, c = side + own_column + 0;
         const float value = acc1_0;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 8, c = side + own_column + 8;
         const float value = acc1_1;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 8, c = side + own_column + 16;
         const float value = acc1_2;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 8, c = side + own_column + 24;
         const float value = acc1_3;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 16, c = side + own_column + 0;
         const float value = acc2_0;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 16, c = side + own_column + 8;
         const float value = acc2_1;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 16, c = side + own_column + 16;
         const float value = acc2_2;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 16, c = side + own_column + 24;
         const float value = acc2_3;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 24, c = side + own_column + 0;
         const float value = acc3_0;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 24, c = side + own_column + 8;
         const float value = acc3_1;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 24, c = side + own_column + 16;
         const float value = acc3_2;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 24, c = side + own_column + 24;
         const float value = acc3_3;
-        if (r < features && c < gates) {
-            d_kernel[(long)r * gates + c] = value;
+        if (r < features && c < columns) {
+            d_kernel[(long)r * columns + c] = value;
         }
     }
 }
@@ -540,7 +545,8 @@ void lstm_grad_layer_lstm_grad_d_recurrent(
     const long scratch_start,
     const long slopes_at,
     const int rows,
-    const int gates,
+    const int columns,
+    const int wide,
     const int features,
     const int units,
     const int batch)
@@ -552,7 +558,7 @@ void lstm_grad_layer_lstm_grad_d_recurrent(
     __global float *slopes = scratch + slopes_at;
     __local float left[512], right[512];
     const int item = get_local_id(0);
-    const int across = (gates + 31) / 32;
+    const int across = (columns + 31) / 32;
     const int top = get_group_id(0) / across * 32;
     const int side = get_group_id(0) % across * 32;
     const int own_row = item / 8, own_column = item % 8;
@@ -577,7 +583,7 @@ void lstm_grad_layer_lstm_grad_d_recurrent(
             const int k = k0 + n / 32;
             const int r = top + n % 32, c = side + n % 32;
             left[n] = k < rows && r < units ? (k < batch ? h0[(long)k * units + r] : hidden[(long)(k - batch) * units + r]) : 0;
-            right[n] = k < rows && c < gates ? slopes[(long)k * gates + c] : 0;
+            right[n] = k < rows && c < columns ? slopes[(long)k * wide + c] : 0;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         for (int k = 0; k < 16; ++k) {
@@ -611,113 +617,113 @@ void lstm_grad_layer_lstm_grad_d_recurrent(
      {
         const int r = top + own_row + 0, c = side + own_column + 0;
         const float value = acc0_0;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 0, c = side + own_column + 8;
         const float value = acc0_1;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 0, c = side + own_column + 16;
         const float value = acc0_2;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 0, c = side + own_column + 24;
         const float value = acc0_3;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 8, c = side + own_column + 0;
         const float value = acc1_0;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 8, c = side + own_column + 8;
         const float value = acc1_1;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 8, c = side + own_column + 16;
         const float value = acc1_2;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 8, c = side + own_column + 24;
         const float value = acc1_3;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 16, c = side + own_column + 0;
         const float value = acc2_0;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 16, c = side + own_column + 8;
         const float value = acc2_1;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 16, c = side + own_column + 16;
         const float value = acc2_2;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 16, c = side + own_column + 24;
         const float value = acc2_3;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 24, c = side + own_column + 0;
         const float value = acc3_0;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 24, c = side + own_column + 8;
         const float value = acc3_1;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 24, c = side + own_column + 16;
         const float value = acc3_2;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
      {
         const int r = top + own_row + 24, c = side + own_column + 24;
         const float value = acc3_3;
-        if (r < units && c < gates) {
-            d_recurrent[(long)r * gates + c] = value;
+        if (r < units && c < columns) {
+            d_recurrent[(long)r * columns + c] = value;
         }
     }
 }
@@ -731,16 +737,19 @@ void lstm_grad_layer_lstm_grad_d_bias(
     const long scratch_start,
     const long slopes_at,
     const int rows,
-    const int gates)
+    const int columns,
+    const int wide,
+    const int units)
 {
     d_bias += d_bias_start;
     scratch += scratch_start;
     __global float *slopes = scratch + slopes_at;
     const int c = get_global_id(0);
-    if (c >= gates) return;
+    if (c >= 4 * units) return;
+    const int column = c;
     float sum = 0;
     for (int r = 0; r < rows; ++r) {
-        sum += slopes[(long)r * gates + c];
+        sum += slopes[(long)r * wide + column];
     }
     d_bias[c] = sum;
 }
