@@ -134,18 +134,8 @@ class OrthogonalRegularizer(Regularizer):
         return self.factor * 0.5 * ops.sum(products) / (count * (count - 1.0) / 2.0)
 
 
-def l1_l2(l1: float = 0.0, l2: float = 0.0) -> L1L2:
-    """An `L1L2`; ``get("l1_l2")`` is not a name, as in Keras.
-
-    Example:
-        >>> l1_l2(0.1, 0.2).get_config()
-        {'l1': 0.1, 'l2': 0.2}
-    """
-    return L1L2(l1, l2)
-
-
-#: Function names of the classes, as in Keras.
-l1, l2, orthogonal_regularizer = L1, L2, OrthogonalRegularizer
+#: Function names of the classes, as in Keras; of them ``get`` does not know "l1_l2".
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
 def get(identifier: Any) -> Any:

@@ -119,6 +119,11 @@ def test_arguments_are_those_of_keras_and_ops_of_that_name_agree(name, config):
     assert tuple(symbolic.shape) == expected.shape
 
 
+def test_every_name_of_keras_is_there():
+    assert {name for name in vars(keras.activations) if not name.startswith("_")} <= set(vars(activations))
+    assert set(NAMES) <= set(vars(ops)) | {"linear", "exponential", "mish"}
+
+
 def test_unknown_sizes_stay_unknown():
     assert activations.glu(kcore.Input((3, 8))).shape == (None, 3, 4)
     assert activations.sparsemax(kcore.Input((3, 8))).shape == (None, 3, 8)

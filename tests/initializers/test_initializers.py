@@ -198,6 +198,9 @@ def test_regularizers(name, config):
 
 
 def test_regularizer_names():
+    assert regularizers.l1_l2(0.1, 0.2).get_config() == {"l1": 0.1, "l2": 0.2}
+    theirs = {name for name in vars(keras.regularizers) if not name.startswith("_")}
+    assert theirs <= set(vars(regularizers))
     assert regularizers.get("l2").l2 == 0.01 and regularizers.get(None) is None
     with pytest.raises(ValueError, match="there is no regularizer called 'l1_l2'"):
         regularizers.get("l1_l2")
@@ -205,10 +208,31 @@ def test_regularizer_names():
         regularizers.L2(-1)
 
 
-@pytest.mark.parametrize("name", ["MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm"])
-def test_constraints(name):
+def test_every_name_of_keras_s_constraints_is_there():
+    assert {name for name in vars(keras.constraints) if not name.startswith("_")} <= set(vars(constraints))
+    for name in ("max_norm", "non_neg", "unit_norm", "min_max_norm", "MaxNorm"):
+        assert type(constraints.get(name)).__name__ == type(keras.constraints.get(name)).__name__
+    with pytest.raises(ValueError, match="there is no constraint called 'max_nrm'; did you mean 'max_norm'"):
+        constraints.get("max_nrm")
+
+
+@pytest.mark.parametrize(
+    "name, config",
+    [
+        ("MaxNorm", {}),
+        ("MaxNorm", {"max_value": 1.5, "axis": [0, 1]}),
+        ("NonNeg", {}),
+        ("UnitNorm", {}),
+        ("UnitNorm", {"axis": 1}),
+        ("MinMaxNorm", {}),
+        ("MinMaxNorm", {"min_value": 0.5, "max_value": 2.0, "rate": 0.3, "axis": 1}),
+    ],
+)
+def test_constraints(name, config):
     w = np.random.default_rng(0).normal(size=(5, 4)).astype("float32") * 3
-    theirs, mine = getattr(keras.constraints, name)(), getattr(constraints, name)()
+    w[:, 1] = 0.0
+    theirs, mine = getattr(keras.constraints, name)(**config), getattr(constraints, name)(**config)
+    assert mine.get_config() == theirs.get_config()
     np.testing.assert_allclose(mine(w), theirs(w), rtol=1e-5, atol=1e-6)
     assert type(constraints.get(constraints.serialize(mine))) is type(mine)
 

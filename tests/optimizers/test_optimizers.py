@@ -251,6 +251,22 @@ def test_names_in_any_case_are_known(name):
             assert type(optimizers.get(spelled)) is getattr(optimizers, name)
 
 
+def test_every_name_of_keras_is_there():
+    for mine, theirs in [(optimizers, keras.optimizers), (optimizers.schedules, keras.optimizers.schedules)]:
+        there = {name for name in vars(theirs) if not name.startswith("_") and name != "legacy"}
+        assert there <= set(vars(mine)), there - set(vars(mine))
+
+
+@pytest.mark.parametrize("name, config", RULES)
+def test_configurations_of_keras_go_round(name, config):
+    theirs = getattr(keras.optimizers, name)(0.05, clipvalue=0.5, use_ema=True, ema_overwrite_frequency=3, **config)
+    described = json.loads(json.dumps(keras.optimizers.serialize(theirs)))
+    mine = optimizers.get(described)
+    assert type(mine) is getattr(optimizers, name)
+    assert json.loads(json.dumps(optimizers.serialize(mine))) == described
+    assert type(theirs).from_config(mine.get_config()).get_config() == theirs.get_config()
+
+
 def test_lamb_is_found_by_its_class_as_in_keras():
     described = json.loads(json.dumps(keras.optimizers.serialize(keras.optimizers.Lamb(0.5))))
     assert type(optimizers.get(described)) is optimizers.Lamb
