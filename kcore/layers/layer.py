@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
@@ -272,6 +273,8 @@ class Layer(Holder):
         if outer is None:
             self._clear_losses()
         with layer_scope(self), calling(self, training, symbolic), autocasting(self._autocast_dtype()):
+            if self._path is None:
+                self._path = current_path()
             if not self.built:
                 self._build_for(tensors)
                 check_inputs(self.input_spec, first, self)
@@ -483,6 +486,19 @@ class Layer(Holder):
             self.build(config["input_shape"])
         elif "shapes_dict" in config:
             self.build(**config["shapes_dict"])
+
+    # -- copying -----------------------------------------------------------------------------------------------
+
+    def __copy__(self) -> Any:
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A layer with weights of its own that hold the same values, and without a history of symbolic calls."""
+        new = object.__new__(type(self))
+        memo[id(self)] = new
+        for name, value in self.__dict__.items():
+            new.__dict__[name] = [] if name in ("_records", "_losses") else copy.deepcopy(value, memo)
+        return new
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.__dict__.get('name')}, built={self.__dict__.get('built', False)}>"

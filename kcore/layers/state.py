@@ -200,15 +200,35 @@ class Holder(Configurable):
         return [x for x in self._held() if isinstance(x, Holder)]
 
     def _flatten_layers(self) -> list[Any]:
-        """This layer and all it holds, at any depth, each once; it may hold itself, or what holds it."""
+        """This layer and all it holds, at any depth, each once; it may hold itself, or what holds it.
+
+        A layer around this one, which it refers to as its parent, is no part of it, as far as their paths tell.
+        """
+        path = getattr(self, "_path", None)
         found: dict[int, Any] = {}
         waiting: list[Any] = [self]
         while waiting:
             layer = waiting.pop(0)
-            if id(layer) not in found:
+            if id(layer) not in found and not (path and self._is_inside(layer, path)):
                 found[id(layer)] = layer
                 waiting = [*layer._layers, *waiting]
         return list(found.values())
+
+    def _is_inside(self, layer: Any, path: str) -> bool:
+        """Whether `layer` holds this one, which is built within it, at any depth."""
+        outer = getattr(layer, "_path", None)
+        if not outer or not path.startswith(f"{outer}/"):
+            return False
+        seen: set[int] = set()
+        waiting = [layer]
+        while waiting:
+            held = waiting.pop()
+            if held is self:
+                return True
+            if id(held) not in seen:
+                seen.add(id(held))
+                waiting += held._layers
+        return False
 
     @property
     def _metrics(self) -> list[Metric]:

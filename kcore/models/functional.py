@@ -122,8 +122,13 @@ class Functional(Model):
         if isinstance(self._inputs_struct, dict):
             if any(tree.is_nested(value) for value in self._inputs_struct.values()):
                 return None
-            return [_spec(tensor, str(key)) for key, tensor in tree.entries(self._inputs_struct)]
-        return [_spec(tensor, name) for tensor, name in zip(self.inputs, self.input_names, strict=True)]
+            return [self._spec(tensor, str(key)) for key, tensor in tree.entries(self._inputs_struct)]
+        return [self._spec(tensor, name) for tensor, name in zip(self.inputs, self.input_names, strict=True)]
+
+    def _spec(self, tensor: KerasTensor, name: str) -> InputSpec:
+        shape = (None, *tensor.shape[1:]) if tensor.shape else ()
+        optional = self._graph.input_layer(tensor).optional
+        return InputSpec(shape=shape, allow_last_axis_squeeze=True, name=name, optional=optional)
 
     @input_spec.setter
     def input_spec(self, value: Any) -> None:
@@ -184,6 +189,8 @@ class Functional(Model):
     def _fit(self, tensor: Any, symbol: KerasTensor) -> Any:
         """One input with the dtype and, up to a trailing 1, the rank of its symbol."""
         if tensor is None:
+            if self._graph.input_layer(symbol).optional:
+                return None
             raise ValueError(f"input {self._graph.input_layer(symbol).name!r} of model {self.name!r} is missing (None)")
         mask = getattr(tensor, "_keras_mask", None)
         if getattr(tensor, "dtype", None) != symbol.dtype:
@@ -224,7 +231,3 @@ def _training(call: Call, training: bool | None) -> dict[str, Any]:
 
 def _shapes(tensors: Sequence[KerasTensor]) -> Any:
     return tensors[0].shape if len(tensors) == 1 else [tensor.shape for tensor in tensors]
-
-
-def _spec(tensor: KerasTensor, name: str) -> InputSpec:
-    return InputSpec(shape=(None, *tensor.shape[1:]) if tensor.shape else (), allow_last_axis_squeeze=True, name=name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from kcore.layers import Layer
 from kcore.naming import did_you_mean
-from kcore.registry import public
+from kcore.registry import custom_object_scope, deserialize, public, serialize
 from kcore.runtime import KerasTensor
 from kcore.training.trainer import Trainer
 from kcore.tree import flatten, is_nested
@@ -172,6 +173,40 @@ class Model(Trainer, Layer):
 
         load_weights(self, filepath, skip_mismatch=skip_mismatch)
 
+    # -- copies ------------------------------------------------------------------------------------------------------
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A model of its own in every part: weights, optimizer with its state, metrics, attributes.
+
+        ``copy.copy`` does the same: two models that share some of their parts are made with `clone_model`.
+        """
+        from kcore.models.cloning import deep_copy
+
+        return deep_copy(self, memo)
+
+    def __reduce__(self) -> Any:
+        from kcore.models.cloning import reduce
+
+        return reduce(self)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The configuration as JSON text, which `kcore.models.model_from_json`, here or in Keras, reads again.
+
+        Weights are not in it; the arguments of `compile` are.
+
+        Args:
+            **kwargs: what `json.dumps` takes.
+
+        Example:
+            >>> import kcore
+            >>> model = kcore.Sequential([kcore.Input((3,)), kcore.layers.Dense(2)])
+            >>> kcore.models.model_from_json(model.to_json()).count_params()
+            8
+
+        Source: `keras.Model.to_json`.
+        """
+        return json.dumps(serialize(self), **kwargs)
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
         from kcore.models.functional import Functional
@@ -181,6 +216,30 @@ class Model(Trainer, Layer):
             target = Functional if cls is Model else cls
             return functional_from_config(target, config, custom_objects)
         return super().from_config(config)
+
+
+@public("keras.models")
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """A model, with fresh weights, from what `Model.to_json` gave, here or in Keras.
+
+    Args:
+        json_string: the text.
+        custom_objects: names -> classes and functions of your own.
+
+    Raises:
+        ValueError: no JSON text.
+        UnknownObjectError: a class or function that nobody registered.
+
+    Source: `keras.models.model_from_json`.
+    """
+    try:
+        config = json.loads(json_string)
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(
+            f"model_from_json() takes what to_json() gave, received {str(json_string)[:80]!r}: {error}"
+        ) from None
+    with custom_object_scope(custom_objects or {}):
+        return deserialize(config)
 
 
 def _made_from_tensors(args: tuple, kwargs: dict[str, Any]) -> bool:

@@ -199,6 +199,16 @@ class Sequential(Model):
         return self._whole("outputs").outputs
 
     @property
+    def input(self) -> Any:
+        """The symbolic input: that of the stack, whether or not the model was itself called on a tensor."""
+        return self._whole("input").input
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output of the topmost layer."""
+        return self._whole("output").output
+
+    @property
     def input_shape(self) -> Any:
         return self._whole("input_shape").input_shape
 

@@ -169,6 +169,12 @@ class EagerTensor(Tensor):
     def __bool__(self) -> bool:
         return bool(self.item())
 
+    def __copy__(self) -> EagerTensor:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EagerTensor:
+        return self  # it never changes
+
     def __repr__(self) -> str:
         return f"<Tensor shape={self.shape} dtype={self.dtype} device={self.device}\n{self.numpy()}>"
 
@@ -293,6 +299,11 @@ class KerasTensor(Tensor):
         )
 
     __int__ = __index__ = __float__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> KerasTensor:
+        """One like it without a history: which layers it came from is a matter of the model that is copied."""
+        memo[id(self)] = new = KerasTensor(self.shape, self.dtype, self.name)
+        return new
 
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape} dtype={self.dtype} name={self.name}>"

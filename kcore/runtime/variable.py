@@ -216,6 +216,18 @@ class Variable(Operators):
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
 
+    def __copy__(self) -> Variable:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        """A variable of the same content in a buffer of its own; initializer, regularizer and constraint are shared."""
+        new = object.__new__(type(self))
+        memo[id(self)] = new
+        new.__dict__.update(self.__dict__)
+        new._array = self._backend.empty(self.shape, self.dtype, self._device)
+        self._backend.copy(new._array, self._array)
+        return new
+
     @property
     def handle(self) -> Variable:
         return self

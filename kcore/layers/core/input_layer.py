@@ -91,6 +91,10 @@ class InputLayer(Layer):
         """Shape of the input with the batch."""
         return self._batch_shape
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        memo[id(self)] = new = type(self).from_config(self.get_config())
+        return new
+
     def get_config(self) -> dict[str, Any]:
         return {
             "batch_shape": self._batch_shape,
