@@ -97,9 +97,9 @@ def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
         fuse_columns(graph, lambda node: _fusible(backend, node), lambda node: choose(backend, node) is not None)
     if FUSED.name in table:
         fuse_elementwise(graph, lambda node: _fusible(backend, node))
-        fuse_segments(graph)
-        if FUSED_PRODUCT.name in table:
+        if FUSED_PRODUCT.name in table:  # before updates become segments: a weight's may follow its gradient's product
             fuse_products(graph, lambda node: _fusible(backend, node), lambda node: choose(backend, node) is not None)
+        fuse_segments(graph)
         if FUSED_REDUCTION.name in table:
             from kcore.codegen import can_emit  # only backends that turn groups into source need it
 

@@ -17,7 +17,8 @@ def _run_body(*inputs: Any, body: Graph) -> Any:
 
 #: A product with what follows it. Attr `body`: the product first, then elementwise nodes of the shape of its result
 #: (the epilogue). Other operands of the epilogue are single numbers, vectors along the last axis, or of the whole
-#: shape; outputs may be any values of the body.
+#: shape; outputs may be any values of the body. Where the product is a contraction, an output may lie over an operand
+#: of the epilogue: a kernel reads an element of all of them before it writes that element, once.
 FUSED_PRODUCT = Op("fused_product", _run_body, primitive=True, family="fused", inputs=("*inputs",))
 
 #: Families of ops whose result is written once, element by element, by a kernel that can go on computing with it.
@@ -143,6 +144,16 @@ def _along(value: Value, shape: tuple[int, ...], columns: int) -> bool:
     """Whether an operand is one number, whole, or one number for each of the last `columns` elements of a shape."""
     own = value.shape[next((i for i, n in enumerate(value.shape) if n != 1), len(value.shape)) :]
     return value.size == 1 or value.shape == shape or (value.size == columns and own == shape[len(shape) - len(own) :])
+
+
+def epilogue_operands(node: Node) -> set[int]:
+    """Which inputs of a fused matrix product only its epilogue reads: each element once, before the result is written.
+
+    Kernels of convolutions may compute an element twice, where their strips overlap: none of theirs count.
+    """
+    body: Graph = node.attrs["body"]
+    head = body.nodes[0]
+    return {i for i, v in enumerate(body.inputs) if v not in head.inputs} if head.op.family == "contraction" else set()
 
 
 def _elementwise(node: Node, fusible: Callable[[Node], bool]) -> bool:

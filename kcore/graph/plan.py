@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from kcore.graph import fuse_product, fuse_reduction
 from kcore.graph.core import Constant, Graph, Names, Node, Placeholder, State, Value, format_attr
-from kcore.graph.fuse_reduction import epilogue_operands
 
 ALIGN = 64
 
@@ -244,7 +244,9 @@ def _inplace(node: Node, kernel: Any, output: int, index: int) -> bool:
     if node.op.name == "fused":
         return True  # the backend's executor orders reads before writes within a segment
     if node.op.name == "fused_reduction":
-        return index in epilogue_operands(node)
+        return index in fuse_reduction.epilogue_operands(node)
+    if node.op.name == "fused_product":
+        return index in fuse_product.epilogue_operands(node)
     return (node.op.elementwise and kernel.pattern is None) or (output, index) in kernel.inplace
 
 

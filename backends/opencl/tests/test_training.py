@@ -63,8 +63,9 @@ def test_masks_are_the_same_bits(device):
     np.testing.assert_array_equal(*masks)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_no_op_of_a_step_runs_on_the_host(device, name, monkeypatch):
+@pytest.fixture
+def noted(monkeypatch):
+    """A list that every executable is added to when it is made."""
     compiled = []
     begin = Executable.__init__
 
@@ -73,13 +74,44 @@ def test_no_op_of_a_step_runs_on_the_host(device, name, monkeypatch):
         compiled.append(self)
 
     monkeypatch.setattr(Executable, "__init__", noting)
+    return compiled
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_op_of_a_step_runs_on_the_host(device, name, noted):
     kcore.use_backend(str(device.device))
     model, x, y = MODELS[name]()
     model.fit(x, y, batch_size=4, verbose=0)
     model.predict(x, verbose=0)
-    assert compiled
-    hosts = {str(step.kernel) for e in compiled for step in e.plan.steps if "host" in step.kernel.package}
+    assert noted
+    hosts = {str(step.kernel) for e in noted for step in e.plan.steps if "host" in step.kernel.package}
     assert not hosts
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+def test_a_weight_is_updated_in_place_by_the_kernel_that_makes_its_gradient(device, optimizer, noted):
+    kcore.use_backend(str(device.device))
+    layers = [kcore.layers.Dense(24, activation="relu", name="first"), kcore.layers.Dense(10, name="second")]
+    model = kcore.Sequential([kcore.Input((20,)), *layers])
+    model.compile(optimizer, "mse")
+    model.fit(np.ones((8, 20), "float32"), np.ones((8, 10), "float32"), batch_size=8, verbose=0)
+    plan = noted[-1].plan
+    written = {
+        plan.homes[v].path: step.node.op.name for step in plan.steps for v in step.node.outputs if v in plan.homes
+    }
+    assert {op for path, op in written.items() if "kernel" in path} == {"fused_product"}
+    assert not plan.copies
+
+
+def test_an_update_that_needs_all_gradients_comes_after_them(device, noted):
+    kcore.use_backend(str(device.device))
+    model = kcore.Sequential([kcore.Input((20,)), kcore.layers.Dense(24), kcore.layers.Dense(10)])
+    model.compile(kcore.optimizers.SGD(0.1, global_clipnorm=1e-3), "mse")
+    before = model.get_weights()
+    x, y = np.ones((8, 20), "float32"), np.ones((8, 10), "float32")
+    model.fit(x, y, batch_size=8, verbose=0)
+    moved = np.sqrt(sum(np.sum((a - b) ** 2.0) for a, b in zip(before, model.get_weights(), strict=True)))
+    np.testing.assert_allclose(moved, 1e-4, rtol=1e-3)
 
 
 def test_two_runs_are_the_same_bits(device):

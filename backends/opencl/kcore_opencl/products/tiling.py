@@ -14,6 +14,8 @@ from kcore_opencl.traits import Traits
 DEPTHS = (264, 1024)
 #: Most tilings that are worth measuring.
 MEASURED = 24
+#: Cycles until a cache line that another core has written is there, when many are on their way.
+FETCH = 10
 #: Most bytes of packed rows of `a`.
 LEFT = 160 << 10
 
@@ -157,4 +159,14 @@ def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
     turns = ceil(tiles / tiling.left) if tiling.left else 1
     item = panels * (turns * pack + tiles * tile) + tiles * rows * inner / tiling.lanes * left + 500
     items = product.products * tiling.row_parts * tiling.column_parts
-    return (ceil(items / traits.units) + 0.1) * item  # several a core, in case one is held up
+    return (ceil(items / traits.units) + 0.1) * item + _fetched(product, tiling, traits)  # 0.1: one may be held up
+
+
+def _fetched(product: Product, tiling: Tiling, traits: Traits) -> float:
+    """Estimated cycles until a core has what it reads of both operands, which other cores have just written."""
+    a, b = product.rows * product.inner, product.inner * product.columns
+    if product.products == 1 and tiling.row_parts > 1:
+        a //= traits.units
+    elif product.products == 1 and tiling.column_parts > 1:
+        b //= traits.units
+    return FETCH * (a + b) * itemsize(product.dtype) / 64
