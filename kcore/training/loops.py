@@ -18,8 +18,8 @@ from kcore.training.interrupt import StepGuard
 from kcore.training.logs import LazyLogs, as_floats
 from kcore.training.outputs import Outputs, length
 from kcore.training.single import Single
-from kcore.training.sources.kinds import source_of
 from kcore.training.sources.source import Source
+from kcore.training.stateful import check_batches, source_for
 from kcore.training.weights import check_classes
 
 _TRAINING = Words("x", "steps_per_epoch", "training stops here")
@@ -107,7 +107,7 @@ class Loops(Single, OldNames):
         else:
             validation = None
         together, count = state.steps_per_execution, epochs - initial_epoch
-        source = source_of(x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
+        source = source_for(self, x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
         with closing(source):
             data = Epochs(source, steps_per_epoch, together, count, _TRAINING)
             held_out = None
@@ -117,6 +117,9 @@ class Loops(Single, OldNames):
                 held_out = Epochs(val_source, validation_steps, together, count, _VALIDATION)
             with closing(held_out.source if held_out is not None else source):
                 _build_from(self, source, class_weight)
+                check_batches(self, source, steps_per_epoch)
+                if held_out is not None:
+                    check_batches(self, held_out.source, validation_steps)
                 data.more()
                 if not isinstance(callbacks, CallbackList):
                     callbacks = CallbackList(
@@ -156,9 +159,10 @@ class Loops(Single, OldNames):
         from kcore.callbacks import CallbackList
 
         state = self._state("evaluate")
-        with closing(source_of(x, y, sample_weight, batch_size, steps)) as source:
+        with closing(source_for(self, x, y, sample_weight, batch_size, steps)) as source:
             data = Epochs(source, steps, state.steps_per_execution)
             _build_from(self, source)
+            check_batches(self, source, steps)
             if not isinstance(callbacks, CallbackList):
                 callbacks = CallbackList(
                     callbacks, False, verbose != 0, self, verbose=verbose, epochs=1, steps=data.steps
@@ -226,10 +230,11 @@ class Loops(Single, OldNames):
         """
         from kcore.callbacks import CallbackList
 
-        with closing(source_of(x, None, None, batch_size, steps)) as source:
+        with closing(source_for(self, x, None, None, batch_size, steps)) as source:
             data = Epochs(source, steps, self.steps_per_execution)
             if not self.built:
                 self._symbolic_build(source.first())
+            check_batches(self, source, steps)
             if not isinstance(callbacks, CallbackList):
                 callbacks = CallbackList(
                     callbacks, False, verbose != 0, self, verbose=verbose, epochs=1, steps=data.steps
@@ -255,10 +260,11 @@ class Loops(Single, OldNames):
 
     def _in_order(self: Any, logs: Mapping[str, Any]) -> Any:
         """Values in the order of the metrics, others by name; one alone by itself."""
+        if len(logs) == 1:
+            return next(iter(logs.values()))
         names = self.metrics_names
         ordered = [name for name in names if name in logs] + sorted(name for name in logs if name not in names)
-        values = [logs[name] for name in ordered]
-        return values[0] if len(values) == 1 else values
+        return [logs[name] for name in ordered]
 
 
 def _train(
@@ -305,7 +311,7 @@ def _validation_source(model: Any, source: Source, validation: Any, size: Any, s
         raise ValueError(
             f"validation_data is (x, y) or (x, y, sample_weight), received no y (x is of type {type(x).__name__})"
         )
-    return source_of(x, y, sample_weight, size, steps)
+    return source_for(model, x, y, sample_weight, size, steps)
 
 
 def _build_from(model: Any, source: Source, class_weight: Mapping[int, float] | None = None) -> None:

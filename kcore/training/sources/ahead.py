@@ -7,6 +7,7 @@ import multiprocessing
 import random
 import signal
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,8 @@ from kcore.runtime.scope import user_level
 
 #: Seconds that `close` waits for a batch that is being made.
 PATIENCE = 5.0
+#: Seconds that making a batch must take before a thread for it is worth while.
+WORTH = 3e-4
 
 
 class Workers(Protocol):
@@ -126,12 +129,14 @@ class Ahead:
     Items come in the order of their tasks. Nothing is begun that `allow` has not allowed.
 
     Args:
-        workers: who makes them.
+        start: starts those who make items.
         tasks: one for each item.
         size: how many items may be there, or in the making, before they are wanted.
+        here: from a task to an item, in the calling thread. If it is given, items are made so until two in a row have
+            taken longer than `WORTH`: below that, handing an item over would take longer than making it.
 
     Example:
-        >>> ahead = Ahead(Threads(lambda n: n * n, 2), range(4), size=3)
+        >>> ahead = Ahead(lambda: Threads(lambda n: n * n, 2), range(4), size=3)
         >>> ahead.allow(2)
         >>> next(ahead), next(ahead)
         (0, 1)
@@ -140,12 +145,21 @@ class Ahead:
         (4, [9])
     """
 
-    def __init__(self, workers: Workers, tasks: Iterable[Any], size: int):
-        self._workers = workers
+    def __init__(
+        self,
+        start: Callable[[], Workers],
+        tasks: Iterable[Any],
+        size: int,
+        here: Callable[[Any], Any] | None = None,
+    ):
+        self._start = start
+        self._here = here
+        self._workers: Workers | None = None
         self._tasks = iter(tasks)
         self._size = size
         self._coming: deque[Future] = deque()
         self._allowed: float = 0
+        self._slow = False
         self._over = False
 
     def allow(self, count: int | None) -> None:
@@ -154,19 +168,40 @@ class Ahead:
         self._fill()
 
     def _fill(self) -> None:
-        while self._allowed > 0 and len(self._coming) < self._size and not self._over:
+        """Have items made ahead, as many as may be."""
+        while self._here is None and self._allowed > 0 and len(self._coming) < self._size and not self._over:
             try:
                 task = next(self._tasks)
             except StopIteration:
                 return
+            if self._workers is None:
+                self._workers = self._start()
             self._coming.append(self._workers.submit(task))
             self._allowed -= 1
 
+    def _make_here(self, make: Callable[[Any], Any]) -> None:
+        begin = time.perf_counter()
+        future: Future = Future()
+        try:
+            future.set_result(make(next(self._tasks)))
+        except Exception as error:
+            future.set_exception(error)
+        self._coming.append(future)
+        self._allowed -= 1
+        slow = time.perf_counter() - begin > WORTH
+        if slow and self._slow:
+            self._here = None
+            self._fill()
+        self._slow = slow
+
     def more(self) -> bool:
         """Wait for the next item, which stays the next; False if there is none."""
-        if not self._coming:
+        if not self._coming and not self._over:
             self._allowed = max(self._allowed, 1)
-            self._fill()
+            if self._here is not None:
+                self._make_here(self._here)
+            else:
+                self._fill()
         return bool(self._coming) and not isinstance(self._coming[0].exception(), StopIteration)
 
     def __iter__(self) -> Iterator[Any]:
@@ -176,11 +211,8 @@ class Ahead:
         if not self.more():
             self.close()
             raise StopIteration
-        coming = self._coming[0]
         try:
-            item = coming.result()
-        except KeyboardInterrupt:
-            raise  # while waiting: the item is still to come
+            item = self._coming[0].result()
         except BaseException:
             self._coming.popleft()
             self.close()
@@ -196,7 +228,7 @@ class Ahead:
         self._over = True
         waiting = [future for future in self._coming if not future.cancel()]
         self._coming.clear()
-        if not self._workers.stop():
+        if self._workers is not None and not self._workers.stop():
             warnings.warn(
                 f"a batch is still being made after {PATIENCE:g} seconds; its thread is left to itself",
                 stacklevel=user_level(),

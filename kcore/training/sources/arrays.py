@@ -104,7 +104,7 @@ class ArrayBatches(Source):
     def _stored_batches(self) -> Iterator[Any]:
         self.close()
         # rows are drawn where a batch is asked for, in the main thread, so that their order is always the same
-        self._reading = Ahead(Threads(self._read), self._rows(), READ_AHEAD)
+        self._reading = Ahead(lambda: Threads(self._read), self._rows(), READ_AHEAD, self._read)
         return self._reading
 
     def _read(self, rows: slice | np.ndarray) -> Any:

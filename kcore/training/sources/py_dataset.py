@@ -27,8 +27,8 @@ class PyDataset:
     batches out in the order it asked for them, however many workers there are.
 
     Args:
-        workers: 0 makes each batch in the main thread when it is wanted; 1 makes them in one thread while a step runs;
-            more make several at once.
+        workers: 0 makes each batch in the main thread when it is wanted; 1 makes them in one thread while a step runs,
+            unless that is quicker done than handed over; more make several at once.
         use_multiprocessing: make batches in `workers` processes rather than threads. The data set must be picklable
             then. Every process draws its own random numbers: those of ``random`` and ``numpy.random`` follow from
             `kcore.set_random_seed` and the number of the batch, not from the process that happened to make it.
@@ -168,11 +168,12 @@ class PyDatasetBatches(Source):
         if workers == 0:
             return map(self._make, order)
         if not self._dataset.use_multiprocessing:
-            self._ahead = Ahead(Threads(self._make, workers), order, self._dataset.max_queue_size)
+            here = self._make if workers == 1 else None
+            self._ahead = Ahead(lambda: Threads(self._make, workers), order, self._dataset.max_queue_size, here)
             return self._ahead
         asked, answered = itertools.tee(order)
-        processes = Processes(self._dataset, workers, seed=int(host_integers((), 0, 2**31 - 1)))
-        self._ahead = Ahead(processes, asked, self._dataset.max_queue_size)
+        seed = int(host_integers((), 0, 2**31 - 1))
+        self._ahead = Ahead(lambda: Processes(self._dataset, workers, seed), asked, self._dataset.max_queue_size)
         return map(self._batch, self._ahead, answered)
 
     def _order(self) -> Iterable[int]:

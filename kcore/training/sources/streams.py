@@ -76,8 +76,9 @@ def weighted(batch: Any, class_weight: Mapping[int, float] | None) -> Any:
 class StreamBatches(Source):
     """Batches that the user's generator, iterator or iterable makes.
 
-    They are made in a thread while steps run, at most `MADE_AHEAD` before they are wanted and none that the epoch does
-    not need. An iterable that is not an iterator is started anew for every pass.
+    They are made in a thread while steps run, unless that is quicker done than handed over: at most `MADE_AHEAD` before
+    they are wanted, and none that the epoch does not need. An iterable that is not an iterator is started anew for
+    every pass.
 
     Args:
         stream: yields ``x``, ``(x, y)`` or ``(x, y, sample_weight)``, each one batch of arrays.
@@ -117,7 +118,7 @@ class StreamBatches(Source):
         self._ready = _take_left(self._stream) if self.once else deque()
         if not self.once:
             self._count = 0
-        self._ahead = Ahead(Threads(make), itertools.repeat(None), MADE_AHEAD)
+        self._ahead = Ahead(lambda: Threads(make), itertools.repeat(None), MADE_AHEAD, make)
         return self._ahead
 
     def allow(self, count: int | None) -> None:
