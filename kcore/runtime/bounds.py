@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,20 @@ FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 _VALUE_PRESERVING = frozenset(
     {"cast", "reshape", "squeeze", "expand_dims", "identity", "transpose", "broadcast_to", "stop_gradient", "copy"}
 )
+#: What the user calls an op's input, where ops run on the user's own arrays.
+_called: ContextVar[dict[str, str] | None] = ContextVar("kcore_called", default=None)
+
+
+@contextmanager
+def calling(**names: str) -> Iterator[None]:
+    """Within this context messages about an op's input use the user's name for it."""
+    token = _called.set(names)
+    try:
+        yield
+    finally:
+        _called.reset(token)
+
+
 #: What the numbers of an op's input are called where its own name is not the word.
 _WORDS = {"labels": "classes"}
 
@@ -65,7 +81,8 @@ def check_eager(node: Node, arrays: Sequence[Any], backend: Any) -> None:
         array = arrays[i]
         if array is not None:
             host = array if isinstance(array, np.ndarray) else backend.download(array)
-            check(_bounds(node, name, size_of, i, name, current_path()), host)
+            said = (_called.get() or {}).get(name, name)
+            check(_bounds(node, name, size_of, i, said, current_path()), host)
 
 
 def check_numbers(name: str, x: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from kcore import losses as losses_room
 from kcore import metrics as metrics_room
 from kcore import ops, tree
 from kcore.naming import did_you_mean
+from kcore.runtime.bounds import calling
 from kcore.training.data import floatx
 
 
@@ -96,6 +98,24 @@ def targets_for(
         f"{argument} and the model's outputs have different structures: {argument} is {tree.describe(y)}, "
         f"the outputs are {tree.describe(y_pred)} ({names})"
     )
+
+
+@contextmanager
+def _about(output: Output) -> Iterator[None]:
+    """Within this context an error about shapes or values says which output it is about."""
+    try:
+        yield
+    except ValueError as error:
+        if output.name is None:
+            raise
+        raise ValueError(f"output {output.name!r}: {error}") from error
+
+
+def _label_name(y_true: Any, index: int, outputs: Sequence[Output]) -> str:
+    """What the user calls the labels of an output."""
+    if isinstance(y_true, dict):
+        return f"y[{outputs[index].name!r}]"
+    return f"y[{index}]" if tree.is_nested(y_true) else "y"
 
 
 def _kind(y_true: Any, y_pred: Any) -> str:
@@ -213,7 +233,8 @@ class CompiledLoss:
         total = None
         for term in self._terms:
             predicted = outputs[term.output].tensor
-            value = term.loss(targets[term.output], predicted, weights[term.output])
+            with calling(labels=_label_name(y_true, term.output, outputs)), _about(outputs[term.output]):
+                value = term.loss(targets[term.output], predicted, weights[term.output])
             if value.dtype != floatx():
                 value = ops.cast(value, floatx())
             if term.tracker is not None:
@@ -318,10 +339,11 @@ class CompiledMetrics:
         weights = _weights_for(sample_weight, y_pred, outputs, wanted)
         for entry in self._entries:
             predicted = outputs[entry.output].tensor
-            if entry.weighted and weights[entry.output] is not None:
-                entry.metric.update_state(targets[entry.output], predicted, sample_weight=weights[entry.output])
-            else:
-                entry.metric.update_state(targets[entry.output], predicted)
+            weight = (
+                {"sample_weight": weights[entry.output]} if entry.weighted and weights[entry.output] is not None else {}
+            )
+            with _about(outputs[entry.output]):
+                entry.metric.update_state(targets[entry.output], predicted, **weight)
 
     def result(self) -> dict[str, Any]:
         """The values by name; a second metric of one name gets ``weighted_`` before it, or a number after it."""

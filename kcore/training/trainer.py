@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kcore import metrics as metrics_room
 from kcore import ops, tree
 from kcore import optimizers as optimizers_room
-from kcore.naming import named_arguments
+from kcore.naming import did_you_mean, named_arguments
 from kcore.registry import deserialize, serialize
 from kcore.runtime import Function, GradientTape, KerasTensor, convert_to_tensor, function
 from kcore.training.containers import CompiledLoss, CompiledMetrics
@@ -277,6 +277,7 @@ class Trainer(Loops, _OtherHalf):
         """
         x, y, sample_weight = unpack(data)
         state = self._state("train_step")
+        self._check_names(x)
         with GradientTape() as tape:
             y_pred = self(x, training=True)
             loss = self._compute_loss(x, y, y_pred, sample_weight, training=True)
@@ -290,6 +291,7 @@ class Trainer(Loops, _OtherHalf):
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of evaluation: forward without training behaviour, loss, metrics; see `train_step`."""
         x, y, sample_weight = unpack(data)
+        self._check_names(x)
         y_pred = self(x, training=False)
         loss = self._compute_loss(x, y, y_pred, sample_weight, training=False)
         self._state("test_step").loss_tracker.update_state(loss, sample_weight=_batch(x))
@@ -297,7 +299,20 @@ class Trainer(Loops, _OtherHalf):
 
     def predict_step(self, data: Any) -> Any:
         """One step of prediction: the model's outputs for a batch."""
-        return self(unpack(data)[0], training=False)
+        x = unpack(data)[0]
+        self._check_names(x)
+        return self(x, training=False)
+
+    def _check_names(self, x: Any) -> None:
+        """Raise ValueError where a dict of inputs has a name that no input of the model has."""
+        struct = getattr(self, "_inputs_struct", None)
+        if not isinstance(x, dict) or struct is None:
+            return
+        known = list(struct) if isinstance(struct, dict) else list(self.input_names)
+        unknown = [name for name in x if name not in known]
+        if unknown:
+            near = did_you_mean(unknown[0], map(str, known))
+            raise ValueError(f"model {self.name!r} has no input {unknown[0]!r}; its inputs are {known}{near}")
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True

@@ -33,8 +33,7 @@ def test_a_label_out_of_range_trains_nothing(run_eagerly, bad, column):
     model = _classifier(run_eagerly=run_eagerly)
     before = model.get_weights()
     y = _labels(bad)[:, None] if column else _labels(bad)
-    name = "labels" if run_eagerly else "y"
-    said = f"argument '{name}' holds {bad} in row 5, but loss 'sparse_categorical_crossentropy' takes classes 0 to 2"
+    said = f"argument 'y' holds {bad} in row 5, but loss 'sparse_categorical_crossentropy' takes classes 0 to 2"
     with pytest.raises(ValueError, match=said):
         model.fit(X, y, shuffle=False, verbose=0)
     for a, b in zip(before, model.get_weights(), strict=True):
