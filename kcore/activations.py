@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kcore import ops
-from kcore.registry import REGISTRY, Namespace, public
+from kcore.registry import REGISTRY, Namespace, public, register_serializable
 
 _names = Namespace("keras.activations", "activation", instances=False)
 
@@ -223,6 +223,17 @@ def hard_sigmoid(x: Any) -> Any:
     Source: Keras 3 (Keras 2 used ``clip(0.2 x + 0.5, 0, 1)``).
     """
     return ops.hard_sigmoid(x)
+
+
+@register_serializable("kcore")
+def legacy_hard_sigmoid(x: Any) -> Any:
+    """The hard sigmoid of Keras 1 and 2, which their files are loaded with: ``clip(0.2 x + 0.5, 0, 1)``.
+
+    Example:
+        >>> legacy_hard_sigmoid([-2.5, 0.0, 1.0]).numpy().tolist()
+        [0.0, 0.5, 0.699999988079071]
+    """
+    return ops.clip(0.2 * ops.convert_to_tensor(x) + 0.5, 0.0, 1.0)
 
 
 @public("keras.activations")
