@@ -57,10 +57,15 @@ def print_summary(
     header = ["Layer (type)", "Output Shape", "Param #"]
     alignment = ["left", "left", "right"]
     width, ends = (88, [0.45, 0.80, 1.0]) if chain else (108, [0.3, 0.56, 0.74, 1.0])
-    ends = list(positions or ends)
     if not chain:
         header.append("Connected to")
         alignment.append("left")
+    if positions is not None and (len(positions) != len(header) or list(positions) != sorted(positions)):
+        raise ValueError(
+            f"positions={positions!r}: expected {len(header)} rising shares of the line, one for each of "
+            f"{', '.join(header)}"
+        )
+    ends = list(positions or ends)
     if show_trainable:
         width += 12
         ends = [end * 0.9 for end in ends] + [1.0]
@@ -77,8 +82,12 @@ def print_summary(
     for layer in layers[first:last]:
         for row in _rows(model, layer, chain, expand_nested, show_trainable, 0):
             table.add_row(*row)
+    # A line length that was asked for is kept, also where the terminal is narrower.
+    room = None if line_length is None else max(line_length, shutil.get_terminal_size().columns)
     console = (
-        Console(highlight=False, force_terminal=False, color_system=None) if print_fn else Console(highlight=False)
+        Console(highlight=False, force_terminal=False, color_system=None, width=room)
+        if print_fn
+        else Console(highlight=False, width=room)
     )
     with console.capture() as captured:
         console.print(f'[bold]Model: "{_escape(model.name)}"[/]')
@@ -191,4 +200,6 @@ def _range(layers: Sequence[Any], names: tuple[str, str] | None) -> tuple[int, i
     lasts = [i for i, layer in enumerate(layers) if re.match(names[1], layer.name)]
     if not firsts or not lasts:
         raise ValueError(f"layer_range {names!r} matches no layer of {[layer.name for layer in layers]}")
+    if min(firsts) > max(lasts):  # given the other way round
+        firsts, lasts = lasts, firsts
     return min(firsts), max(lasts) + 1

@@ -12,6 +12,12 @@ from kcore import layers
 from kcore.models import Model, Sequential
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch):
+    """Keras cuts lines off at the width of the terminal; kcore keeps a line length that was asked for."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+
 def text(model, **options):
     lines = []
     model.summary(print_fn=lines.append, **options)
@@ -71,3 +77,40 @@ def test_a_range_shows_part_of_the_layers():
     assert "flat" in shown and "conv" not in shown
     with pytest.raises(ValueError, match="matches no layer"):
         text(chain(layers, Sequential), layer_range=("nothing", "logits"))
+
+
+def test_a_range_may_be_given_the_other_way_round():
+    import keras
+
+    ours, theirs = chain(layers, Sequential), chain(keras.layers, keras.Sequential)
+    for names in (("conv", "flat"), ("logits", "flat")):
+        assert text(ours, layer_range=names) == text(theirs, layer_range=names)
+
+
+@pytest.mark.parametrize("positions", [[0.5, 0.7, 1.0], [0.3, 0.6, 0.8]])
+def test_columns_end_where_they_are_told(positions):
+    import keras
+
+    ours, theirs = chain(layers, Sequential), chain(keras.layers, keras.Sequential)
+    assert text(ours, positions=positions) == text(theirs, positions=positions)
+
+
+@pytest.mark.parametrize("positions", [[0.5, 1.0], [0.2, 0.4, 0.6, 1.0], [0.5, 0.3, 1.0]])
+def test_positions_that_do_not_fit_the_columns_are_named(positions):
+    with pytest.raises(ValueError, match="expected 3 rising shares of the line, one for each of Layer .type., Output"):
+        text(chain(layers, Sequential), positions=positions)
+
+
+def test_a_summary_in_a_file_is_as_wide_as_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    path = tmp_path / "summary.txt"
+    with path.open("w") as file:
+        chain(layers, Sequential).summary(print_fn=lambda line: file.write(line + "\n"), line_length=100)
+    lines = path.read_text().splitlines()
+    assert max(map(len, lines)) == 100 and any("Param #" in line for line in lines)
+    assert all("\x1b" not in line for line in lines)
+
+
+def test_a_summary_goes_to_standard_output(capsys):
+    chain(layers, Sequential).summary()
+    assert "Total params:" in capsys.readouterr().out
