@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,17 +10,19 @@ import numpy as np
 
 from kcore.config import floatx
 from kcore.ops import random as _ops
-from kcore.ops.elementwise import add, cast, log, multiply, negative
-from kcore.ops.indexing import gather
+from kcore.ops.elementwise import add, cast, cos, exp, log, logical_and, multiply, negative, sigmoid, sqrt, where
+from kcore.ops.indexing import gather, take_along_axis
 from kcore.ops.reduction import argmax
-from kcore.ops.shape import expand_dims
+from kcore.ops.shape import broadcast_to, expand_dims, squeeze
 from kcore.ops.sorting import argsort
 from kcore.runtime.seeds import SeedGenerator, draw_seed
 
 __all__ = [
     "SeedGenerator",
+    "beta",
     "categorical",
     "dropout",
+    "gamma",
     "normal",
     "randint",
     "shuffle",
@@ -139,6 +142,111 @@ def truncated_normal(
     dtype = _float_dtype("truncated_normal", dtype)
     draws = _ops.random_truncated_normal(draw_seed(seed), shape=_shape("truncated_normal", shape), dtype=dtype)
     return _affine(draws, stddev, mean, dtype)
+
+
+#: Candidates per draw of a gamma distribution. Each is taken with a probability above 0.95, so that none is with one
+#: below 1e-13; the first one then stands.
+ROUNDS = 10
+
+
+def _parameter(function: str, name: str, value: Any, shape: tuple[int, ...], dtype: str) -> Any:
+    """A shape parameter as a tensor of the draws' shape."""
+    if not hasattr(value, "dtype") or isinstance(value, np.ndarray | np.generic):
+        known = np.asarray(value)
+        if known.dtype.kind not in "fiu" or not (known > 0).all():
+            raise ValueError(f"`keras.random.{function}` requires a positive `{name}`. Received: {name}={value!r}")
+        value = known.astype(dtype)
+    return broadcast_to(cast(value, dtype), shape)
+
+
+def _gamma_parts(uniform: Any, alpha: Any, tiny: float) -> tuple[Any, Any]:
+    """(d, log(draw / d)) of gamma draws: d (1 + c x)^3 with a normal x, accepted by comparison with a uniform number.
+
+    Below 1 the parameter is raised by 1, and the draw multiplied by the root of order alpha of a uniform number.
+
+    Args:
+        uniform: draws from [0, 1), ``(3 * ROUNDS + 1, *shape)``: first and second for x, third to compare, last root.
+        alpha: ``shape``.
+        tiny: what is added to uniform draws before their logarithm.
+    """
+    raised = alpha < 1.0
+    d = where(raised, alpha + 1.0, alpha) - 1.0 / 3.0
+    x = sqrt(log(uniform[:ROUNDS] + tiny) * -2.0) * cos(uniform[ROUNDS : 2 * ROUNDS] * (2.0 * math.pi))
+    root = x * (1.0 / sqrt(d * 9.0)) + 1.0
+    inside = root > 0.0
+    cube = log(where(inside, root, 1.0)) * 3.0
+    bound = x * x * 0.5 + d * (1.0 - exp(cube) + cube)
+    taken = logical_and(inside, log(uniform[2 * ROUNDS : 3 * ROUNDS] + tiny) < bound)
+    first = expand_dims(argmax(cast(taken, "int32"), axis=0), 0)
+    chosen = squeeze(take_along_axis(cube, first, axis=0), 0)
+    return d, chosen + where(raised, log(uniform[3 * ROUNDS] + tiny) / alpha, 0.0)
+
+
+def gamma(shape: Sequence[int], alpha: Any, dtype: str | None = None, seed: Seed = None) -> Any:
+    """Draw from the gamma distribution with density ``x^(alpha - 1) exp(-x) / Gamma(alpha)``.
+
+    Args:
+        shape: ints.
+        alpha: shape parameter above 0, a number or what broadcasts to `shape`.
+        dtype: a floating dtype; None is `config.floatx()`.
+        seed: an int, a `SeedGenerator`, or None for the global generator.
+
+    Returns: a tensor of `shape` and `dtype`.
+
+    Raises:
+        ValueError: if `dtype` is not a floating dtype, or a given number is not above 0.
+
+    Example:
+
+    >>> from kcore import random
+    >>> draws = random.gamma((1000,), 3.0, seed=0).numpy()
+    >>> bool((draws > 0).all()), bool(abs(draws.mean() - 3) < 0.2)
+    (True, True)
+
+    Source: `keras.random.gamma`; Marsaglia and Tsang (2000).
+    """
+    dtype, sizes = _float_dtype("gamma", dtype), _shape("gamma", shape)
+    wide = "float64" if dtype == "float64" else "float32"
+    alpha = _parameter("gamma", "alpha", alpha, sizes, wide)
+    uniform = _ops.random_uniform(draw_seed(seed), shape=(3 * ROUNDS + 1, *sizes), dtype=wide)
+    d, scale = _gamma_parts(uniform, alpha, 1.0 / _ops.UNIFORM_LANES[wide][1])
+    return cast(d * exp(scale), dtype)
+
+
+def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: str | None = None, seed: Seed = None) -> Any:
+    """Draw from the beta distribution with density proportional to ``x^(alpha - 1) (1 - x)^(beta - 1)``.
+
+    Args:
+        shape: ints.
+        alpha: first shape parameter above 0, a number or what broadcasts to `shape`.
+        beta: second shape parameter, the same.
+        dtype: a floating dtype; None is `config.floatx()`.
+        seed: an int, a `SeedGenerator`, or None for the global generator.
+
+    Returns: a tensor of `shape` and `dtype`, in [0, 1].
+
+    Raises:
+        ValueError: if `dtype` is not a floating dtype, or a given number is not above 0.
+
+    Example:
+
+    >>> from kcore import random
+    >>> draws = random.beta((1000,), 2.0, 6.0, seed=0).numpy()
+    >>> bool(abs(draws.mean() - 0.25) < 0.02)
+    True
+
+    Source: `keras.random.beta`; X / (X + Y) of two gamma draws, from their logarithms.
+    """
+    dtype, sizes = _float_dtype("beta", dtype), _shape("beta", shape)
+    wide = "float64" if dtype == "float64" else "float32"
+    parameters = [_parameter("beta", name, p, sizes, wide) for name, p in (("alpha", alpha), ("beta", beta))]
+    count = 3 * ROUNDS + 1
+    uniform = _ops.random_uniform(draw_seed(seed), shape=(2 * count, *sizes), dtype=wide)
+    tiny = 1.0 / _ops.UNIFORM_LANES[wide][1]
+    halves = (uniform[:count], uniform[count:])
+    parts = [_gamma_parts(half, parameter, tiny) for half, parameter in zip(halves, parameters, strict=True)]
+    (d, scale), (other, other_scale) = parts
+    return cast(sigmoid(log(d / other) + scale - other_scale), dtype)
 
 
 def randint(shape: Sequence[int], minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Any:

@@ -160,7 +160,11 @@ class Optimizer(Configurable):
 
     @property
     def learning_rate(self) -> Any:
-        """The learning rate of the current step: a `Variable` where it was given as a float."""
+        """The learning rate of the current step: a `Variable` where it was given as a float.
+
+        A number set, or assigned, counts at the next step. A schedule or callable set in its place counts where a step
+        is traced: in a compiled model after the next `compile`.
+        """
         if isinstance(self._learning_rate, LearningRateSchedule):
             return self._learning_rate(self._iterations)
         if isinstance(self._learning_rate, Variable):
