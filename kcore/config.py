@@ -26,6 +26,7 @@ _UNSET: Any = object()
 _max_epochs: Any = _UNSET
 _max_steps: Any = _UNSET
 _interactive = True
+_determinism = False
 _flash_attention: bool | None = None
 
 
@@ -322,6 +323,40 @@ def say(message: str) -> None:
         print(message)
     else:
         logging.getLogger("kcore").info(message)
+
+
+def enable_op_determinism() -> None:
+    """Let everything that would differ from run to run be an error.
+
+    kcore's ops are deterministic as they are: sums are added up in an order that a plan fixes, no atomics, batches of
+    workers come in the order of their numbers. What this switch refuses is randomness without a seed: initial weights,
+    shuffles, dropout and `kcore.random` before `kcore.utils.set_random_seed`. What it cannot see is randomness of
+    your own code: a generator that asks the clock, or iterates over a set of strings.
+
+    Two runs agree bit for bit on one device, with one number of threads: the NumPy backend cuts sums into as many
+    pieces as it has threads (KCORE_NUM_THREADS). `kcore.utils.use_session_with_seed` takes one thread, and so agrees
+    between machines of different sizes.
+
+    Source: `tf.config.experimental.enable_op_determinism`.
+    """
+    global _determinism
+    _determinism = True
+
+
+def disable_op_determinism() -> None:
+    """Allow randomness without a seed again, which is the default."""
+    global _determinism
+    _determinism = False
+
+
+def is_op_determinism_enabled() -> bool:
+    """Whether randomness without a seed is an error.
+
+    Example:
+        >>> is_op_determinism_enabled()
+        False
+    """
+    return _determinism
 
 
 def enable_traceback_filtering() -> None:

@@ -102,7 +102,7 @@ FloatDTypePolicy = DTypePolicy
 
 
 @public("keras.dtype_policies")
-class DTypePolicyMap(DTypePolicy, MutableMapping):  # type: ignore[misc]
+class DTypePolicyMap(DTypePolicy, MutableMapping):
     """Policies by layer path, for a layer whose inner layers compute in different dtypes.
 
     It is given as the `dtype` of the outer layer, which hands it to its inner ones; each looks its own path up: an

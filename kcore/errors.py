@@ -46,6 +46,10 @@ class ConfigError(KcoreError, ValueError):
     """A configuration file or environment variable holds something kcore cannot use."""
 
 
+class DeterminismError(KcoreError, RuntimeError):
+    """Results are to be the same in every run, and something was asked for that is not."""
+
+
 class TracingError(KcoreError, TypeError):
     """A traced value was used where a concrete one is needed (``if``, ``float``, ``np.asarray``)."""
 

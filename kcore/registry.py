@@ -208,6 +208,20 @@ def get_registered_object(
     return REGISTRY.custom(name) or (custom_objects or {}).get(name) or (module_objects or {}).get(name)
 
 
+def get_custom_objects() -> dict[str, Any]:
+    """The registry of users' and plugins' objects itself, by registered name; what is added to it can be loaded.
+
+    Example:
+        >>> get_custom_objects()["half"] = lambda x: x / 2
+        >>> get_registered_object("half")(4)
+        2.0
+        >>> del get_custom_objects()["half"]
+
+    Source: `keras.utils.get_custom_objects`.
+    """
+    return REGISTRY._custom
+
+
 # -- object -> configuration --------------------------------------------------------------------------------------
 
 

@@ -147,6 +147,12 @@ class Backend(ABC):
         """What `kcore doctor` should say about this backend; empty if all is well."""
         return []
 
+    def set_threads(self, count: int | None) -> None:  # noqa: B027 (a device whose results do not depend on it)
+        """Compute with this many threads of the host from now on; None for what the environment says.
+
+        Called where results must not depend on the number of processors; a backend whose results do not may do nothing.
+        """
+
     def synchronize(self, device: Device) -> None:  # noqa: B027 (a device that computes at once has nothing to wait for)
         """Wait until everything submitted to the device has finished."""
 

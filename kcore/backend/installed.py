@@ -30,6 +30,12 @@ def reset() -> None:
         _failed.clear()
 
 
+def started() -> list[Backend]:
+    """The backends that have been started."""
+    with _lock:
+        return list(_started.values())
+
+
 def start(entry: EntryPoint) -> Backend:
     """Import and construct the backend behind an entry point, once.
 

@@ -78,6 +78,31 @@ def outside_calls() -> Iterator[None]:
         _context.reset(token)
 
 
+def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
+    """The inputs that a symbolic tensor is computed from, in the order in which its calls take them.
+
+    Example:
+        >>> import kcore
+        >>> a, b = kcore.Input((2,), name="a"), kcore.Input((2,), name="b")
+        >>> [x.name for x in get_source_inputs(kcore.layers.Add()([kcore.layers.Dense(2)(a), b]))]
+        ['a', 'b']
+
+    Source: `keras.utils.get_source_inputs`.
+    """
+    found: dict[int, KerasTensor] = {}
+    seen: set[int] = set()
+    waiting = [tensor]
+    while waiting:
+        current = waiting.pop()
+        record = current.record
+        if record is None or isinstance(record.operation, InputLayer):
+            found.setdefault(id(current), current)
+        elif id(record) not in seen:
+            seen.add(id(record))
+            waiting += reversed(symbolic_tensors((record.args, record.kwargs)))
+    return list(found.values())
+
+
 def symbolic_tensors(structure: Any) -> list[KerasTensor]:
     """The symbolic tensors in a structure of arguments."""
     return [leaf for leaf in flatten(structure) if isinstance(leaf, KerasTensor)]

@@ -125,14 +125,14 @@ class Functional(Model):
             return [self._spec(tensor, str(key)) for key, tensor in tree.entries(self._inputs_struct)]
         return [self._spec(tensor, name) for tensor, name in zip(self.inputs, self.input_names, strict=True)]
 
+    @input_spec.setter
+    def input_spec(self, value: Any) -> None:
+        raise AttributeError(f"the input_spec of model {self.name!r} follows from its inputs")
+
     def _spec(self, tensor: KerasTensor, name: str) -> InputSpec:
         shape = (None, *tensor.shape[1:]) if tensor.shape else ()
         optional = self._graph.input_layer(tensor).optional
         return InputSpec(shape=shape, allow_last_axis_squeeze=True, name=name, optional=optional)
-
-    @input_spec.setter
-    def input_spec(self, value: Any) -> None:
-        raise AttributeError(f"the input_spec of model {self.name!r} follows from its inputs")
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing to do: the layers were built when they were called."""

@@ -7,6 +7,8 @@ from kcore.runtime.apply import convert_to_tensor, is_tensor
 from kcore.runtime.function import Function, function
 from kcore.runtime.scope import current_path, name_scope
 from kcore.runtime.seeds import SeedGenerator, set_random_seed
+from kcore.runtime.session import clear_session, use_session_with_seed
+from kcore.runtime.symbolic import is_keras_tensor
 from kcore.runtime.tape import GradientTape, grad
 from kcore.runtime.tensor import CallRecord, EagerTensor, KerasTensor, Tensor, TracedTensor
 from kcore.runtime.trace import in_trace, no_trace
@@ -23,13 +25,16 @@ __all__ = [
     "Tensor",
     "TracedTensor",
     "Variable",
+    "clear_session",
     "convert_to_tensor",
     "current_path",
     "function",
     "grad",
     "in_trace",
+    "is_keras_tensor",
     "is_tensor",
     "name_scope",
     "no_trace",
     "set_random_seed",
+    "use_session_with_seed",
 ]

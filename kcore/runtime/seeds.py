@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from kcore import config
+from kcore.errors import DeterminismError
+
 #: Lane width in bits and the number of equally likely values a draw of each dtype takes (`docs/random.md`).
 UNIFORM_LANES: dict[str, tuple[int, int]] = {
     "float64": (64, 1 << 53),
@@ -135,7 +138,16 @@ def check_seed(seed: Any) -> int:
 
 
 def make_default_seed() -> int:
-    """A seed drawn from Python's `random`, in [1, 10^9]."""
+    """A seed drawn from Python's `random`, in [1, 10^9].
+
+    Raises:
+        DeterminismError: `kcore.config.enable_op_determinism` was called, and `set_random_seed` was not.
+    """
+    if _explicit_seed is None and config.is_op_determinism_enabled():
+        raise DeterminismError(
+            "random numbers are drawn without a seed, so that they differ from run to run, while op determinism is "
+            "enabled: call kcore.utils.set_random_seed(seed) first, or give every random thing a seed of its own"
+        )
     return python_random.randint(1, int(1e9))
 
 
@@ -159,16 +171,27 @@ def set_random_seed(seed: int) -> None:
     Source: `keras.utils.set_random_seed`.
     """
     global _explicit_seed
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 32:
-        raise ValueError(
-            f"Expected `seed` argument to be an integer in [0, 2**32). Received: seed={seed!r} "
-            f"(of type {type(seed).__name__})"
-        )
+    check_session_seed(seed)
     _explicit_seed = seed
     python_random.seed(seed)
     np.random.seed(seed)
     if _global_generator is not None:
         _global_generator.state.assign(np.array([seed, 0], dtype=np.uint32))
+
+
+def check_session_seed(seed: Any) -> None:
+    """Raise ValueError for anything but an int in [0, 2^32)."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 32:
+        raise ValueError(
+            f"Expected `seed` argument to be an integer in [0, 2**32). Received: seed={seed!r} "
+            f"(of type {type(seed).__name__})"
+        )
+
+
+def forget_global_generator() -> None:
+    """Let the next draw without a seed make a new global generator, from the seed last set if there is one."""
+    global _global_generator
+    _global_generator = None
 
 
 def get_random_seed() -> int | None:

@@ -14,6 +14,19 @@ from kcore.runtime.tensor import _METHODS, CallRecord, KerasTensor, Tensor
 from kcore.tree import flatten, leaves, map_structure
 
 
+def is_keras_tensor(x: Any) -> bool:
+    """Whether it is a symbolic tensor, as `Input` and layers called on one give.
+
+    Example:
+        >>> import kcore
+        >>> is_keras_tensor(kcore.Input((3,))), is_keras_tensor(kcore.ops.ones(3))
+        (True, False)
+
+    Source: `keras.utils.is_keras_tensor`.
+    """
+    return isinstance(x, KerasTensor)
+
+
 def fresh(x: Any) -> KerasTensor:
     """A symbolic tensor like `x` with no history."""
     if not isinstance(x, Tensor):

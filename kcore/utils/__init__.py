@@ -5,7 +5,25 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from kcore.runtime import set_random_seed
+from kcore.config import (
+    disable_interactive_logging,
+    disable_op_determinism,
+    enable_interactive_logging,
+    enable_op_determinism,
+    is_interactive_logging_enabled,
+)
+from kcore.dtypes import standardize_dtype
+from kcore.registry import (
+    CustomObjectScope,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
+from kcore.runtime import clear_session, is_keras_tensor, set_random_seed, use_session_with_seed
 from kcore.utils.files import get_file
 from kcore.utils.labels import normalize, to_categorical
 from kcore.utils.sequences import pad_sequences, timeseries_dataset_from_array
@@ -15,6 +33,7 @@ from kcore.utils.splitting import split_dataset
 _ELSEWHERE: dict[str, str] = {
     "PyDataset": "kcore.training.sources.py_dataset:PyDataset",
     "Sequence": "kcore.training.sources.py_dataset:PyDataset",
+    "get_source_inputs": "kcore.models.calls:get_source_inputs",
     "model_to_dot": "kcore.visualization.diagram:model_to_dot",
     "pack_x_y_sample_weight": "kcore.training.data:pack",
     "plot_model": "kcore.visualization.plot_model:plot_model",
@@ -22,13 +41,30 @@ _ELSEWHERE: dict[str, str] = {
 }
 
 __all__ = [  # noqa: PLE0604
+    "CustomObjectScope",
+    "clear_session",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "disable_interactive_logging",
+    "disable_op_determinism",
+    "enable_interactive_logging",
+    "enable_op_determinism",
+    "get_custom_objects",
     "get_file",
+    "get_registered_name",
+    "get_registered_object",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
     "normalize",
     "pad_sequences",
+    "register_keras_serializable",
+    "serialize_keras_object",
     "set_random_seed",
     "split_dataset",
+    "standardize_dtype",
     "timeseries_dataset_from_array",
     "to_categorical",
+    "use_session_with_seed",
     *_ELSEWHERE,
 ]
 

@@ -45,6 +45,10 @@ class NumpyBackend(Backend):
         """The host, always."""
         return [self._device]
 
+    def set_threads(self, count: int | None) -> None:
+        """Use this many threads, here and in BLAS: how sums are cut into pieces depends on their number."""
+        threads.set_count(count)
+
     def allocate(self, nbytes: int, device: Device) -> np.ndarray:
         """Bytes that start at a multiple of `alignment`, which numpy by itself does not promise."""
         raw = np.empty(nbytes + self.alignment, np.uint8)

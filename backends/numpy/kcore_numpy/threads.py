@@ -136,8 +136,8 @@ def count() -> int:
     return _count
 
 
-def set_count(number: int) -> None:
-    """Use this many threads, in the pool and in BLAS.
+def set_count(number: int | None) -> None:
+    """Use this many threads, in the pool and in BLAS; None for as many as the environment says.
 
     Raises:
         ValueError: number is less than 1.
@@ -149,6 +149,8 @@ def set_count(number: int) -> None:
         >>> set_count(before)
     """
     global _count
+    if number is None:
+        number = _from_environment()
     if int(number) < 1:
         raise ValueError(f"set_count() needs at least one thread, got {number}")
     with _pool:
