@@ -34,6 +34,7 @@ class Epochs:
         steps_per_execution: batches handed out together.
         epochs: how many epochs are wanted, for the warning when there is not enough data.
         words: what the user calls things.
+        anew: begin every epoch with the first batch, whatever `steps` is, if the source can start again.
 
     Attributes:
         ended: whether the source has nothing more to give, ever.
@@ -56,6 +57,7 @@ class Epochs:
         steps_per_execution: int = 1,
         epochs: int = 1,
         words: Words = WORDS,
+        anew: bool = False,
     ):
         if steps is not None and (isinstance(steps, bool) or not hasattr(steps, "__index__") or steps < 1):
             raise ValueError(f"{words.steps} must be a positive integer or None, received {steps!r}")
@@ -65,6 +67,7 @@ class Epochs:
         self.ended = False
         self._wanted = steps
         self._words = words
+        self._anew = anew
         self._epochs = epochs
         self._together = steps_per_execution
         self._pass: Iterator[Any] | None = None
@@ -111,7 +114,7 @@ class Epochs:
             self._known = step
         if source.once:
             self.ended = short or wanted is None
-        elif self._wanted is None or short or self._dealt == source.num_batches:
+        elif self._anew or self._wanted is None or short or self._dealt == source.num_batches:
             self._pass = None
         if short:
             self._warn(step)

@@ -72,7 +72,8 @@ class Loops(Single, OldNames):
             sample_weight: weights ``(samples,)``, or ``(samples, time)`` for sequences.
             initial_epoch: epoch to start with, to go on with an earlier run.
             steps_per_epoch: steps in an epoch; the next one goes on where it stopped.
-            validation_steps: steps of validation; all of them if None.
+            validation_steps: steps of validation, the same batches every time unless they come from a generator; all
+                if None.
             validation_batch_size: `batch_size` if None.
             validation_freq: validate every so many epochs, or after the epochs listed (from 1).
 
@@ -114,7 +115,7 @@ class Loops(Single, OldNames):
             if validation is not None:
                 size = None if is_stream(validation[0]) else validation_batch_size or batch_size
                 val_source = _validation_source(self, source, validation, size, validation_steps)
-                held_out = Epochs(val_source, validation_steps, together, count, _VALIDATION)
+                held_out = Epochs(val_source, validation_steps, together, count, _VALIDATION, anew=True)
             with closing(held_out.source if held_out is not None else source):
                 _build_from(self, source, class_weight)
                 check_batches(self, source, steps_per_epoch)
