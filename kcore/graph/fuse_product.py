@@ -15,14 +15,16 @@ def _run_body(*inputs: Any, body: Graph) -> Any:
     raise TypeError("a fused product is run by its backend, never decomposed")
 
 
-#: A product with what follows it. Attr `body`: the product first, then elementwise nodes of the shape of its result
-#: (the epilogue). Other operands of the epilogue are single numbers, vectors along the last axis, or of the whole
-#: shape; outputs may be any values of the body. Where the product is a contraction, an output may lie over an operand
-#: of the epilogue: a kernel reads an element of all of them before it writes that element, once.
+#: A product, or a gradient of pooling, with what follows it. Attr `body`: the product first, then elementwise nodes
+#: of the shape of its result (the epilogue). Other operands of the epilogue are single numbers, vectors along the last
+#: axis, or of the whole shape; outputs may be any values of the body. Where the product is a contraction, an output
+#: may lie over an operand of the epilogue: a kernel reads an element of all of them before it writes it, once.
 FUSED_PRODUCT = Op("fused_product", _run_body, primitive=True, family="fused", inputs=("*inputs",))
 
 #: Families of ops whose result is written once, element by element, by a kernel that can go on computing with it.
 PRODUCTS = frozenset({"contraction", "convolution"})
+#: Other such ops: gradients of pooling, whose kernels go through the elements of the result.
+SCATTERED = frozenset({"max_pool_grad", "average_pool_grad"})
 
 
 def fuse_products(graph: Graph, fusible: Callable[[Node], bool], accepts: Callable[[Node], bool]) -> None:
@@ -57,7 +59,7 @@ def fuse_products(graph: Graph, fusible: Callable[[Node], bool], accepts: Callab
         if home is None:
             home = _Unit(1 << len(units), [node], ancestors, None)
             units.append(home)
-            if node.op.family in PRODUCTS and node.outputs[0].size:
+            if (node.op.family in PRODUCTS or node.op.name in SCATTERED) and node.outputs[0].size:
                 product[home] = node
         else:
             home.nodes.append(node)

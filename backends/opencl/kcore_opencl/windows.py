@@ -12,7 +12,8 @@ from math import prod
 
 from kcore.codegen import OPENCL, Code
 from kcore.codegen.dialect import compute_dtype
-from kcore.codegen.group import Statements, group_of, indented, numbered
+from kcore.codegen.epilogue import Epilogue
+from kcore.codegen.group import Statements, indented
 from kcore.codegen.philox import Lanes
 from kcore.codegen.signature import Signature, coordinates, index_dtype
 from kcore.dtypes import is_float, itemsize
@@ -29,11 +30,22 @@ GRAIN = 4096
 GRADIENTS = ("max_pool_grad", "average_pool_grad")
 
 
+def supports(node: Node) -> bool:
+    """Whether `emit_pool` can do a fused product: a pooling gradient of floats, with elementwise work behind it."""
+    head, *after = node.attrs["body"].nodes
+    return (
+        head.op.name in GRADIENTS
+        and is_float(head.outputs[0].dtype)
+        and all(n.op.elementwise and n.op.expr is not None for n in after)
+    )
+
+
 def emit_pool(node: Node, traits: Traits, wanted: Sequence[bool]) -> Code:
     """The kernel of a pooling op or a pooling gradient.
 
     Args:
-        node: a node of `max_pool`, `max_pool_grad`, `max_pool_pick`, `average_pool` or `average_pool_grad`.
+        node: a node of `max_pool`, `max_pool_grad`, `max_pool_pick`, `average_pool` or `average_pool_grad`, or a fused
+            product that begins with a gradient of them and of which all outputs are read.
         traits: the device.
         wanted: for each output whether it is read.
     """
@@ -48,7 +60,9 @@ class _Pool:
     """
 
     def __init__(self, node: Node, traits: Traits, wanted: Sequence[bool]):
-        self.node, self.wanted = node, wanted
+        self.epilogue = Epilogue(node)
+        self.node, self.wanted = self.epilogue.product, wanted
+        node = self.node
         self.name = node.op.name
         self.backward = self.name in GRADIENTS
         attrs = node.attrs
@@ -66,12 +80,15 @@ class _Pool:
         self.wide = compute_dtype(self.wide)
         width = 8 if itemsize(self.wide) == 8 else 16
         plain = self.dtype not in ("float16", "bfloat16")
-        self.lanes = Lanes(OPENCL, width if traits.cpu and plain and self.channels >= width else 1)
+        wide = traits.cpu and plain and self.channels >= width and self.epilogue.widens
+        self.lanes = Lanes(OPENCL, width if wide else 1)
         self.units = traits.units
         largest = max(self.batch * prod(large[1:]), self.batch * prod(small[1:]))
         self.sig = Signature(OPENCL, index_dtype(largest + LOCAL), starts=True)
         self.index = self.sig.index
-        self.statements = Statements(OPENCL, numbered([node]))
+        self.statements: Statements = (
+            self.epilogue.wide_statements(self.sig, width) if wide else self.epilogue.statements(self.sig)
+        )
         self.statements.uses(self.dtype)
 
     def code(self) -> Code:
@@ -83,11 +100,15 @@ class _Pool:
             "average_pool_grad": ("g", "dx"),
         }[self.name]
         values = self.node.sources
-        for k, value in enumerate(values):
-            self.sig.buffer(names[k], "input", value.dtype, k, const=True)
-        for k, value in enumerate(self.node.outputs):
-            if self.wanted[k]:
-                self.sig.buffer(names[len(values) + k], "output", value.dtype, k)
+        for k, (value, place) in enumerate(zip(values, self.epilogue.inputs, strict=True)):
+            assert place is not None
+            self.sig.buffer(names[k], "input", value.dtype, place, const=True)
+        if self.epilogue.plain:
+            for k, value in enumerate(self.node.outputs):
+                if self.wanted[k]:
+                    self.sig.buffer(names[len(values) + k], "output", value.dtype, k)
+        else:
+            self.epilogue.declare(self.sig)
         self.sig.size("channels", self.channels)
         element = {
             "max_pool": self._max,
@@ -97,7 +118,7 @@ class _Pool:
             "average_pool_grad": self._average_grad,
         }[self.name]()
         body, local, groups = self._rows(element) if self.lanes.width > 1 else self._elements(element)
-        return Code((self.sig.source(group_of(self.node), self.statements, body, local, groups),))
+        return Code((self.sig.source(self.epilogue.group, self.statements, body, local, groups),))
 
     # -- going through one side ----------------------------------------------------------------------------------
 
@@ -222,6 +243,12 @@ class _Pool:
             value = self.lanes.convert(dtype, value)
         return f"vstore{self.lanes.width}({value}, 0, {name} + i);"
 
+    def _finish(self, total: str) -> list[str]:
+        """Statements that store an element of a gradient, or what becomes of it."""
+        if self.epilogue.plain:
+            return [self._store("dx", total)]
+        return self.epilogue.element(self.statements, total, "i", "c")
+
     @property
     def _flags(self) -> str:
         """dtype of what comparisons of elements give."""
@@ -276,7 +303,7 @@ class _Pool:
             f"const {self.lanes.type(self._flags)} took = {self._offsets('at')} == {self._splat(number)};",
             f"total += took ? {self._load('g', 'at')} : {zero};",
         ]
-        return [f"{real} total = {zero};", *self._loops(body), self._store("dx", "total")]
+        return [f"{real} total = {zero};", *self._loops(body), *self._finish("total")]
 
     def _pick(self) -> list[str]:
         real = self.lanes.type(self.wide)
@@ -324,5 +351,5 @@ class _Pool:
         return [
             f"{real} total = {self.lanes.literal(0, self.wide)};",
             *self._loops(body),
-            self._store("dx", "total"),
+            *self._finish("total"),
         ]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kcore_opencl.windows import emit_pool
+from kcore.graph.core import Graph, Node
+from kcore.graph.fuse import join_nodes
+from kcore.graph.fuse_product import FUSED_PRODUCT
+from kcore.graph.op import OPS, Spec
+from kcore_opencl.windows import emit_pool, supports
 
 
 @pytest.fixture
@@ -85,6 +89,30 @@ def test_gradients_of_other_floats(dtype, channels, pooled):
     for name, arrays in (("max_pool_grad", (offsets, y)), ("average_pool_grad", (y,))):
         (found,), (expected,) = pooled(name, *arrays, **attrs, input_shape=x.shape)
         np.testing.assert_allclose(found.astype(float), expected.astype(float), rtol=4e-3, atol=1e-2, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("channels", [3, 16, 21])
+def test_what_follows_a_gradient_is_computed_in_its_kernel(dtype, channels, device, traits, compute, case):
+    shape, attrs = case
+    rng = np.random.default_rng(0)
+    x, mask = rng.standard_normal((*shape, channels)).astype(dtype), rng.random((*shape, channels)) < 0.5
+    scale = rng.integers(1, 4, channels).astype(dtype)
+    y, offsets = OPS["max_pool"].fn(x, **attrs)
+    graph = Graph()
+    values = [graph.placeholder(a.shape, a.dtype.name) for a in (offsets, y, mask, scale)]
+    out = Spec(x.shape, dtype)
+    grad = Node(OPS["max_pool_grad"], values[:2], {"input_shape": x.shape, **attrs}, [out], "model/pool")
+    scaled = Node(OPS["multiply"], (grad.outputs[0], values[3]), {}, [out], "model/scale")
+    zero = graph.constant(np.zeros((), dtype), dtype)
+    kept = Node(OPS["where"], (values[2], scaled.outputs[0], zero), {}, [out], "model/relu")
+    made = join_nodes(FUSED_PRODUCT, [grad, scaled, kept], [kept.outputs[0]], grad)
+    assert supports(made)
+    arrays = dict(zip(values, (offsets, y, mask, scale), strict=True))
+    given = [arrays[v] for v in made.inputs]
+    (found,) = compute(device, made, emit_pool(made, traits, (True,)), *given)
+    expected = np.where(mask, OPS["max_pool_grad"].fn(offsets, y, input_shape=x.shape, **attrs) * scale, 0)
+    np.testing.assert_allclose(found.astype(float), expected.astype(float), rtol=4e-3 if dtype == "float16" else 1e-6)
 
 
 @pytest.mark.parametrize("channels", [2, 16])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from kcore.backend.kernel import Site, Thunk, kernel
+from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore_opencl.launch import launch
 from kcore_opencl.place import place_of
-from kcore_opencl.windows import emit_pool
+from kcore_opencl.windows import emit_pool, supports
 
 
 def _bind(site: Site) -> Thunk:
@@ -15,3 +16,4 @@ def _bind(site: Site) -> Thunk:
 
 for name in ("max_pool", "max_pool_grad", "max_pool_pick", "average_pool", "average_pool_grad"):
     kernel(name, backend="opencl")(_bind)
+kernel(FUSED_PRODUCT.name, backend="opencl", supports=supports)(_bind)
