@@ -124,8 +124,11 @@ def _json(file: Any, name: str, path: Path) -> Any:
 
 
 def _source(file: Any, weights: Any, config: Any, era: int) -> Source:
-    backend = weights.attrs.get("backend", file.attrs.get("backend", ""))
-    return Source(era, text(backend), dict(_classes(config)))
+    backend = text(weights.attrs.get("backend", file.attrs.get("backend", "")))
+    if not backend and era == 1:  # Keras 1 does not say, but TensorFlow's names end in ":0"
+        names = [name for layer in weights.values() for name in attribute_list(layer, "weight_names") or ()]
+        backend = "theano" if names and not any(name.endswith(":0") for name in names) else "tensorflow"
+    return Source(era, backend, dict(_classes(config)))
 
 
 def _classes(config: Any) -> Any:
