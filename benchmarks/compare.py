@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--peers", required=True, help="python with keras, jax, torch and tensorflow-cpu")
     parser.add_argument("--backends", default="numpy", help="kcore's backends, e.g. numpy,opencl:intel,opencl:pocl")
     parser.add_argument("--engines", default="jax,torch,tensorflow")
-    parser.add_argument("--only", default="mlp,mlp4,cnn,resnet20,lstm,transformer")
+    parser.add_argument("--only", default="mlp,mlp4,cnn,resnet20,lstm,gru,bilstm,transformer")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", default="", help="write all figures there")

@@ -1,4 +1,4 @@
-"""Six training workloads written once against the Keras 3 API, and the measurement of one library on one of them.
+"""Eight training workloads written once against the Keras 3 API, and the measurement of one library on one of them.
 
     python benchmarks/workloads.py --lib kcore --only mlp,cnn --json out.json
 
@@ -102,6 +102,26 @@ def lstm(k: Any, rng: np.random.Generator) -> Data:
     return model, x, rng.integers(0, 2, (len(x), 1)).astype("float32"), 32
 
 
+def gru(k: Any, rng: np.random.Generator) -> Data:
+    """The `lstm` workload with a GRU."""
+    L = k.layers
+    layers = [L.Embedding(20000, 128), L.GRU(128), L.Dense(1, activation="sigmoid")]
+    model = k.Sequential([k.Input((80,), dtype="int32"), *layers])
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    x = rng.integers(0, 20000, (32 * 12, 80)).astype("int32")
+    return model, x, rng.integers(0, 2, (len(x), 1)).astype("float32"), 32
+
+
+def bilstm(k: Any, rng: np.random.Generator) -> Data:
+    """A tagger: Embedding 20000 x 128, bidirectional LSTM 2 x 64, 17 tags for each of 80 words, Adam, batch 32."""
+    L = k.layers
+    layers = [L.Embedding(20000, 128), L.Bidirectional(L.LSTM(64, return_sequences=True))]
+    model = k.Sequential([k.Input((80,), dtype="int32"), *layers, L.Dense(17, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x = rng.integers(0, 20000, (32 * 12, 80)).astype("int32")
+    return model, x, rng.integers(0, 17, x.shape), 32
+
+
 def transformer(k: Any, rng: np.random.Generator) -> Data:
     """One encoder block over 128 tokens of width 128, Adam, batch 32."""
     L = k.layers
@@ -123,6 +143,8 @@ WORKLOADS: dict[str, Callable[[Any, np.random.Generator], Data]] = {
     "cnn": cnn,
     "resnet20": resnet20,
     "lstm": lstm,
+    "gru": gru,
+    "bilstm": bilstm,
     "transformer": transformer,
 }
 

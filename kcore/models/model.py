@@ -207,6 +207,24 @@ class Model(Trainer, Layer):
         """
         return json.dumps(serialize(self), **kwargs)
 
+    def reset_states(self) -> None:
+        """Set the states of all stateful recurrent layers to zeros, as between independent sequences.
+
+        Example:
+            >>> import kcore
+            >>> rnn = kcore.layers.GRU(2, stateful=True)
+            >>> model = kcore.Sequential([kcore.Input(batch_shape=(1, 3, 4)), rnn])
+            >>> _ = model.predict(kcore.ops.ones((1, 3, 4)), verbose=0)
+            >>> model.reset_states()
+            >>> float(abs(rnn.states[0].numpy()).sum())
+            0.0
+
+        Source: `Model.reset_states` of Keras 2; in Keras 3 only layers have it.
+        """
+        for layer in self._flatten_layers():
+            if not isinstance(layer, Model) and getattr(layer, "stateful", False):
+                layer.reset_state()
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
         from kcore.models.functional import Functional
