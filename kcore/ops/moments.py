@@ -46,12 +46,12 @@ def moments(x: Any, axes: int | Sequence[int], keepdims: bool = False, synchroni
     return tuple(_back(f(x, axis=found, keepdims=keepdims), None, dtype) for f in (average, var))
 
 
-def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float | None = None) -> Any:
+def normalize(x: Any, axis: int | Sequence[int] = -1, order: int = 2, epsilon: float | None = None) -> Any:
     """Divide by the norm of the given order over `axis`: ``x / max(norm(x), epsilon)``.
 
     Args:
         x: float, any shape; a scalar counts as a vector of one.
-        axis: the axis of the norm.
+        axis: the axis of the norm, or several.
         order: order of the norm, an integer of at least 1.
         epsilon: least value divided by; None means `config.epsilon()`.
 

@@ -93,8 +93,8 @@ class BaseAttention(Layer):
         if self.scale is not None:
             query = query * self.scale
         mask = None if value_mask is None else ops.reshape(value_mask, (value_mask.shape[0], 1, 1, value_mask.shape[1]))
-        heads = (ops.expand_dims(x, 2) for x in (query, key, value))
-        return ops.squeeze(ops.dot_product_attention(*heads, mask=mask, scale=1.0, is_causal=causal), 2)
+        query, key, value = (ops.expand_dims(x, 2) for x in (query, key, value))
+        return ops.squeeze(ops.dot_product_attention(query, key, value, mask=mask, scale=1.0, is_causal=causal), 2)
 
     def _masked(self, scores: Any, value_mask: Any, causal: bool) -> Any:
         """The scores, far lower where a value must not be attended to."""
