@@ -451,7 +451,13 @@ class Trainer(Loops, _OtherHalf):
         state = self._compiled
         waiting = [part for part in (state.loss, state.metrics) if part is not None and not part.built] if state else []
         if any(not layer.built for layer in self._flatten_layers()) or waiting:
-            y_pred = self._symbolic_outputs(x)
+            try:
+                y_pred = self._symbolic_outputs(x)
+            except NotImplementedError as error:
+                raise NotImplementedError(
+                    f"{error}, so it cannot be built from a batch. If its own steps call its parts, which are built, "
+                    "set self.built = True in its __init__()"
+                ) from None
             for part in waiting:
                 if y is not None or type(self).compute_loss is Trainer.compute_loss:
                     part.build(y, y_pred)
