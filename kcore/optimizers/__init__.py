@@ -19,10 +19,11 @@ from kcore.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from kcore.optimizers.multi_optimizer import MultiOptimizer, OptimizerMap
 from kcore.optimizers.muon import Muon
 from kcore.optimizers.nadam import Nadam
-from kcore.optimizers.optimizer import Optimizer, per_step
+from kcore.optimizers.optimizer import Optimizer
 from kcore.optimizers.rmsprop import RMSprop
 from kcore.optimizers.schedule_free_adamw import ScheduleFreeAdamW
 from kcore.optimizers.sgd import SGD
+from kcore.optimizers.step import per_step
 from kcore.registry import REGISTRY
 from kcore.registry import deserialize as _deserialize
 from kcore.registry import serialize as _serialize

@@ -34,7 +34,7 @@ def check_rate(owner: str, value: Any) -> None:
     """Refuse a learning rate that is no number, or below 0."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ValueError(f"{owner}: learning_rate={value!r}: expected a float, a schedule or a callable")
-    if not value >= 0:
+    if not float(value) >= 0:
         raise ValueError(f"{owner}: learning_rate={value!r}: expected a number of at least 0")
 
 

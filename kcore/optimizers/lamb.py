@@ -8,7 +8,8 @@ from typing import Any
 from kcore import ops
 from kcore.declare import argument
 from kcore.optimizers.checks import number
-from kcore.optimizers.optimizer import Optimizer, per_step
+from kcore.optimizers.optimizer import Optimizer
+from kcore.optimizers.step import per_step
 from kcore.registry import public
 
 

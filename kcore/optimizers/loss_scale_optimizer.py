@@ -8,7 +8,8 @@ from typing import Any
 from kcore import initializers, ops
 from kcore.declare import positive_int
 from kcore.optimizers.checks import positive
-from kcore.optimizers.optimizer import COMMON, Optimizer, keep_unless
+from kcore.optimizers.optimizer import COMMON, Optimizer
+from kcore.optimizers.step import keep_unless
 from kcore.registry import deserialize, public, serialize
 from kcore.runtime import Variable
 

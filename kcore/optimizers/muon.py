@@ -10,7 +10,8 @@ from typing import Any
 from kcore import ops
 from kcore.declare import argument, optional, positive_int
 from kcore.optimizers.checks import not_negative, number
-from kcore.optimizers.optimizer import Optimizer, per_step
+from kcore.optimizers.optimizer import Optimizer
+from kcore.optimizers.step import per_step
 from kcore.registry import public
 from kcore.runtime import Variable
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -16,36 +15,9 @@ from kcore.declare import Configurable
 from kcore.naming import auto_name, did_you_mean
 from kcore.optimizers.checks import check_options, check_rate
 from kcore.optimizers.schedules import LearningRateSchedule
+from kcore.optimizers.step import keep_unless
 from kcore.registry import deserialize, public, serialize
 from kcore.runtime import Variable, name_scope
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def per_step(method: F) -> F:
-    """Decorator: a method whose value is the same for all variables is computed once in a step."""
-
-    @wraps(method)
-    def once(self: Optimizer, *args: Any) -> Any:
-        if self._step_values is None:
-            return method(self, *args)
-        key = (method.__name__, *map(id, args))
-        if key not in self._step_values:
-            self._step_values[key] = method(self, *args)
-        return self._step_values[key]
-
-    return once  # type: ignore[return-value]
-
-
-def keep_unless(condition: Any, variables: Sequence[Variable], run: Callable[[], Any]) -> None:
-    """Call `run`; where the condition, a boolean scalar, does not hold, the variables keep what they held before.
-
-    Both cases are one graph, in which each variable is selected, so that it is fused with the variable's update.
-    """
-    before = [v.value for v in variables]
-    run()
-    for variable, old in zip(variables, before, strict=True):
-        variable.assign(ops.where(condition, variable.value, old))
 
 
 @public("keras.optimizers", "Optimizer", "optimizer")

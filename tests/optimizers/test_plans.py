@@ -86,6 +86,22 @@ def test_loss_scaling_runs_on_the_device(backend):
     assert packages(plan) == {f"kcore-{backend.backend.name}"}
 
 
+@pytest.mark.parametrize("name", ["SGD", "AdamW", "Nadam", "Lion", "Ftrl"])
+def test_a_training_step_spends_one_launch_on_what_is_not_updated_where_its_gradient_is_made(backend, name):
+    model = kcore.Sequential([kcore.Input((6,)), layers.Dense(8, "relu"), layers.Dense(8, "mish"), layers.Dense(3)])
+    model.compile(getattr(optimizers, name)(0.01), "mse")
+    x, y = np.ones((4, 6), "float32"), np.ones((4, 3), "float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.train_on_batch(x, y)
+        plan = model.make_train_function().concrete((x, y)).plan
+    state = {id(v) for v in (*model.trainable_variables, *model.optimizer.variables) if v.shape}
+    moving = [s for s in plan.steps if any(id(plan.homes.get(v)) in state for v in s.node.outputs)]
+    assert len([s for s in moving if s.node.op.name == "fused"]) == 1, str(plan)
+    assert {s.node.op.name for s in moving} <= {"fused", "fused_product"}
+    assert packages(plan) == {f"kcore-{backend.backend.name}"}
+
+
 @pytest.mark.parametrize("name, config", [("AdamW", {}), ("Lion", {}), ("Ftrl", {}), ("Muon", {})])
 def test_training_ends_at_the_same_weights_on_every_backend(name, config):
     ends = []
