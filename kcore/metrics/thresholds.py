@@ -179,10 +179,8 @@ def _binned(thresholds: Thresholds, y_true: Any, y_pred: Any, weight: Any, dtype
     size = math.prod(y_pred.shape)
     values = ops.ones((size,), dtype=dtype) if weight is None else ops.reshape(weight, (size,))
     histogram = scatter_add(ops.reshape(at, (size,)), values, size=2 * bins * columns)
-    passed = ops.cumsum(ops.reshape(histogram, (2, bins, columns)), axis=1)
-    below = passed[:, :-1]
-    above = passed[:, -1:] - below
-    shape = (len(thresholds),) if labels is None else (len(thresholds), labels)
-    negatives, positives = ((above[i], below[i]) for i in range(2))
-    found = (positives[0], negatives[0], negatives[1], positives[1])
-    return Counts(*(thresholds.given(ops.reshape(x, shape)) for x in found))
+    shape = (2, bins) if labels is None else (2, bins, labels)
+    passed = ops.cumsum(ops.reshape(histogram, shape), axis=1)
+    negatives, positives = (passed[i, :-1] for i in range(2))
+    found = (passed[1, -1:] - positives, passed[0, -1:] - negatives, negatives, positives)
+    return Counts(*map(thresholds.given, found))
