@@ -152,7 +152,7 @@ def _enqueued(run: Sequence[Launch], numbers: Sequence[int]) -> Thunk:
     """One thunk that enqueues the kernels of several launches; an error in it carries the number of its launch."""
     place = run[0].place
     if place.profile:
-        enqueue_all = place.profile.launches(run)
+        enqueue_all = place.profile.launches(run, numbers)
         return lambda: place.stepped(enqueue_all())
     queue = place.queue
     calls = [(kernel, size, local) for launch in run for kernel, size, local in launch.ready()]

@@ -14,12 +14,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import pyopencl as cl
 
+from kcore_opencl.errors import explained
 from kcore_opencl.report import Row, Step, print_report
 from kcore_opencl.work import flops, label, traffic
 
@@ -107,26 +109,34 @@ class Profile:
         row.moved += nbytes
         return self.enqueue(name, row, 0, call, *args, **kw)
 
-    def launches(self, run: Sequence[Launch]) -> Callable[[], Any]:
-        """A function that enqueues the kernels of several launches and notes each; it returns the last event."""
-        calls = []
-        for launch in run:
+    def launches(self, run: Sequence[Launch], numbers: Sequence[int] = ()) -> Callable[[], Any]:
+        """A function that enqueues the kernels of several launches and notes each; it returns the last event.
+
+        An error in it is explained, and carries the number of its launch as `launch` where there are numbers.
+        """
+        calls, device = [], run[0].place.name
+        for number, launch in zip_longest(numbers, run):
             sources = [s for s in launch.code.launches if s.groups]
             title = label(launch.node) if launch.node is not None else " ".join(s.name for s in sources)
             row = self.row(title, [s.name for s in sources])
             arithmetic = flops(launch.node) if launch.node is not None else 0
             moved = traffic((*launch.inputs, *launch.outputs))
             for i, (source, (kernel, size, local)) in enumerate(zip(sources, launch.ready(), strict=True)):
-                calls.append((source.name, row, i, arithmetic, moved, (kernel, size, local)))
+                calls.append((source.name, row, i, arithmetic, moved, (kernel, size, local), number))
                 arithmetic = moved = 0  # counted with the first kernel of the node
         queue = self.queue
 
         def enqueue() -> Any:
-            event = None
-            for name, row, i, arithmetic, moved, call in calls:
-                row.arithmetic += arithmetic
-                row.moved += moved
-                event = self.enqueue(name, row, i, cl.enqueue_nd_range_kernel, queue, *call)
+            event = number = None
+            try:
+                for name, row, i, arithmetic, moved, call, number in calls:  # noqa: B007 (the handler names the launch)
+                    row.arithmetic += arithmetic
+                    row.moved += moved
+                    event = self.enqueue(name, row, i, cl.enqueue_nd_range_kernel, queue, *call)
+            except cl.Error as error:
+                failed = explained(error, device)
+                failed.launch = number  # type: ignore[attr-defined]
+                raise failed from error
             return event
 
         return enqueue

@@ -9,6 +9,7 @@ import pytest
 import kcore
 from kcore_opencl import backend as opencl_backend
 from kcore_opencl.errors import BuildError, DeviceLostError, OpenCLError, explained
+from kcore_opencl.profile import Profile
 
 SOURCE = """__kernel void add(__global float *a)
 {
@@ -49,13 +50,16 @@ def test_other_errors_name_the_device():
     assert type(error) is OpenCLError and str(error).startswith("gfx1100: ")
 
 
-def test_a_failing_launch_names_device_op_and_layer(chosen, monkeypatch):
+@pytest.mark.parametrize("profiled", [False, True])
+def test_a_failing_launch_names_device_op_and_layer(chosen, device, monkeypatch, profiled):
     def gone(*args):
         raise Failed(-5)
 
     model = kcore.Sequential([kcore.Input((3,)), kcore.layers.Dense(2, activation="tanh", name="head")])
     x = np.ones((4, 3), "float32")
     model.predict(x, verbose=0)
+    if profiled:
+        monkeypatch.setattr(device.place, "profile", Profile("a device", device.place.queue))
     monkeypatch.setattr(opencl_backend.cl, "enqueue_nd_range_kernel", gone)
     with pytest.raises(DeviceLostError) as caught:
         kcore.Sequential([kcore.Input((3,)), kcore.layers.Dense(5, activation="tanh", name="head")]).predict(x)
