@@ -7,6 +7,7 @@ from typing import Any
 
 from kcore.models import operations
 from kcore.models.calls import OpCall
+from kcore.models.functional import Functional
 from kcore.naming import did_you_mean
 from kcore.registry import custom_object_scope, deserialize, serialize
 from kcore.runtime import KerasTensor
@@ -27,6 +28,11 @@ def functional_config(model: Any) -> dict[str, Any]:
     def history(tensor: KerasTensor) -> list[Any]:
         call, place = graph.producer(tensor)
         return [call.operation.name, call.index, place]
+
+    def end(tensor: KerasTensor) -> list[Any]:
+        """Where an input or output of the model comes from; Keras counts a functional model's making as a call here."""
+        name, index, place = history(tensor)
+        return [name, index + isinstance(graph.producer(tensor)[0].operation, Functional), place]
 
     def reference(leaf: Any) -> Any:
         if not isinstance(leaf, KerasTensor):
@@ -50,8 +56,8 @@ def functional_config(model: Any) -> dict[str, Any]:
         "name": model.name,
         "trainable": model.trainable,
         "layers": layers,
-        "input_layers": map_structure(history, model._inputs_struct),
-        "output_layers": map_structure(history, model._outputs_struct),
+        "input_layers": map_structure(end, model._inputs_struct),
+        "output_layers": map_structure(end, model._outputs_struct),
     }
 
 
@@ -107,7 +113,8 @@ def functional_from_config(
 
     def tensor(place: Any) -> Any:
         if isinstance(place, (list, tuple)) and len(place) == 3 and isinstance(place[0], str):
-            return outputs[place[0], place[1]][place[2]]
+            name, index, output = place
+            return outputs[name, index - isinstance(made[name], Functional)][output]
         if isinstance(place, dict):
             return {key: tensor(value) for key, value in place.items()}
         return type(place)(tensor(value) for value in place)
