@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -55,10 +55,14 @@ class Loops(Single, OldNames):
         ``model.history`` holds the epochs that finished.
 
         Args:
-            x: array ``(samples, ...)``, list or dict of arrays for several inputs, or a generator or iterable of
-                ``(x, y)`` or ``(x, y, sample_weight)`` batches. Floats become floatx batch by batch; ints stay.
+            x: array ``(samples, ...)``, or a list or dict of arrays for several inputs (a dict by their names). An
+                array may be of NumPy, of any library whose tensors convert to NumPy, a pandas data frame, a SciPy
+                sparse matrix or an h5py data set; the last two are read batch by batch. Or a source of batches: a
+                `PyDataset`, a generator, a torch or TensorFlow loader, any iterable, of ``(x,)``, ``(x, y)`` or
+                ``(x, y, sample_weight)``. Floats become floatx batch by batch; ints stay.
             y: targets, in the same forms; None if x yields them.
-            batch_size: samples per step, 32 if None; the last batch of an epoch may be smaller.
+            batch_size: samples per step, 32 if None; the last batch of an epoch may be smaller. A source of batches has
+                its own.
             epochs: number of the last epoch.
             verbose: 0 silent; 1 progress bar in a terminal, one line per epoch in a log; 2 one line per epoch;
                 ``"auto"`` is 1.
@@ -68,10 +72,13 @@ class Loops(Single, OldNames):
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)``, or a generator; goes before `validation_split`.
             shuffle: another order every epoch, drawn on the host from kcore's stream; ``"batch"`` shuffles within
                 batches.
-            class_weight: class -> weight in the loss.
-            sample_weight: weights ``(samples,)``, or ``(samples, time)`` for sequences.
+            class_weight: class -> weight in the loss and the weighted metrics of training; a class not in it weighs 1.
+            sample_weight: weights ``(samples,)``, or ``(samples, time)`` for sequences; for several outputs one array
+                for all, or a list or dict of one for each.
             initial_epoch: epoch to start with, to go on with an earlier run.
-            steps_per_epoch: steps in an epoch; the next one goes on where it stopped.
+            steps_per_epoch: steps in an epoch; the next one goes on where it stopped. A generator is asked for no more
+                batches than that, so that a later call goes on with it. If it ends before, a warning says so, and
+                training stops after that epoch.
             validation_steps: steps of validation, the same batches every time unless they come from a generator; all
                 if None.
             validation_batch_size: `batch_size` if None.
@@ -101,20 +108,17 @@ class Loops(Single, OldNames):
         check_batch_size(validation_batch_size, "validation_batch_size")
         _check_frequency(validation_freq)
         _check_epochs(epochs=epochs, initial_epoch=initial_epoch)
-        if validation_data is not None:
-            validation = (validation_data, None, None) if is_stream(validation_data) else unpack(validation_data)
-        elif validation_split != 0:
-            (x, y, sample_weight), validation = split(x, y, sample_weight, validation_split)
-        else:
-            validation = None
+        _check_verbose(verbose)
+        if validation_data is None and validation_split != 0:
+            (x, y, sample_weight), validation_data = split(x, y, sample_weight, validation_split)
         together, count = state.steps_per_execution, epochs - initial_epoch
         source = source_for(self, x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
         with closing(source):
             data = Epochs(source, steps_per_epoch, together, count, _TRAINING)
             held_out = None
-            if validation is not None:
-                size = None if is_stream(validation[0]) else validation_batch_size or batch_size
-                val_source = _validation_source(self, source, validation, size, validation_steps)
+            if validation_data is not None:
+                size = validation_batch_size or batch_size
+                val_source = _validation_source(self, source, validation_data, size, validation_steps)
                 held_out = Epochs(val_source, validation_steps, together, count, _VALIDATION, anew=True)
             with closing(held_out.source if held_out is not None else source):
                 _build_from(self, source, class_weight)
@@ -160,6 +164,7 @@ class Loops(Single, OldNames):
         from kcore.callbacks import CallbackList
 
         state = self._state("evaluate")
+        _check_verbose(verbose)
         with closing(source_for(self, x, y, sample_weight, batch_size, steps)) as source:
             data = Epochs(source, steps, state.steps_per_execution)
             _build_from(self, source)
@@ -231,6 +236,7 @@ class Loops(Single, OldNames):
         """
         from kcore.callbacks import CallbackList
 
+        _check_verbose(verbose)
         with closing(source_for(self, x, None, None, batch_size, steps)) as source:
             data = Epochs(source, steps, self.steps_per_execution)
             if not self.built:
@@ -305,14 +311,19 @@ def _train(
             callbacks.close()
 
 
-def _validation_source(model: Any, source: Source, validation: Any, size: Any, steps: Any) -> Source:
-    x, y, sample_weight = validation
+def _validation_source(model: Any, source: Source, data: Any, size: int | None, steps: int | None) -> Source:
+    """The batches of validation data that goes with the batches of `source`."""
+    try:
+        x, y, sample_weight = (data, None, None) if is_stream(data) else unpack(data)
+        batches = source_for(model, x, y, sample_weight, None if is_stream(x) else size, steps)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"validation_data: {error}") from None
     has_loss = model._state("fit").loss is not None
     if y is None and not is_stream(x) and has_loss and unpack(source.first())[1] is not None:
         raise ValueError(
             f"validation_data is (x, y) or (x, y, sample_weight), received no y (x is of type {type(x).__name__})"
         )
-    return source_for(model, x, y, sample_weight, size, steps)
+    return batches
 
 
 def _build_from(model: Any, source: Source, class_weight: Mapping[int, float] | None = None) -> None:
@@ -389,8 +400,8 @@ def _call_end(hooks: Sequence[Callable[..., None]], step: int, read: Callable[[]
         logs.resolve()  # somebody kept them: they must hold this step's values, not a later one's
 
 
-def _due(epoch: int, frequency: int | Sequence[int]) -> bool:
-    return epoch % frequency == 0 if isinstance(frequency, int) else epoch in frequency
+def _due(epoch: int, frequency: Any) -> bool:
+    return epoch in frequency if isinstance(frequency, Collection) else epoch % frequency == 0
 
 
 def _check_epochs(**numbers: Any) -> None:
@@ -400,8 +411,14 @@ def _check_epochs(**numbers: Any) -> None:
 
 
 def _check_frequency(frequency: Any) -> None:
-    if isinstance(frequency, bool) or not isinstance(frequency, (int, list, tuple)) or frequency == 0:
+    each = frequency if isinstance(frequency, Collection) and not isinstance(frequency, str) else [frequency]
+    if not all(hasattr(e, "__index__") and not isinstance(e, bool) and e > 0 for e in each):
         raise ValueError(
-            f"validation_freq must be a positive integer or a list of epochs, "
+            "validation_freq must be a positive integer or a list of epochs (from 1 on), "
             f"received {frequency!r} of type {type(frequency).__name__}"
         )
+
+
+def _check_verbose(verbose: Any) -> None:
+    if verbose not in (0, 1, 2, "auto"):
+        raise ValueError(f"verbose must be 0, 1, 2 or 'auto', received {verbose!r}")

@@ -292,6 +292,25 @@ class TestBatches:
         out = model.predict(data(5)[0], batch_size=2, verbose=0)
         assert out["a"].shape == (5, 1) and out["b"][0].shape == (5, 2)
 
+    def test_predict_of_dicts_stops_early_and_tells_callbacks(self):
+        x = layers.Input((3,))
+        model, seen = Model(x, {"a": layers.Dense(1)(x), "b": layers.Dense(2)(x)}), []
+
+        class Stop(callbacks.Callback):
+            def on_predict_batch_end(self, batch, logs=None):
+                seen.append(logs["outputs"]["b"].shape)
+                self.model.stop_predicting = batch == 2
+
+        out = model.predict(data(11)[0], batch_size=3, verbose=0, callbacks=[Stop()])
+        assert out["a"].shape == (9, 1) and out["b"].shape == (9, 2) and seen == [(3, 2)] * 3
+
+    def test_predictions_of_other_shapes_are_not_joined(self):
+        x = layers.Input((None, 3))
+        model = Model(x, layers.Dense(2)(x))
+        stream = (np.zeros((2, n, 3)) for n in (4, 5))
+        with pytest.raises(ValueError, match=r"do not fit into one array: .* \[\(4, 2\), \(5, 2\)\]"):
+            model.predict(stream, verbose=0)
+
     def test_predict_takes_generators(self):
         model, (x, _) = linear(), data(6)
         assert model.predict((x[i : i + 2] for i in (0, 2, 4)), verbose=0).shape == (6, 1)
@@ -423,8 +442,37 @@ class TestBadInput:
         self.unchanged(linear(), "validation_split must lie between 0 and 1", x, y, validation_split=1.0)
         self.unchanged(linear(), "validation_split must lie between 0 and 1", x, y, validation_split=-0.5)
         self.unchanged(linear(), "x must hold numbers", np.array([["a"] * 3] * 8), y)
-        self.unchanged(linear(), "validation_freq must be", x, y, validation_freq="often")
         self.unchanged(linear(), "shuffle must be True, False or 'batch'", x, y, shuffle="all")
+
+    @pytest.mark.parametrize("frequency", [0, -1, "often", 1.5, True, [1, 0], [1, "2"], None])
+    def test_a_validation_frequency_that_makes_no_sense(self, frequency):
+        x, y = data(8)
+        options = {"validation_data": (x, y), "validation_freq": frequency}
+        self.unchanged(linear(), "validation_freq must be a positive integer or a list of epochs", x, y, **options)
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            (lambda x, y: (x, y, y, y), "validation_data: data must be x, .* received a tuple of 4"),
+            (lambda x, y: (x, y[:3]), r"validation_data: all arrays must have the same number .*y has 3"),
+            (lambda x, y: (x, np.array(["a"] * 8)), "validation_data: y must hold numbers"),
+            (lambda x, y: x, "validation_data is .* received no y"),
+        ],
+    )
+    def test_validation_data_that_does_not_fit_is_called_so(self, given, said):
+        x, y = data(8)
+        self.unchanged(linear(), said, x, y, validation_data=given(x, y))
+
+    @pytest.mark.parametrize("verbose", [3, -1, "loud", None])
+    def test_a_verbosity_there_is_not(self, verbose):
+        model, (x, y) = linear(), data(4)
+        for call in (model.fit, model.evaluate, lambda x, y, **o: model.predict(x, **o)):
+            with pytest.raises(ValueError, match=f"verbose must be 0, 1, 2 or 'auto', received {verbose!r}"):
+                call(x, y, verbose=verbose)
+
+    @pytest.mark.parametrize("epochs", [-1, 1.5, "2", True])
+    def test_a_number_of_epochs_that_is_none(self, epochs):
+        self.unchanged(linear(), "epochs must be an integer of at least 0", *data(4), epochs=epochs)
 
     def test_wrong_feature_size_and_rank_name_the_layer_and_shapes(self):
         x, y = data(8)

@@ -162,6 +162,20 @@ def test_nothing_is_made_for_an_epoch_that_has_not_begun():
     assert all(e[0] == "begin" and e[-1] == "end" and sorted(e[1:-1]) == [0, 1, 2, 3] for e in epochs)
 
 
+@pytest.mark.parametrize(("workers", "size"), [(1, 2), (3, 4)])
+def test_no_more_is_made_ahead_than_the_queue_holds(workers, size):
+    data = Numbers(30, workers=workers, max_queue_size=size)
+    source = PyDatasetBatches(data)
+    iterator = source.batches()
+    source.allow(30)
+    for used in range(1, 6):
+        next(iterator)
+        time.sleep(0.02 * size)
+        assert len(data.calls) <= used + size
+    source.close()
+    assert len(data.calls) <= 5 + size
+
+
 def test_what_on_epoch_end_changes_counts_in_processes_too():
     class Growing(Numbers):
         offset = 0

@@ -131,9 +131,7 @@ class TestOrder:
                 return map(batch, range(3))
 
         assert inputs_of(linear(), Batches(), epochs=2) == [0, 1, 2, 0, 1, 2]
-        with pytest.warns(
-            UserWarning, match=r"x is a Batches: it gave 1 of 2 batches \(steps_per_epoch=2\); "
-        ):
+        with pytest.warns(UserWarning, match=r"x is a Batches: it gave 1 of 2 batches \(steps_per_epoch=2\); "):
             assert inputs_of(linear(), Batches(), epochs=3, steps_per_epoch=2) == [0, 1, 2, 0, 1]
 
     def test_a_length_tells_the_epoch_and_the_bar(self):
@@ -354,11 +352,37 @@ def test_a_callback_that_raises_ends_the_thread():
         linear().fit(Counted().stream, steps_per_epoch=9, verbose=0, callbacks=[Raise()])
 
 
+def test_a_generator_that_hangs_does_not_hold_up_an_error(monkeypatch):
+    monkeypatch.setattr("kcore.training.sources.ahead.PATIENCE", 0.05)
+    go_on = threading.Event()
+
+    def hanging():
+        for number in range(4):
+            time.sleep(0.002)
+            yield batch(number)
+        go_on.wait(10)
+
+    class Raise(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                raise RuntimeError("in the callback")
+
+    with pytest.warns(UserWarning, match="a batch is still being made after 0.05 seconds"):
+        with pytest.raises(RuntimeError, match="in the callback"):
+            linear().fit(hanging(), verbose=0, callbacks=[Raise()])
+    go_on.set()
+    for thread in workers():
+        thread.join()
+
+
 def test_scopes_hold_in_the_thread():
     with np.errstate(divide="raise"):
 
         def stream():
-            yield batch(1)
+            for number in range(4):
+                time.sleep(0.002)
+                yield batch(number)
+            assert threading.current_thread().name == "kcore batches"
             yield np.float64(1) / np.zeros(1), None
 
         with pytest.raises(FloatingPointError):

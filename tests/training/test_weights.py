@@ -79,15 +79,17 @@ class TestClassWeight:
 
     def test_a_class_that_does_not_occur_is_fine(self):
         model = classifier()
-        plain = model.fit(X[:2], Y[:2], verbose=0).history
-        assert model.fit(X[:2], Y[:2], class_weight={2: 9.0}, verbose=0).history == plain
-        assert model.fit(X[:2], Y[:2], class_weight={}, verbose=0).history == plain
+        still = {"shuffle": False, "verbose": 0}
+        plain = model.fit(X[:2], Y[:2], **still).history
+        assert model.fit(X[:2], Y[:2], class_weight={2: 9.0}, **still).history == plain
+        assert model.fit(X[:2], Y[:2], class_weight={}, **still).history == plain
 
     def test_it_reaches_the_loss_and_weighted_metrics_only(self):
         model = classifier(metrics=["accuracy"], weighted_metrics=["accuracy"])
-        logs = model.fit(X, Y, class_weight={0: 5.0}, verbose=0).history
-        same = model.fit(X, Y, sample_weight=np.where(Y == 0, 5.0, 1.0), verbose=0).history
-        assert logs == same and logs["accuracy"] == model.fit(X, Y, verbose=0).history["accuracy"]
+        still = {"shuffle": False, "verbose": 0}
+        logs = model.fit(X, Y, class_weight={0: 5.0}, **still).history
+        same = model.fit(X, Y, sample_weight=np.where(Y == 0, 5.0, 1.0), **still).history
+        assert logs == same and logs["accuracy"] == model.fit(X, Y, **still).history["accuracy"]
 
     def test_validation_is_not_weighted_by_class(self):
         model = classifier()
