@@ -103,6 +103,7 @@ from kcore.layers.pooling.global_max_pooling import (
 )
 from kcore.layers.pooling.max_pooling import MaxPool1D, MaxPool2D, MaxPool3D, MaxPooling1D, MaxPooling2D, MaxPooling3D
 from kcore.layers.recurrent.bidirectional import Bidirectional
+from kcore.layers.recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from kcore.layers.recurrent.gru import GRU, GRUCell
 from kcore.layers.recurrent.lstm import LSTM, LSTMCell
 from kcore.layers.recurrent.rnn import RNN

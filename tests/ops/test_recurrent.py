@@ -1,4 +1,4 @@
-"""The LSTM op: kernel against decomposition, masks, direction, initial state, and gradients to second order."""
+"""The LSTM, GRU and simple RNN ops: kernel against decomposition, masks, direction, initial state, and gradients to second order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from kcore import ops
+from kcore.ops.gru import _gru, gru
 from kcore.ops.recurrent import _lstm, lstm
+from kcore.ops.simple_rnn import _simple_rnn, simple_rnn
 from kcore.runtime import GradientTape, convert_to_tensor, function
 
 rng = np.random.default_rng(2)
@@ -115,3 +117,80 @@ def test_shapes_that_do_not_fit_are_named():
         lstm(x, h, c, kernel[:, :20], recurrent, bias)
     with pytest.raises(ValueError, match=r"expected inputs \(batch, time, features\)"):
         lstm(x[0], h, c, kernel, recurrent, bias)
+
+
+# -- the ops of one state --------------------------------------------------------------------------------------------
+
+
+def plain_gru(x, h, kernel, recurrent, bias):
+    x_z, x_r, x_g = np.split(x @ kernel + bias[0], 3, axis=1)
+    h_z, h_r, a = np.split(h @ recurrent + bias[1], 3, axis=1)
+    z, r = 1 / (1 + np.exp(-x_z - h_z)), 1 / (1 + np.exp(-x_r - h_r))
+    return z * h + (1 - z) * np.tanh(x_g + r * a)
+
+
+def plain_simple(x, h, kernel, recurrent, bias):
+    return np.tanh(x @ kernel + h @ recurrent + bias)
+
+
+#: Public function, op, columns per unit, shape of the bias per unit, and a step in NumPy.
+ONE_STATE = {
+    "gru": (gru, _gru, 3, lambda units: (2, 3 * units), plain_gru),
+    "simple_rnn": (simple_rnn, _simple_rnn, 1, lambda units: (units,), plain_simple),
+}
+
+
+def one_state(name, batch=3, steps=5, features=4, units=6):
+    _, _, blocks, bias, _ = ONE_STATE[name]
+    shapes = (batch, steps, features), (batch, units), (features, blocks * units), (units, blocks * units), bias(units)
+    return [rng.uniform(-0.7, 0.7, shape) for shape in shapes]
+
+
+@pytest.mark.parametrize("name", ONE_STATE)
+@pytest.mark.parametrize("masked, reverse", list(product([False, True], repeat=2)))
+@pytest.mark.parametrize("given", [False, True], ids=["zeros", "state"])
+def test_one_state_step_by_step(name, masked, reverse, given):
+    run, step = ONE_STATE[name][0], ONE_STATE[name][4]
+    x, h, *weights = one_state(name)
+    h = h if given else np.zeros_like(h)
+    mask = np.array([[0, 0, 1, 1, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], bool) if masked else None
+    results = run(x, h if given else None, *weights, mask=mask, reverse=reverse)
+    output, outputs = np.zeros_like(h), np.zeros((*x.shape[:2], h.shape[1]))
+    for t in range(x.shape[1])[:: -1 if reverse else 1]:
+        valid = np.ones((len(x), 1), bool) if mask is None else mask[:, t, None]
+        new = step(x[:, t], h, *weights)
+        h, output = np.where(valid, new, h), np.where(valid, new, output)
+        outputs[:, t] = output
+    for got, want in zip(results, (outputs, h), strict=True):
+        np.testing.assert_allclose(got.numpy(), want, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ONE_STATE)
+@pytest.mark.parametrize("masked, reverse", list(product([False, True], repeat=2)))
+def test_one_state_gradient_kernels_are_the_gradient_of_the_decomposition(name, masked, reverse):
+    op = ONE_STATE[name][1]
+    args = [convert_to_tensor(a) for a in one_state(name)]
+    args[0] = convert_to_tensor(np.ascontiguousarray(args[0].numpy().transpose(1, 0, 2)))
+    mask = np.array([[0, 1, 1, 1, 0], [1, 1, 1, 1, 1], [0, 0, 0, 1, 1]], bool).T if masked else None
+    weights = [rng.standard_normal(s) for s in ((5, 3, 6), (3, 6))]
+
+    def grads(run):
+        with GradientTape() as tape:
+            tape.watch(args)
+            loss = sum(ops.sum(o * w) for o, w in zip(run(*args, mask, reverse=reverse)[:2], weights, strict=True))
+        return [g.numpy() for g in tape.gradient(loss, args)]
+
+    for operand, got, want in zip(op.inputs, grads(op), grads(op.fn), strict=False):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-11, err_msg=operand)
+
+
+@pytest.mark.parametrize("name", ONE_STATE)
+def test_one_state_shapes_that_do_not_fit_are_named(name):
+    run = ONE_STATE[name][0]
+    x, h, kernel, recurrent, bias = one_state(name)
+    with pytest.raises(ValueError, match=rf"{name}: expected kernel of shape \(4, .*received float64\[3, "):
+        run(x, h, kernel[:3], recurrent, bias)
+    with pytest.raises(ValueError, match=rf"{name}: expected bias of shape"):
+        run(x, h, kernel, recurrent, bias[:1])
+    with pytest.raises(ValueError, match=rf"{name}: expected inputs \(batch, time, features\)"):
+        run(x[0], h, kernel, recurrent, bias)

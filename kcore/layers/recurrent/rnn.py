@@ -150,7 +150,7 @@ class RNN(Layer):
         if sequences.shape[1] == 0:
             raise ValueError(f"{describe_layer(self)}: no time steps in sequences of shape {tuple(sequences.shape)}")
         self._check_batch(sequences.shape[0])
-        states = self._start(initial_state, sequences.shape[0])
+        states = self._start(initial_state, tuple(sequences.shape))
         mask = next((m for m in flatten(mask) if m is not None), None)
         if mask is not None:
             self._check_mask(tuple(mask.shape), tuple(sequences.shape))
@@ -164,16 +164,16 @@ class RNN(Layer):
         output = ops.cast(outputs if self.return_sequences else last_output, self.compute_dtype)
         return (output, *states) if self.return_state else output
 
-    def _start(self, given: Any, batch_size: int) -> Any:
+    def _start(self, given: Any, sequences_shape: tuple) -> Any:
         """The states before the first step; None for those that `get_initial_state` of this class gives."""
         if given is None and self.stateful:
             given = self.states
         elif given is None:
             if type(self).get_initial_state is RNN.get_initial_state:
                 return None
-            given = self.get_initial_state(batch_size)
+            given = self.get_initial_state(sequences_shape[0])
         given = list(given) if is_nested(given) else [given]
-        self._check_states([tuple(state.shape) for state in flatten(given)], batch_size)
+        self._check_states([tuple(state.shape) for state in flatten(given)], sequences_shape)
         return map_structure(lambda s: convert_to_tensor(s, dtype=self.compute_dtype), given)
 
     def _check_batch(self, batch_size: int | None) -> None:
@@ -191,20 +191,22 @@ class RNN(Layer):
                 f"(batch, time), got {mask}"
             )
 
-    def _check_states(self, given: Sequence[tuple], batch_size: int | None) -> None:
-        expected = flatten(self.state_size)
-        if len(given) != len(expected):
+    def _check_states(self, given: Sequence[tuple], sequences_shape: tuple) -> None:
+        sizes = flatten(self.state_size)
+        if len(given) != len(sizes):
             raise ValueError(
-                f"{describe_layer(self)} has {len(expected)} state(s) of sizes {expected}, got {len(given)} initial "
+                f"{describe_layer(self)} has {len(sizes)} state(s) of sizes {sizes}, got {len(given)} initial "
                 f"state(s) of shapes {list(given)}"
             )
         if hasattr(self.cell, "get_initial_state") and not isinstance(self.cell, DropoutRNNCell | StackedRNNCells):
             return  # the shapes of its states are its own affair
-        for i, (shape, size) in enumerate(zip(given, expected, strict=True)):
-            if len(shape) != 2 or shape[1] != size or (None not in (batch_size, shape[0]) and shape[0] != batch_size):
-                raise ValueError(
-                    f"{describe_layer(self)}: initial state {i} has shape {shape}, expected {(batch_size, size)}"
-                )
+        expected: list[tuple] = []
+        _collect(self.state_shapes(sequences_shape), expected)
+        for i, (shape, known) in enumerate(zip(given, expected, strict=True)):
+            if len(shape) != len(known) or any(
+                None not in (a, b) and a != b for a, b in zip(shape, known, strict=True)
+            ):
+                raise ValueError(f"{describe_layer(self)}: initial state {i} has shape {shape}, expected {known}")
 
     def walk(self, sequences: Any, states: Any, mask: Any, training: bool) -> tuple[Any, Any, list[Any]]:
         """The output of the step walked last, outputs ``(batch, time, ...)``, and the last states.
@@ -276,7 +278,7 @@ class RNN(Layer):
         if initial_state_shape is not None:
             shapes: list[tuple] = []
             _collect(initial_state_shape, shapes)
-            self._check_states(shapes, sequences_shape[0])
+            self._check_states(shapes, sequences_shape)
         output = self.step_shape(sequences_shape)
         if self.return_sequences:
             output = (output[0], sequences_shape[1], *output[1:])

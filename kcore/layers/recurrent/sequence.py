@@ -12,8 +12,8 @@ from kcore.layers.recurrent.rnn import RNN
 class SequenceRNN(RNN):
     """Base of SimpleRNN, GRU and LSTM.
 
-    A subclass has the arguments of its cell and none called `cell`, says `cell_type` and `cell_name`, whether its cell is one that an op
-    knows (`is_one_op`), and calls the op (`run_op`).
+    A subclass has the arguments of its cell and none called `cell`, says `cell_type` and `cell_name`, whether its cell
+    is one that an op knows (`is_one_op`), and calls the op (`run_op`).
     """
 
     cell_type: ClassVar[type]
