@@ -62,6 +62,8 @@ class AUC(Counting):
     Source: `keras.metrics.AUC`; for PR, Davis and Goadrich, 2006; for PRGAIN, Flach and Kull, 2015.
     """
 
+    _direction = "up"
+
     kept = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 
     num_thresholds: int = argument(200, _several)

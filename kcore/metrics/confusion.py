@@ -200,6 +200,8 @@ class Precision(_Share):
     Source: `keras.metrics.Precision`.
     """
 
+    _direction = "up"
+
     kept = ("true_positives", "false_positives")
 
 
@@ -223,5 +225,7 @@ class Recall(_Share):
 
     Source: `keras.metrics.Recall`.
     """
+
+    _direction = "up"
 
     kept = ("true_positives", "false_negatives")

@@ -84,6 +84,8 @@ class PearsonCorrelation(FunctionMetric):
     Source: `keras.metrics.PearsonCorrelation`.
     """
 
+    _direction = "up"
+
     fn = pearson_correlation
     name: Any = argument(None)
     dtype: Any = argument(None)
@@ -104,6 +106,8 @@ class ConcordanceCorrelation(FunctionMetric):
 
     Source: `keras.metrics.ConcordanceCorrelation`.
     """
+
+    _direction = "up"
 
     fn = concordance_correlation
     name: Any = argument(None)

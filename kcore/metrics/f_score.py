@@ -46,6 +46,8 @@ class FBetaScore(Declared):
     Source: `keras.metrics.FBetaScore`.
     """
 
+    _direction = "up"
+
     average: str | None = argument(None, one_of(None, "micro", "macro", "weighted"))
     beta: float = argument(1.0, _positive)
     threshold: float | None = argument(None, _threshold)

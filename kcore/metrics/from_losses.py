@@ -60,6 +60,8 @@ class RootMeanSquaredError(Mean):
         2.0
     """
 
+    _direction = "down"
+
     name: Any = argument("root_mean_squared_error")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -305,6 +307,8 @@ class CosineSimilarity(FunctionMetric):
 
     Source: `keras.metrics.CosineSimilarity`.
     """
+
+    _direction = "up"
 
     fn = _cosine
     name: Any = argument(None)

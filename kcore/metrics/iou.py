@@ -48,6 +48,8 @@ class IoU(Declared):
     Source: `keras.metrics.IoU`.
     """
 
+    _direction = "up"
+
     num_classes: int = argument(kind=positive_int)
     target_class_ids: Any = argument(kind=list)
     name: Any = argument(None)

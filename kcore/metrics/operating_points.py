@@ -74,6 +74,8 @@ class SensitivityAtSpecificity(_Point):
     Source: `keras.metrics.SensitivityAtSpecificity`.
     """
 
+    _direction = "up"
+
     held, wanted = _specificity, _sensitivity
     specificity: float = argument(kind=within(0, 1))
     num_thresholds: int = argument(200, positive_int)
@@ -101,6 +103,8 @@ class SpecificityAtSensitivity(_Point):
 
     Source: `keras.metrics.SpecificityAtSensitivity`.
     """
+
+    _direction = "up"
 
     held, wanted = _sensitivity, _specificity
     sensitivity: float = argument(kind=within(0, 1))
@@ -130,6 +134,8 @@ class PrecisionAtRecall(_Point):
     Source: `keras.metrics.PrecisionAtRecall`.
     """
 
+    _direction = "up"
+
     held, wanted = _sensitivity, _precision
     recall: float = argument(kind=within(0, 1))
     num_thresholds: int = argument(200, positive_int)
@@ -157,6 +163,8 @@ class RecallAtPrecision(_Point):
 
     Source: `keras.metrics.RecallAtPrecision`.
     """
+
+    _direction = "up"
 
     held, wanted = _precision, _sensitivity
     precision: float = argument(kind=within(0, 1))

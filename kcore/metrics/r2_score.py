@@ -41,6 +41,8 @@ class R2Score(Declared):
     Source: `keras.metrics.R2Score`.
     """
 
+    _direction = "up"
+
     class_aggregation: str | None = argument(
         "uniform_average", one_of(None, "uniform_average", "variance_weighted_average")
     )
