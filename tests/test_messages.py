@@ -66,10 +66,10 @@ def test_what_an_initializer_gives_names_layer_and_weight():
 
 @pytest.mark.parametrize("value", ["x", None])
 def test_a_learning_rate_that_is_none(value):
-    optimizer = optimizers.SGD(-1.0)
+    optimizer = optimizers.SGD(1.0)
     with pytest.raises(ValueError, match="learning_rate=.*: expected a float, a schedule or a callable"):
         optimizer.learning_rate = value
-    assert float(optimizer.learning_rate) == -1.0
+    assert float(optimizer.learning_rate) == 1.0
 
 
 def test_loops_over_symbols_name_what_loops():
