@@ -32,12 +32,14 @@ def array(shape: tuple[int, ...], seed: int = 0, dtype: str = "float32", low: in
 
 
 def pair(name: str, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """Keras's layer and kcore's, of one configuration; configurations are compared, and go round."""
+    """Keras's layer and kcore's, of one configuration; configurations are compared, and each reads the other's."""
     theirs = getattr(keras.layers, name)(*args, **kwargs)
     mine = getattr(layers, name)(*args, **kwargs)
     assert plain(mine.get_config()) == plain(theirs.get_config()), f"{name}: the configuration is not that of Keras"
-    again = layers.deserialize(json.loads(json.dumps(layers.serialize(mine))))
-    assert plain(again.get_config()) == plain(mine.get_config()), f"{name}: from_config(get_config()) is another layer"
+    written = [json.loads(json.dumps(module.serialize(x))) for module, x in ((keras.layers, theirs), (layers, mine))]
+    for config in written:
+        for again in (layers.deserialize(config), keras.layers.deserialize(config)):
+            assert plain(again.get_config()) == plain(mine.get_config()), f"{name}: {config} gives another layer"
     return theirs, mine
 
 
