@@ -66,7 +66,7 @@ def circle(
     same = ops.equal(labels, ops.transpose(others))
     other = ops.logical_not(same)
     if remove_diagonal:
-        same = ops.logical_and(same, ~np.eye(*same.shape, dtype=bool))
+        same = ops.logical_and(same, np.logical_not(np.eye(*same.shape)))
     near = gamma * (margin + distance) * (distance - margin)
     far = gamma * ops.maximum(1.0 + margin - distance, 0.0) * (1.0 - margin - distance)
     together = ops.logsumexp(ops.where(same, near, float("-inf")), axis=1)

@@ -11,7 +11,7 @@ from kcore.declare import argument, one_of, optional, positive_int
 from kcore.metrics.confusion import Counting
 from kcore.metrics.thresholds import check_thresholds
 from kcore.registry import public
-from kcore.runtime import convert_to_tensor
+from kcore.runtime import Variable, convert_to_tensor
 
 
 def _several(value: Any) -> int:
@@ -76,6 +76,9 @@ class AUC(Counting):
     num_labels: int | None = argument(None, optional(positive_int))
     label_weights: Any = argument(None, optional(_numbers))
     from_logits: bool = argument(False)
+
+    _given_thresholds: Any
+    true_positives: Variable
 
     def __post_init__(self) -> None:
         given = self._given_thresholds

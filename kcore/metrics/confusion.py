@@ -33,6 +33,7 @@ class _Count(Declared):
     """One of the four counts."""
 
     counted: ClassVar[str] = ""
+    init_thresholds: Any
 
     thresholds: Any = argument(None, check_thresholds, attr="init_thresholds")
     name: Any = argument(None)
@@ -150,6 +151,8 @@ class FalseNegatives(_Count):
 
 class _Share(Counting):
     """Precision or recall: true positives, of them and of what the second count says."""
+
+    init_thresholds: Any
 
     thresholds: Any = argument(None, check_thresholds, attr="init_thresholds")
     top_k: int | None = argument(None, optional(positive_int))

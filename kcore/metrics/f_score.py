@@ -8,7 +8,7 @@ from kcore import config, ops
 from kcore.declare import argument, one_of
 from kcore.metrics.reduction import Declared
 from kcore.registry import public
-from kcore.runtime import convert_to_tensor
+from kcore.runtime import Variable, convert_to_tensor
 
 
 def _positive(value: Any) -> float:
@@ -53,6 +53,11 @@ class FBetaScore(Declared):
     threshold: float | None = argument(None, _threshold)
     name: Any = argument("fbeta_score")
     dtype: Any = argument(None)
+
+    true_positives: Variable
+    false_positives: Variable
+    false_negatives: Variable
+    intermediate_weights: Variable
 
     def __post_init__(self) -> None:
         self._built = False

@@ -64,7 +64,7 @@ class RootMeanSquaredError(Mean):
 
     name: Any = argument("root_mean_squared_error")
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Take in a batch; every value counts alike, and a mask of the predictions does not count, as in Keras."""
         y_pred = convert_to_tensor(y_pred, dtype=self.dtype)
         y_true, y_pred = pair(self.name, y_true, y_pred)
