@@ -228,4 +228,4 @@ def gru(
 
     Source: `keras.layers.GRU` with `reset_after=True`; Cho et al. (2014).
     """
-    return over_time("gru", _gru, x, (h0,), kernel, recurrent_kernel, bias, mask, reverse)  # type: ignore[return-value]
+    return over_time("gru", _gru, x, (h0,), kernel, recurrent_kernel, bias, mask, reverse)

@@ -194,4 +194,4 @@ def simple_rnn(
 
     Source: `keras.layers.SimpleRNN`; Elman (1990).
     """
-    return over_time("simple_rnn", _simple_rnn, x, (h0,), kernel, recurrent_kernel, bias, mask, reverse)  # type: ignore[return-value]
+    return over_time("simple_rnn", _simple_rnn, x, (h0,), kernel, recurrent_kernel, bias, mask, reverse)

@@ -1,4 +1,4 @@
-"""The LSTM, GRU and simple RNN ops: kernel against decomposition, masks, direction, initial state, and gradients to second order."""
+"""The ops of recurrent layers: kernel against decomposition, masks, direction, initial state, second derivatives."""
 
 from __future__ import annotations
 

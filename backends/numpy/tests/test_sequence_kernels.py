@@ -84,6 +84,20 @@ def _lstm(x, kernel, recurrent, bias):
     return tape.gradient(loss, [kernel, recurrent, bias])
 
 
+def _gru(x, kernel, recurrent, bias):
+    with GradientTape() as tape:
+        tape.watch([kernel, recurrent, bias])
+        loss = ops.sum(ops.gru(x, None, kernel, recurrent, bias)[0])
+    return tape.gradient(loss, [kernel, recurrent, bias])
+
+
+def _simple_rnn(x, kernel, recurrent, bias):
+    with GradientTape() as tape:
+        tape.watch([kernel, recurrent, bias])
+        loss = ops.sum(ops.simple_rnn(x, None, kernel, recurrent, bias)[0])
+    return tape.gradient(loss, [kernel, recurrent, bias])
+
+
 def _floats(*shape):
     return rng.standard_normal(shape).astype("float32")
 
@@ -95,6 +109,8 @@ CASES = {
     "embedding": (_embedding, [_floats(5000, 64), rng.integers(0, 5000, (20000,)).astype("int32"), _floats(20000, 64)]),
     "labels": (_labels, [rng.integers(0, 65, 4096), _floats(4096, 65)]),
     "attention": (_attention, [_floats(8, 100, 4, 32), rng.random((8, 1, 1, 100)) > 0.2]),
+    "gru": (_gru, [_floats(32, 40, 64), _floats(64, 384), _floats(128, 384), _floats(2, 384)]),
+    "simple_rnn": (_simple_rnn, [_floats(32, 40, 64), _floats(64, 128), _floats(128, 128), _floats(128)]),
     "lstm": (_lstm, [_floats(32, 40, 64), _floats(64, 512), _floats(128, 512), _floats(512)]),
 }
 

@@ -117,7 +117,7 @@ class Bidirectional(Layer):
     @property
     def states(self) -> tuple[Any, ...] | None:
         """The states of both layers, if they are stateful and built."""
-        both = [getattr(layer, "states", None) for layer in (self.forward_layer, self.backward_layer)]
+        both: list[Any] = [getattr(layer, "states", None) for layer in (self.forward_layer, self.backward_layer)]
         return None if None in both else (*both[0], *both[1])
 
     def reset_state(self) -> None:

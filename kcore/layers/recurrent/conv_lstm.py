@@ -174,7 +174,7 @@ class ConvLSTM(ConvLSTMArguments, SequenceArguments, RNN):
 
     def __post_init__(self) -> None:
         shared = {name: getattr(self, name) for name in self.cell_type.arguments}
-        common = {"dtype": self.dtype_policy, "trainable": self.trainable, "name": "conv_lstm_cell"}
+        common: dict[str, Any] = {"dtype": self.dtype_policy, "trainable": self.trainable, "name": "conv_lstm_cell"}
         self.cell = self.cell_type(**shared, **common)
         for window in ("kernel_size", "strides", "dilation_rate"):
             setattr(self, window, getattr(self.cell, window))

@@ -129,4 +129,5 @@ class GRU(GRUArguments, CudnnArguments, SequenceRNN):
     def run_op(self, sequences: Any, states: list[Any], mask: Any) -> tuple[Any, ...]:
         cell = self.cell
         weights = cell.kernel, cell.recurrent_kernel, cell.bias
-        return ops.gru(sequences, *states, *weights, mask=mask, reverse=self.go_backwards)
+        (h0,) = states
+        return ops.gru(sequences, h0, *weights, mask, self.go_backwards)

@@ -121,4 +121,5 @@ class LSTM(LSTMArguments, CudnnArguments, SequenceRNN):
     def run_op(self, sequences: Any, states: list[Any], mask: Any) -> tuple[Any, ...]:
         cell = self.cell
         weights = cell.kernel, cell.recurrent_kernel, cell.bias
-        return ops.lstm(sequences, *states, *weights, mask=mask, reverse=self.go_backwards)
+        h0, c0 = states
+        return ops.lstm(sequences, h0, c0, *weights, mask, self.go_backwards)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from kcore import ops
+from kcore.declare import Configurable
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.recurrent.rnn import RNN
 
@@ -16,7 +17,7 @@ class SequenceRNN(RNN):
     is one that an op knows (`is_one_op`), and calls the op (`run_op`).
     """
 
-    cell_type: ClassVar[type]
+    cell_type: ClassVar[type[Configurable]]
     cell_name: ClassVar[str]
 
     input_spec = InputSpec(ndim=3)

@@ -80,4 +80,5 @@ class SimpleRNN(RecurrentArguments, SequenceArguments, SequenceRNN):
     def run_op(self, sequences: Any, states: list[Any], mask: Any) -> tuple[Any, ...]:
         cell = self.cell
         weights = cell.kernel, cell.recurrent_kernel, cell.bias
-        return ops.simple_rnn(sequences, *states, *weights, mask=mask, reverse=self.go_backwards)
+        (h0,) = states
+        return ops.simple_rnn(sequences, h0, *weights, mask, self.go_backwards)

@@ -46,7 +46,7 @@ class TimeDistributed(Wrapper):
             )
         return (shape[0], *shape[2:])
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         super().build(self._step_shape(input_shape))
 
     def compute_output_shape(self, input_shape: Any) -> tuple:

@@ -35,7 +35,7 @@ class _Forward:
         self.through = memory.array(batch, columns)
         self.inputs = memory.array(steps, batch, columns)
         self.hidden = memory.array(steps, batch, units) if outputs[0] is None else outputs[0]
-        self.gates = None
+        self.gates: Any = None
         if len(outputs) == 3:  # of a GRU
             self.gates = memory.array(steps, batch, 4 * units) if outputs[2] is None else outputs[2]
         self.bytes = memory.used

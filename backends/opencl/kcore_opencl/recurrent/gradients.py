@@ -102,8 +102,8 @@ def weight_gradients(plan: Backward) -> Source:
     width = real.lanes
     names = [name for name in ("d_kernel", "d_recurrent", "d_bias") if name in plan.wanted]
     text = Text(plan.node, "weights")
-    for name in names:
-        plan.buffer(text, name)
+    for wanted in names:
+        plan.buffer(text, wanted)
     biased = "d_bias" in names
     text.pieces(plan.scratch, ["slopes", "befores", "sums"])
     text.sizes({"rows": sizes.rows, "tall": plan.tall, "features": sizes.features, "units": sizes.units})
