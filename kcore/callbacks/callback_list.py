@@ -146,28 +146,34 @@ class CallbackList(Callback):
         self._all("on_epoch_end", epoch, _shared(logs))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._collect()
-        self._all("on_train_begin", _shared(logs))
+        self._begin("on_train_begin", logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._all("on_train_end", _shared(logs))
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._collect()
-        self._all("on_test_begin", _shared(logs))
+        self._begin("on_test_begin", logs)
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         self._all("on_test_end", _shared(logs))
 
     def on_predict_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._collect()
-        self._all("on_predict_begin", _shared(logs))
+        self._begin("on_predict_begin", logs)
 
     def on_predict_end(self, logs: dict[str, Any] | None = None) -> None:
         self._all("on_predict_end", _shared(logs))
 
     def on_abort(self) -> None:
         self._all("on_abort")
+
+    def _begin(self, name: str, logs: Mapping[str, Any] | None) -> None:
+        """A run begins; if one callback refuses, those before it, which may hold files, are told."""
+        self._collect()
+        try:
+            self._all(name, _shared(logs))
+        except BaseException:
+            self.on_abort()
+            raise
 
     def _all(self, name: str, *arguments: Any) -> None:
         for callback in self.callbacks:

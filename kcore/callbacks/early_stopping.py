@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kcore import config
 from kcore.callbacks.callback import not_negative
 from kcore.callbacks.monitor import MonitorCallback
 from kcore.declare import argument
@@ -90,8 +91,8 @@ class EarlyStopping(MonitorCallback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.stopped_epoch > 0 and self.verbose > 0:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            config.say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
             if self.verbose > 0:
-                print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+                config.say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)

@@ -58,7 +58,7 @@ class EventFile:
         self._value(step, tag=tag, histo=histogram)
 
     def image(self, tag: str, values: np.ndarray, step: int) -> None:
-        """An array ``(height, width)`` or ``(height, width, 3)`` as a picture, from the least value, black, to the largest."""
+        """An array ``(height, width)`` or ``(height, width, 3)`` as a picture, its values spread over all shades."""
         pillow = require("PIL.Image", "tensorboard", "write_images")
         low, high = float(values.min()), float(values.max())
         scaled = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kcore import config
 from kcore.callbacks import learning_rate
 from kcore.callbacks.callback import Callback
 from kcore.declare import argument
@@ -57,7 +58,7 @@ class LearningRateScheduler(Callback):
             rate = self._rate(epoch, learning_rate.current(optimizer))
             optimizer.learning_rate = rate
             if self.verbose > 0:
-                print(f"Epoch {epoch + 1}: LearningRateScheduler setting learning_rate{suffix} to {rate}.")
+                config.say(f"Epoch {epoch + 1}: LearningRateScheduler setting learning_rate{suffix} to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:

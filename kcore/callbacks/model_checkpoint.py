@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kcore import config
 from kcore.callbacks.monitor import MonitorCallback
 from kcore.declare import argument
 from kcore.registry import public
@@ -140,4 +141,4 @@ class ModelCheckpoint(MonitorCallback):
 
     def _say(self, text: str) -> None:
         if self.verbose > 0:
-            print(text)
+            config.say(text)

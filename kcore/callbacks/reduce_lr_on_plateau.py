@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kcore import config
 from kcore.callbacks import learning_rate
 from kcore.callbacks.callback import not_negative
 from kcore.callbacks.monitor import MonitorCallback
@@ -109,5 +110,5 @@ class ReduceLROnPlateau(MonitorCallback):
                 optimizer.learning_rate = new
                 reduced = True
                 if self.verbose > 0:
-                    print(f"Epoch {epoch + 1}: ReduceLROnPlateau reducing learning_rate{suffix} to {new}.")
+                    config.say(f"Epoch {epoch + 1}: ReduceLROnPlateau reducing learning_rate{suffix} to {new}.")
         return reduced

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from kcore import config
 from kcore.callbacks.callback import Callback
 from kcore.declare import argument
 from kcore.registry import public
@@ -39,5 +40,5 @@ class TerminateOnNaN(Callback):
             return
         if self.raise_error:
             raise RuntimeError(f"the loss is {loss} at batch {batch} of the epoch")
-        print(f"Batch {batch}: the loss is {loss}, training ends")
+        config.say(f"Batch {batch}: the loss is {loss}, training ends")
         self.model.stop_training = True

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kcore
-from kcore import optimizers
+from kcore import callbacks, optimizers
 from kcore.callbacks import (
     Callback,
     CallbackList,
@@ -208,6 +208,13 @@ def test_others_are_told_when_a_run_is_aborted(model, data):
     with pytest.raises(ZeroDivisionError):
         model.fit(*data, verbose=0, callbacks=[others, fail])
     assert told == ["abort"]
+
+
+def test_others_are_told_when_a_run_does_not_begin(model, data, tmp_path):
+    log = callbacks.CSVLogger(tmp_path / "log.csv")
+    with pytest.raises(ZeroDivisionError):
+        model.fit(*data, verbose=0, callbacks=[log, LambdaCallback(on_train_begin=lambda logs: 1 / 0)])
+    assert log._file is None
 
 
 def test_a_keyboard_interrupt_in_a_callback_is_passed_on_as_it_is(model, data):

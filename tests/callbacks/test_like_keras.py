@@ -173,3 +173,32 @@ def test_auto_follows_the_metric_as_in_keras(metric, way, make_model, data):
     expected = "min" if watch.monitor_op is keras.ops.less else "max"
     assert direction(f"val_{metric}", ours) == direction(metric) == expected == way
     assert kcore.callbacks.EarlyStopping(f"val_{metric}").monitor_op is None
+
+
+#: What Keras's metrics must be given.
+REQUIRED = {
+    "IoU": {"num_classes": 2, "target_class_ids": [0]},
+    "MeanIoU": {"num_classes": 2},
+    "MeanMetricWrapper": {"fn": abs},
+    "OneHotIoU": {"num_classes": 2, "target_class_ids": [0]},
+    "OneHotMeanIoU": {"num_classes": 2},
+    "PrecisionAtRecall": {"recall": 0.5},
+    "RecallAtPrecision": {"precision": 0.5},
+    "SensitivityAtSpecificity": {"specificity": 0.5},
+    "SpecificityAtSensitivity": {"sensitivity": 0.5},
+}
+
+
+def metric_names():
+    from kcore import metrics
+
+    return [n for n in sorted(metrics.__all__) if isinstance(getattr(keras.metrics, n, None), type)]
+
+
+@pytest.mark.parametrize("name", metric_names())
+def test_every_metric_says_which_way_is_better_as_in_keras(name):
+    from kcore.callbacks.monitor import direction
+    from kcore.naming import to_snake_case
+
+    theirs = getattr(getattr(keras.metrics, name)(**REQUIRED.get(name, {})), "_direction", None)
+    assert direction(to_snake_case(name)) == {"up": "max", "down": "min", None: None}[theirs]
