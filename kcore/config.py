@@ -320,7 +320,7 @@ def is_interactive_logging_enabled() -> bool:
 def say(message: str) -> None:
     """Print a line for the user, or log it where interactive logging is disabled."""
     if _interactive:
-        print(message)
+        print(message, flush=True)
     else:
         logging.getLogger("kcore").info(message)
 

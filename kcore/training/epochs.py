@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from kcore import config
 from kcore.runtime.scope import user_level
 from kcore.training.sources.source import Source
 
@@ -63,6 +64,13 @@ class Epochs:
             raise ValueError(f"{words.steps} must be a positive integer or None, received {steps!r}")
         if steps is None and source.endless:
             raise ValueError(f"{words.steps} is needed: {words.data} is a {source.kind}, which has no end")
+        limit, known = config.max_steps_per_epoch(), steps or source.num_batches
+        if limit is not None and (known is None or limit < known):
+            warnings.warn(
+                f"kcore.config.max_steps_per_epoch() limits the {known or 'unknown number of'} steps to {limit}",
+                stacklevel=user_level(),
+            )
+            steps, anew = limit, anew or steps is None
         self.source = source
         self.ended = False
         self._wanted = steps

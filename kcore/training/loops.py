@@ -9,6 +9,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
+from kcore import config
 from kcore.naming import named_arguments
 from kcore.runtime.scope import user_level
 from kcore.training.data import check_batch_size, is_stream, split, unpack
@@ -108,6 +109,7 @@ class Loops(Single, OldNames):
         check_batch_size(validation_batch_size, "validation_batch_size")
         _check_frequency(validation_freq)
         _check_epochs(epochs=epochs, initial_epoch=initial_epoch)
+        epochs = _limited(epochs)
         _check_verbose(verbose)
         if validation_data is None and validation_split != 0:
             (x, y, sample_weight), validation_data = split(x, y, sample_weight, validation_split)
@@ -408,6 +410,15 @@ def _check_epochs(**numbers: Any) -> None:
     for name, number in numbers.items():
         if isinstance(number, bool) or not hasattr(number, "__index__") or number < 0:
             raise ValueError(f"{name} must be an integer of at least 0, received {number!r}")
+
+
+def _limited(epochs: int) -> int:
+    """The epochs that `kcore.config.max_epochs` allows."""
+    limit = config.max_epochs()
+    if limit is None or limit >= epochs:
+        return epochs
+    warnings.warn(f"kcore.config.max_epochs() limits the {epochs} epochs to {limit}", stacklevel=user_level())
+    return limit
 
 
 def _check_frequency(frequency: Any) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from kcore import config
+
 #: Seconds between two redraws; metrics are read from the device no more often than that.
 INTERVAL = 0.1
 #: What of the time redraws may take, metrics included, ...
@@ -80,7 +82,8 @@ class Progbar:
         self.unit_name = unit_name
         self._after_first: float | None = None
         self._next = 0.0
-        self._bar = _RichBar(target) if verbose == 1 and on_terminal() else None
+        live = verbose == 1 and on_terminal() and config.is_interactive_logging_enabled()
+        self._bar = _RichBar(target) if live else None
         self._start = time.perf_counter()
 
     def update(self, current: int, values: Mapping[str, Any] | None = None) -> None:
@@ -105,16 +108,14 @@ class Progbar:
             self._bar.draw(current, text)
             self.close()
         else:
-            sys.stdout.write(f"{current}/{self.target or current} - {text}\n")
-            sys.stdout.flush()
+            config.say(f"{current}/{self.target or current} - {text}")
 
     def print(self, line: str) -> None:
         """Print a line above the bar."""
         if self._bar is not None:
             self._bar.print(line)
         else:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+            config.say(line)
 
     def close(self) -> None:
         """Leave the screen as it is."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 
 import keras
+import numpy as np
 import pytest
 
-from kcore import config
+import kcore
+from kcore import config, layers
 from kcore.errors import ConfigError
 
 
@@ -60,3 +62,34 @@ def test_what_means_nothing_here_says_so():
     assert config.is_flash_attention_enabled() is None
     config.enable_traceback_filtering()
     assert config.is_traceback_filtering_enabled() is False and config.is_nnx_enabled() is False
+
+
+def test_limits_count_in_fit_evaluate_and_predict():
+    model = kcore.Sequential([layers.Input((2,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((8, 2), "float32")
+    config.set_max_epochs(2)
+    config.set_max_steps_per_epoch(3)
+    try:
+        with pytest.warns(UserWarning, match=r"max_epochs\(\) limits the 5 epochs to 2"):
+            with pytest.warns(UserWarning, match=r"max_steps_per_epoch\(\) limits the 8 steps to 3"):
+                history = model.fit(x, x[:, :1], batch_size=1, epochs=5, verbose=0)
+        with pytest.warns(UserWarning, match="limits the 8 steps to 3"):
+            assert model.predict(x, batch_size=1, verbose=0).shape == (3, 1)
+        assert model.predict(x, batch_size=4, verbose=0).shape == (8, 1)
+    finally:
+        config.set_max_epochs(None)
+        config.set_max_steps_per_epoch(None)
+    assert history.epoch == [0, 1] and int(model.optimizer.iterations.value) == 6
+
+
+def test_progress_goes_to_the_logger_where_interactive_logging_is_off(capsys, caplog):
+    model = kcore.Sequential([layers.Input((2,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    config.disable_interactive_logging()
+    try:
+        with caplog.at_level(logging.INFO, logger="kcore"):
+            model.fit(np.ones((8, 2)), np.ones((8, 1)), verbose=2)
+    finally:
+        config.enable_interactive_logging()
+    assert capsys.readouterr().out == "" and "loss" in caplog.text
