@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kcore.layers.input_spec import describe_layer
+from kcore.layers.recurrent.rnn import RNN
 from kcore.training.data import is_stream
 from kcore.training.sources.arrays import ArrayBatches
 from kcore.training.sources.kinds import source_of
@@ -14,12 +15,11 @@ from kcore.tree import leaves
 
 def stateful_batch(model: Any) -> tuple[int, Any] | None:
     """The batch size that a model's first stateful layer was built for, and that layer; None if there is none."""
-    for layer in model._flatten_layers():
-        if getattr(layer, "stateful", False):
-            state = next(leaves(getattr(layer, "states", None)), None)
-            if state is not None:
-                return int(state.shape[0]), layer
-    return None
+    if not RNN.any_states:
+        return None
+    keeping = (layer for layer in model._flatten_layers() if isinstance(layer, RNN) and layer.states is not None)
+    layer = next(keeping, None)
+    return None if layer is None else (int(next(leaves(layer.states)).shape[0]), layer)
 
 
 def source_for(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -83,6 +83,8 @@ class RNN(Layer):
     #: The states of a stateful layer are not weights.
     untracked = frozenset(("states",))
     states: Any = None
+    #: Whether any layer of this process keeps states: until one does, no model need be searched for them.
+    any_states: ClassVar[bool] = False
     #: Whether outputs keep the places of their inputs for now; see `outputs_in_place`.
     _in_place: bool = False
 
@@ -123,6 +125,7 @@ class RNN(Layer):
                 lambda start: Variable(np.asarray(start), None, self.variable_dtype, False, "rnn_state"),
                 self.get_initial_state(batch_size),
             )
+        RNN.any_states = True
 
     def reset_state(self) -> None:
         """Set the states of a stateful layer to zeros."""
