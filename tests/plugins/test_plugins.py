@@ -172,3 +172,19 @@ def test_a_configuration_may_name_what_a_plugin_brings(install, plugin_source):
     install("mydist", entries={"mypkg": "mypkg_saved"}, files={"mypkg_saved.py": source})
     config = {"class_name": "MyLayer", "module": "gone", "config": {"units": 3}, "registered_name": "mypkg>MyLayer"}
     assert deserialize(config) == {"units": 3}
+
+
+def test_a_plugin_s_callback_is_found_by_its_name(install):
+    source = (
+        "from kcore.callbacks import Callback\nfrom kcore.plugins import hookimpl\nkcore_contract = 1\n"
+        "class Count(Callback):\n    epochs = 0\n    def on_epoch_end(self, epoch, logs=None): self.epochs += 1\n"
+        "@hookimpl\ndef kcore_callbacks(): return [Count]\n"
+    )
+    install("counting", entries={"counter": "counter_plugin"}, files={"counter_plugin.py": source})
+    from kcore.callbacks import CallbackList
+
+    callbacks = CallbackList(["counter>Count"])
+    callbacks.on_epoch_end(0, {"loss": 1.0})
+    assert callbacks.callbacks[0].epochs == 1
+    with pytest.raises(ValueError, match="there is no callback called 'counter>Cont'"):
+        CallbackList(["counter>Cont"])
