@@ -222,11 +222,12 @@ def test_other_dtypes(name, dtype):
 
 # -- training, against values recorded from Keras on JAX -------------------------------------------------------------
 #
-# The weights are those of `starting_weights`, the data those below; recorded by
+# Recorded by
 #
 #     KERAS_BACKEND=jax python tests/layers/record_recurrent.py
 #
-# which trains the same models with Keras and prints a few of the weights after three steps of SGD.
+# which trains the same models with Keras, from the same weights and on the same data, and prints three numbers of each
+# weight after three steps of SGD.
 
 from record_recurrent import MODELS, fingerprint, train  # noqa: E402
 
