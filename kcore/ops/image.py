@@ -12,8 +12,8 @@ from kcore.graph.op import OPS, In, Spec, composite, sample
 from kcore.ops.elementwise import cast, clip
 from kcore.ops.elementwise import round as rounded
 from kcore.ops.indexing import gather
-from kcore.ops.linear_maps import along_axis
-from kcore.ops.shape import broadcast_to, expand_dims, pad, reshape
+from kcore.ops.linear_maps import along_axis, repeat_along
+from kcore.ops.shape import expand_dims, pad, reshape
 
 __all__: list[str] = []  # `ops.image.resize`, not `ops.resize`
 
@@ -62,6 +62,8 @@ def resize_weights(size: int, target: int, interpolation: str, antialias: bool) 
 def _resize_infer(x: Spec, *, size: tuple[int, int], interpolation: str, antialias: bool = False) -> Spec:
     if x.ndim != 4:
         raise ValueError(f"resize: expected images (batch, height, width, channels); received {x}")
+    if 0 in x.shape[1:3]:
+        raise ValueError(f"resize: there is nothing to resize in {x}")
     if interpolation != "nearest" and not x.dtype.startswith(("float", "bfloat")):
         raise ValueError(f"resize: {interpolation!r} interpolates floating-point images; received {x}")
     return Spec((x.shape[0], *size, x.shape[3]), x.dtype)
@@ -83,6 +85,8 @@ def _resize_infer(x: Spec, *, size: tuple[int, int], interpolation: str, antiali
 )
 def _resize(x, *, size, interpolation, antialias=False):
     """Images (batch, height, width, channels) in another height and width, one axis after the other."""
+    if interpolation == "nearest" and not any(n % d for n, d in zip(size, x.shape[1:3], strict=True)):
+        return repeat_along(x, {1: size[0] // x.shape[1], 2: size[1] // x.shape[2]})
     for axis, target in ((1, size[0]), (2, size[1])):
         d = x.shape[axis]
         if target == d:
@@ -95,11 +99,8 @@ def _resize(x, *, size, interpolation, antialias=False):
 
 
 def _nearest(x: Any, target: int, axis: int) -> Any:
-    """Whole multiples are an index map; other sizes pick rows."""
+    """Rows picked by their centres."""
     d = x.shape[axis]
-    if target % d == 0:
-        wide = (*x.shape[: axis + 1], target // d, *x.shape[axis + 1 :])
-        return reshape(broadcast_to(expand_dims(x, axis + 1), wide), (*x.shape[:axis], target, *x.shape[axis + 1 :]))
     rows = np.floor((np.arange(target, dtype=np.float32) + 0.5) * d / target).astype(np.int32)
     return gather(x, rows, axis=axis)
 

@@ -61,6 +61,7 @@ def test_bytes_do_not_wrap_where_bicubic_overshoots():
     [
         ((2, 3), (4, 4), {}, r"expected an image \(rank 3\) or a batch of them \(rank 4\); received shape \(2, 3\)"),
         ((2, 3, 3, 1), (4, 0), {}, r"expected size to be two positive integers .* received \(4, 0\)"),
+        ((2, 0, 3, 1), (4, 4), {}, "there is nothing to resize in"),
         ((2, 3, 3, 1), 4, {}, "expected size to be two positive integers"),
         ((2, 3, 3, 1), (4, 4), {"interpolation": "area"}, "expected interpolation to be one of .* received 'area'"),
         ((2, 3, 3, 1), (4, 4), {"fill_mode": "edge"}, "expected fill_mode to be 'constant'; received 'edge'"),

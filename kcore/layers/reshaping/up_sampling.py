@@ -10,6 +10,7 @@ from kcore.layers.input_spec import InputSpec
 from kcore.layers.layer import Layer
 from kcore.layers.reshaping.margins import first_spatial
 from kcore.ops.image import INTERPOLATIONS
+from kcore.ops.linear_maps import repeat_along
 from kcore.registry import public
 
 
@@ -36,10 +37,7 @@ class BaseUpSampling(Layer):
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def call(self, inputs: Any) -> Any:
-        for axis, factor in enumerate(self.factors, first_spatial(self.data_format)):
-            if factor > 1:
-                inputs = ops.repeat(inputs, factor, axis=axis)
-        return inputs
+        return repeat_along(inputs, dict(enumerate(self.factors, first_spatial(self.data_format))))
 
 
 @public("keras.layers")
