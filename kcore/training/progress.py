@@ -14,7 +14,7 @@ INTERVAL = 0.1
 #: What of the time redraws may take, metrics included, ...
 SHARE = 0.006
 #: ... unless they came less often than after so many seconds.
-SELDOM = 0.5
+SELDOM = 1.0
 
 
 def on_terminal() -> bool:
@@ -58,7 +58,7 @@ def format_values(values: Mapping[str, Any]) -> str:
 class Progbar:
     """Shows how far a loop has come.
 
-    In a terminal a bar is redrawn at most ten times a second, and down to twice where a redraw takes long; elsewhere
+    In a terminal a bar is redrawn at most ten times a second, and down to once where a redraw takes long; elsewhere
     only the final line is printed, so that a log holds one line per epoch:
     ``12/12 - 1s - 80ms/step - accuracy: 0.9700 - loss: 0.1000``.
 
