@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kcore import activations, ops
-from kcore.declare import argument
+from kcore.declare import argument, one_of
 from kcore.layers.recurrent.arguments import CudnnArguments, GatedArguments
 from kcore.layers.recurrent.recurrent_cell import RecurrentCell
 from kcore.layers.recurrent.sequence import SequenceRNN
@@ -115,6 +115,7 @@ class GRU(GRUArguments, CudnnArguments, SequenceRNN):
     """
 
     reset_after: bool = argument(True, after="unroll")
+    use_cudnn: Any = argument("auto", one_of("auto", True, False), config=False, after="reset_after")
 
     #: Made from the arguments, not one itself.
     cell: Any = None
