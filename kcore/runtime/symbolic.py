@@ -91,6 +91,8 @@ class Step:
         self.fn = fn
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if any(map(_is_symbolic, (*args, *kwargs.values()))):
+            return _record(self, args, kwargs)  # a step of another model, made from this one
         return self.fn(*args, **kwargs)
 
     def __repr__(self) -> str:

@@ -45,7 +45,7 @@ class Own(Model):
 def functional():
     x = layers.Input((3,), name="x")
     shared = layers.Dense(3, name="shared")
-    y = layers.Dropout(0.3)(layers.Add()([shared(shared(x)), kcore.ops.relu(x)]))
+    y = layers.Dropout(0.3)(layers.Add()([shared(shared(x)), kcore.ops.tile(kcore.ops.relu(x), (1, 2))[:, :3]]))
     return Model(x, layers.Dense(1, name="head")(Doubled(name="doubled")(y)), name="net")
 
 
