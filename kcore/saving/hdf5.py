@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kcore.registry import custom_object_scope
-from kcore.saving.archive import LARGEST_TEXT, model_from_config
+from kcore.registry import custom_object_scope, serialize
+from kcore.saving.archive import KERAS_VERSION, LARGEST_TEXT, model_from_config
 from kcore.saving.legacy import training
 from kcore.saving.legacy.models import era_of, translate_model
 from kcore.saving.legacy.weights import (
@@ -22,8 +22,12 @@ from kcore.saving.legacy.weights import (
     pairs_by_order,
     read_layers,
     text,
+    write_arrays,
+    write_weights,
 )
+from kcore.saving.legacy.writing import legacy_model_config
 from kcore.saving.state import child, opened, read_array
+from kcore.utils.atomic import replacing
 
 
 def matches(path: Path) -> bool:
@@ -31,6 +35,34 @@ def matches(path: Path) -> bool:
     import h5py
 
     return bool(h5py.is_hdf5(path))
+
+
+def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
+    """Write a model whole, so that Keras 2 and Keras 3 can read it.
+
+    Args:
+        model: a built Sequential or functional model.
+        path: the file; an older one is replaced when the new one is complete.
+        include_optimizer: whether compile arguments and the optimizer's state are written.
+
+    Raises:
+        ValueError: the model holds something the form cannot describe; the message names it.
+    """
+    import h5py
+
+    config = legacy_model_config(model)
+    old = "legacy_hard_sigmoid" in json.dumps(serialize(model))
+    version = "2.2.4" if old else KERAS_VERSION
+    attributes = {"model_config": json.dumps(config), "keras_version": version, "backend": "tensorflow"}
+    if include_optimizer and model.compiled:
+        attributes["training_config"] = json.dumps(training.training_config(model))
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, value in attributes.items():
+            file.attrs[name] = value.encode()
+        write_weights(model, file.create_group("model_weights"), version)
+        if include_optimizer and model.compiled and model.optimizer.built:
+            variables = model.optimizer.variables
+            write_arrays(file.create_group("optimizer_weights"), {v.path or v.name: v.numpy() for v in variables})
 
 
 def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kcore import losses
 from kcore.runtime import Variable
 
 Config = dict[str, Any]
@@ -33,6 +34,37 @@ def compile_arguments(training: Mapping[str, Any]) -> Config:
         if training.get(key):
             found[key] = _mapped(convert, training[key])
     return found
+
+
+def training_config(model: Any) -> Config:
+    """How a model is compiled, in the form of `compile_arguments`; functions by their names."""
+    given = model.get_compile_config()
+    optimizer = given["optimizer"]
+    config: Config = {"optimizer_config": {"class_name": optimizer["class_name"], "config": optimizer["config"]}}
+    config["loss"] = _tree(_loss_name, given.get("loss"))
+    for key in ("metrics", "weighted_metrics", "loss_weights"):
+        config[key] = _tree(lambda value: value, given.get(key))
+    config["sample_weight_mode"] = None
+    return config
+
+
+def _tree(convert: Any, value: Any) -> Any:
+    """The same structure: objects without Keras 3's keys, functions by name, and names as `convert` gives them."""
+    if isinstance(value, Mapping) and value.get("class_name") == "function":
+        return value["config"]
+    if isinstance(value, Mapping) and "class_name" in value:
+        return {"class_name": value["class_name"], "config": value["config"]}
+    if isinstance(value, Mapping):
+        return {key: _tree(convert, v) for key, v in value.items()}
+    return [_tree(convert, v) for v in value] if isinstance(value, list | tuple) else convert(value)
+
+
+def _loss_name(name: Any) -> Any:
+    """A loss by its full name: Keras 3 does not read the short ones from HDF5 files."""
+    if not isinstance(name, str) or name in ("ce", "crossentropy"):
+        return name
+    found = losses.get(name)
+    return getattr(found, "__name__", None) or found.name
 
 
 def _mapped(convert: Any, value: Any) -> Any:

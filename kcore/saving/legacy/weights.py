@@ -231,3 +231,41 @@ def pairs_by_order(model: Any, saved: list[Saved]) -> Iterator[tuple[Any, Saved 
         return
     for number, layer in enumerate(layers):
         yield layer, saved[number] if number < len(saved) else None
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+#: Bytes that fit into one attribute of an HDF5 group.
+ATTRIBUTE_LIMIT = 64512
+
+
+def write_weights(model: Any, group: Any, version: str) -> None:
+    """Write a model's weights layer by layer, in the form of `read_layers`."""
+    _write_names(group, "layer_names", [layer.name for layer in model.layers])
+    group.attrs["backend"] = b"tensorflow"
+    group.attrs["keras_version"] = version.encode()
+    for layer in model.layers:
+        arrays: dict[str, np.ndarray] = {}
+        for variable in in_file_order(layer):
+            name = variable.path or variable.name
+            number = sum(other == name or other.startswith(f"{name}_again_") for other in arrays)
+            arrays[f"{name}_again_{number}" if number else name] = variable.numpy()
+        write_arrays(group.create_group(layer.name), {f"{name}:0": array for name, array in arrays.items()})
+
+
+def write_arrays(group: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays by name, and their names in order."""
+    _write_names(group, "weight_names", list(arrays))
+    for name, array in arrays.items():
+        group.create_dataset(name, data=array)
+
+
+def _write_names(group: Any, attribute: str, names: Sequence[str]) -> None:
+    """A list of names as an attribute, in as many parts as it takes."""
+    encoded = np.array([name.encode() for name in names], dtype=f"S{max(map(len, names), default=1) or 1}")
+    if encoded.nbytes <= ATTRIBUTE_LIMIT:
+        group.attrs[attribute] = encoded
+        return
+    rows = max(1, ATTRIBUTE_LIMIT // encoded.itemsize)
+    for number in range(-(-len(encoded) // rows)):
+        group.attrs[f"{attribute}{number}"] = encoded[number * rows : (number + 1) * rows]

@@ -1,0 +1,178 @@
+"""Models described in the words that Keras 2 and Keras 3's HDF5 reader share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kcore.registry import serialize
+
+Config = dict[str, Any]
+
+#: Arguments that Keras 2 does not have, and the value at which they may be left out.
+NEWER: dict[str, Any] = {
+    "quantization_config": None,
+    "groups": 1,
+    "zero_output_for_mask": False,
+    "synchronized": False,
+    "lora_rank": None,
+    "lora_alpha": None,
+    "optional": False,
+    "keepdims": False,
+    "input_axes": None,
+    "output_axes": None,
+    "use_cudnn": "auto",
+    "ragged": False,
+}
+
+#: Initializers that are functions in Keras 2, as the class behind them: scale, mode, distribution.
+SCALINGS = {
+    "GlorotUniform": (1.0, "fan_avg", "uniform"),
+    "GlorotNormal": (1.0, "fan_avg", "truncated_normal"),
+    "HeUniform": (2.0, "fan_in", "uniform"),
+    "HeNormal": (2.0, "fan_in", "truncated_normal"),
+    "LecunUniform": (1.0, "fan_in", "uniform"),
+    "LecunNormal": (1.0, "fan_in", "truncated_normal"),
+}
+
+
+def legacy_model_config(model: Any) -> Config:
+    """A model's architecture as ``{"class_name", "config"}``.
+
+    Args:
+        model: a Sequential or functional model of layers that Keras brings.
+
+    Raises:
+        ValueError: a subclassed model, or a step that the old form cannot describe; the message names it.
+    """
+    return _layer(serialize(model))
+
+
+def _layer(entry: Mapping[str, Any]) -> Config:
+    name, config = entry["class_name"], entry["config"]
+    if "input_layers" in config:
+        return _functional(entry)
+    if name == "Sequential":
+        layers = [_layer(layer) for layer in config["layers"]]
+        return {"class_name": name, "config": {"name": config["name"], "layers": layers}}
+    if entry.get("registered_name") not in (None, name):
+        return {"class_name": entry["registered_name"], "config": _arguments(name, config)}
+    return {"class_name": name, "config": _arguments(name, config)}
+
+
+def _arguments(name: str, config: Mapping[str, Any]) -> Config:
+    kept: Config = {}
+    for key, value in config.items():
+        if key in NEWER and value == NEWER[key]:
+            continue
+        if key == "seed" and value is None and "units" in config:  # of a recurrent layer
+            continue
+        if key == "dtype":
+            value = value["config"]["name"] if isinstance(value, Mapping) else value
+        elif key.endswith("_initializer"):
+            value = _initializer(value)
+        elif key in ("layer", "backward_layer", "cell") and isinstance(value, Mapping):
+            value = _inner(value)
+        elif key == "cells":
+            value = [_inner(cell) for cell in value]
+        elif isinstance(value, Mapping) and "class_name" in value:
+            value = _plain(value)
+        kept[key] = value
+    if name == "InputLayer":
+        kept["batch_input_shape"] = kept.pop("batch_shape", None)
+    if name == "LeakyReLU":
+        kept["alpha"] = kept.pop("negative_slope")
+    if kept.get("activation") == "kcore>legacy_hard_sigmoid":
+        kept["activation"] = "hard_sigmoid"
+    if kept.get("recurrent_activation") == "kcore>legacy_hard_sigmoid":
+        kept["recurrent_activation"] = "hard_sigmoid"
+    return kept
+
+
+def _inner(entry: Mapping[str, Any]) -> Config:
+    """A layer within a layer, which Keras 3 looks up by its module."""
+    return {"module": entry["module"], "registered_name": entry["registered_name"], **_layer(entry)}
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    """An object's configuration without Keras 3's keys; a function by its name."""
+    if value["class_name"] == "function":
+        return value["config"]
+    return {"class_name": value["class_name"], "config": value["config"]}
+
+
+def _initializer(value: Any) -> Any:
+    if not isinstance(value, Mapping) or "class_name" not in value:
+        return value
+    if value["class_name"] in SCALINGS:
+        scale, mode, distribution = SCALINGS[value["class_name"]]
+        config = {"scale": scale, "mode": mode, "distribution": distribution, "seed": value["config"].get("seed")}
+        return {"class_name": "VarianceScaling", "config": config}
+    config = {key: v for key, v in value["config"].items() if key not in NEWER}
+    return {"class_name": value["class_name"], "config": config}
+
+
+def _functional(entry: Mapping[str, Any]) -> Config:
+    config = entry["config"]
+    layers = []
+    for described in config["layers"]:
+        if described["module"].startswith(("keras.src.ops", "keras.ops", "kcore.ops")):
+            raise ValueError(
+                f"the step {described['name']!r} is an op, not a layer, which HDF5 files of Keras cannot describe; "
+                "save the model as .keras, or use a layer in its place"
+            )
+        layer = _layer(described)
+        layer["name"] = described["name"]
+        layer["inbound_nodes"] = [_node(node, described) for node in described["inbound_nodes"]]
+        layers.append(layer)
+    return {
+        "class_name": "Model",
+        "config": {
+            "name": config["name"],
+            "layers": layers,
+            "input_layers": _list(config["input_layers"]),
+            "output_layers": _list(config["output_layers"]),
+        },
+    }
+
+
+def _list(places: Any) -> Any:
+    """References to inputs or outputs as a list of them, a single one too."""
+    if isinstance(places, dict):
+        places = list(places.values())
+    single = len(places) == 3 and isinstance(places[0], str)
+    return [list(places)] if single else [list(place) for place in places]
+
+
+def _place(value: Any) -> Any:
+    if _is_tensor(value):
+        return list(value["config"]["keras_history"])
+    if isinstance(value, list | tuple):
+        return [_place(v) for v in value]
+    return value
+
+
+def _node(node: Mapping[str, Any], described: Mapping[str, Any]) -> Any:
+    """One call: its tensors, each with the call's other arguments behind the first.
+
+    Where other arguments hold tensors, Keras 2 and 3 differ, and the call is written as Keras 3 reads it.
+    """
+    args, kwargs = list(node["args"]), {key: value for key, value in node["kwargs"].items() if value is not None}
+    if (
+        len(args) != 1
+        or isinstance(args[0], dict)
+        and not _is_tensor(args[0])
+        or any(map(_holds_tensor, kwargs.values()))
+    ):
+        return {"args": args, "kwargs": kwargs}
+    places = _place(args[0])
+    places = [places] if isinstance(places[0], str) else places
+    return [[*place, kwargs if number == 0 else {}] for number, place in enumerate(places)]
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__"
+
+
+def _holds_tensor(value: Any) -> bool:
+    return _is_tensor(value) or isinstance(value, list | tuple) and any(map(_holds_tensor, value))
