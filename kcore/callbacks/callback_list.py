@@ -228,12 +228,12 @@ def _overridden(callback: Any, name: str) -> bool:
 
 
 def _named(callback: Any, name: str) -> Hook:
-    """A method of a callback; an error in it says where it happened."""
+    """A batch method of a callback; an error in it says where it happened."""
     hook = getattr(callback, name)
 
-    def named(*arguments: Any, **more: Any) -> None:
+    def named(batch: int, logs: Any = None) -> None:
         try:
-            hook(*arguments, **more)
+            hook(batch, logs=logs)
         except Exception as error:
             _note(error, callback, name)
             raise

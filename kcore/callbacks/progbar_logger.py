@@ -56,14 +56,16 @@ class ProgbarLogger(Callback):
         self._start(title)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._update(batch, logs)
+        self.seen = batch + 1
+        if self.progbar is not None:
+            self.progbar.update(self.seen, logs)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if not self._in_fit:
-            self._update(batch, logs)
+            self.on_train_batch_end(batch, logs)
 
     def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._update(batch, None)
+        self.on_train_batch_end(batch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._finish(logs)
@@ -86,11 +88,6 @@ class ProgbarLogger(Callback):
         self.progbar = Progbar(self.target, verbose=self.verbose)
         if title is not None and self.verbose:
             self.progbar.print(title)
-
-    def _update(self, batch: int, logs: dict[str, Any] | None) -> None:
-        self.seen = batch + 1
-        if self.progbar is not None:
-            self.progbar.update(self.seen, logs)
 
     def _finish(self, logs: dict[str, Any] | None) -> None:
         if self.progbar is None:
