@@ -32,6 +32,7 @@ _MODULES = frozenset(
         "saving",
         "testing",
         "training",
+        "tree",
         "utils",
         "visualization",
     }
@@ -39,6 +40,7 @@ _MODULES = frozenset(
 
 #: Public names and the module each comes from.
 _NAMES = {
+    "DTypePolicy": "kcore.dtype_policies",
     "GradientTape": "kcore.runtime",
     "Initializer": "kcore.initializers",
     "Input": "kcore.layers",

@@ -110,12 +110,14 @@ def recorded(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
-        for x in args:
-            if _is_symbolic(x):
+        for x in (*args, *kwargs.values()) if kwargs else args:  # written out: it runs before every op
+            kind = type(x)
+            if kind is KerasTensor:
                 return _record(step, args, kwargs)
-        for x in kwargs.values():
-            if _is_symbolic(x):
-                return _record(step, args, kwargs)
+            if kind is list or kind is tuple:
+                for e in x:
+                    if type(e) is KerasTensor:
+                        return _record(step, args, kwargs)
         return fn(*args, **kwargs)
 
     return call
