@@ -58,6 +58,8 @@ class Trace:
         #: Every value a variable has been read as, for gradients with respect to it.
         self.reads: dict[Variable, list[Value]] = {}
         self.assigned: dict[Variable, Value] = {}
+        #: Variables that were assigned and not read since.
+        self._unread: set[Variable] = set()
 
     @contextmanager
     def active(self) -> Iterator[Trace]:
@@ -116,8 +118,14 @@ class Trace:
                 value = self._capture(variable, variable)
             else:
                 value = self.graph.variable(variable)
-            self.values[variable] = value
-            self.reads.setdefault(variable, []).append(value)
+        elif variable in self._unread:  # a variable's content has no history: no gradient flows through an assignment
+            self._unread.discard(variable)
+            node = Node(OPS["stop_gradient"], (value,), {}, (Spec(value.shape, value.dtype),), current_path())
+            value = self.graph.add(node)[0]
+        else:
+            return value
+        self.values[variable] = value
+        self.reads.setdefault(variable, []).append(value)
         return value
 
     def assign(self, variable: Variable, value: Any) -> None:
@@ -129,7 +137,7 @@ class Trace:
             )
         lifted = self.lift(value)
         self.values[variable] = self.assigned[variable] = lifted
-        self.reads.setdefault(variable, []).append(lifted)
+        self._unread.add(variable)
 
     def tensor(self, value: Value) -> TracedTensor:
         return TracedTensor(value, self)

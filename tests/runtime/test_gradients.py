@@ -236,3 +236,16 @@ def test_a_carry_that_changes_shape_is_a_clear_error():
     f = function(lambda x: ops.scan(lambda c, _: (ops.concatenate([c, c]), c), x, length=2))
     with pytest.raises(ValueError, match="the carry must keep its structure, shapes and dtypes"):
         f(X)
+
+
+def test_no_gradient_flows_through_an_assignment():
+    def step(variable):
+        with GradientTape() as tape:
+            variable.assign(variable * 3.0)
+            y = variable * variable
+        return tape.gradient(y, variable)
+
+    eager, traced = Variable(2.0), Variable(2.0)
+    assert float(step(eager)) == 12.0
+    assert float(function(lambda: step(traced))()) == 12.0
+    assert float(eager.numpy()) == float(traced.numpy()) == 6.0
