@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from kcore.dtypes import numpy_dtype, standardize_dtype
 from kcore.errors import KcoreError
 from kcore.naming import did_you_mean
 
@@ -21,6 +22,32 @@ T = TypeVar("T")
 
 #: Keras modules whose functions are saved by bare name.
 FUNCTION_MODULES = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints", "ops")
+
+_FUNCTIONS = tuple(f"keras.{name}" for name in FUNCTION_MODULES)
+_MODELS = ("keras", "keras.models", "keras.src.models.functional")
+
+#: What is asked for -> the modules from which a configuration may take it. Nothing else has a place in a file: not what
+#: reads or writes files (utils, saving, callbacks, datasets), whatever is published there.
+SOURCES: dict[str, tuple[str, ...]] = {
+    "keras.layers": ("keras.layers", *_MODELS),
+    "keras.activations": ("keras.activations", "keras.layers"),
+    "keras.initializers": ("keras.initializers",),
+    "keras.regularizers": ("keras.regularizers",),
+    "keras.constraints": ("keras.constraints",),
+    "keras.losses": ("keras.losses", "keras.metrics"),
+    "keras.metrics": ("keras.metrics", "keras.losses"),
+    "keras.optimizers": ("keras.optimizers", "keras.optimizers.schedules"),
+    "keras.callbacks": ("keras.callbacks",),
+}
+#: What a configuration may name where nothing particular is asked for.
+ANYWHERE = frozenset(
+    (
+        *_MODELS,
+        *_FUNCTIONS,
+        *("keras.layers", "keras.optimizers", "keras.optimizers.schedules", "keras.dtype_policies"),
+        *("keras.mixed_precision", "keras.random", "keras.quantizers"),
+    )
+)
 
 
 class UnknownObjectError(KcoreError, TypeError):
@@ -343,7 +370,7 @@ def deserialize(
         with custom_object_scope(custom_objects):
             return deserialize(config, None, safe_mode, module)
     if isinstance(config, str) and module is not None:
-        found = _find(config, config, module, config)
+        found = _find(config, config, module, config, module)
         return found() if inspect.isclass(found) else found
     if config is None or isinstance(config, str | int | float | bool):
         custom = REGISTRY.custom(config) if isinstance(config, str) else None
@@ -354,7 +381,7 @@ def deserialize(
         raise TypeError(f"cannot make an object of {config!r}: expected a configuration dictionary")
     if "class_name" not in config or "config" not in config:
         return {key: deserialize(value, None, safe_mode) for key, value in config.items()}
-    special = _SPECIAL.get(config["class_name"])
+    special = _SPECIAL.get(config["class_name"]) if isinstance(config["class_name"], str) else None
     if special is not None:
         return special(config["config"])
     return _deserialize_object(config, module)
@@ -365,9 +392,15 @@ def _deserialize_object(config: Mapping[str, Any], module: str | None) -> Any:
     where = config.get("module") or module
     if name == "function":
         if not isinstance(inner, str):
-            raise TypeError(f"a function is described by its name, got {inner!r}")
-        return _find(inner, inner, where, config)
-    cls = _find(name, config.get("registered_name") or name, where, config)
+            raise TypeError(f"a function is described by its name, got {reprlib.repr(inner)}")
+        return _find(inner, inner, where, config, module)
+    registered_name = config.get("registered_name") or name
+    for value in (name, registered_name, where):
+        if not isinstance(value, str | None):
+            raise TypeError(f"a class is described by its name, got {reprlib.repr(value)}")
+    if inner is not None and not isinstance(inner, Mapping):
+        raise TypeError(f"{name} is described by its arguments, got {reprlib.repr(inner)}")
+    cls = _find(name, registered_name, where, config, module)
     if not inspect.isclass(cls):
         return cls
     if not hasattr(cls, "from_config"):
@@ -383,14 +416,24 @@ def _deserialize_object(config: Mapping[str, Any], module: str | None) -> Any:
     return obj
 
 
-def _find(name: str, registered_name: str, module: str | None, config: Any) -> Any:
-    custom = REGISTRY.custom(registered_name) or REGISTRY.custom(name)
+def _find(name: str, registered_name: str, module: str | None, config: Any, asked: str | None) -> Any:
+    """The class or function of a name.
+
+    Args:
+        name: as it is called where it was defined.
+        registered_name: as it was registered.
+        module: the Keras module a configuration says it is in.
+        config: the whole configuration, for messages.
+        asked: the Keras module of what is needed here; None if anything will do that a file may name.
+    """
+    custom = _custom(name, registered_name)
     if custom is not None:
         return custom
-    searched = [f"keras.{m}" for m in FUNCTION_MODULES] if module in (None, "builtins") else [module]
+    searched = (module,) if module not in (None, "builtins") else SOURCES.get(asked or "", _FUNCTIONS)
     for place in searched:
         found = REGISTRY.public(f"{place}.{name}")
         if found is not None:
+            _check_source(name, place, found, asked)
             return found
     known = {n for place in searched for n in REGISTRY.members(place)}
     raise UnknownObjectError(
@@ -400,11 +443,42 @@ def _find(name: str, registered_name: str, module: str | None, config: Any) -> A
     )
 
 
+def _custom(name: str, registered_name: str) -> Any:
+    """A user's or plugin's object; one that others registered must be the one that is meant."""
+    scope = _scope.get()
+    given = scope.get(registered_name) or scope.get(name)
+    if given is not None:
+        return given
+    found = REGISTRY.custom(registered_name)
+    if found is None:
+        return REGISTRY.custom(name)
+    own = getattr(found, "__name__", name)
+    if name not in (own, registered_name, registered_name.rpartition(">")[2]):
+        raise ValueError(
+            f"the configuration calls {name!r} what is registered as {registered_name!r}, which is {own!r}: the names "
+            "do not match"
+        )
+    return found
+
+
+def _check_source(name: str, place: str, found: Any, asked: str | None) -> None:
+    """Raise ValueError unless a file may name an object of kcore here."""
+    if place not in (ANYWHERE if asked not in SOURCES else SOURCES[asked]):
+        wanted = f"one of {', '.join(SOURCES[asked])} is needed here" if asked in SOURCES else "it has no place in a file"
+        raise ValueError(f"a configuration may not name {place}.{name}: {wanted}")
+    if not inspect.isclass(found) and place not in _FUNCTIONS:
+        raise ValueError(f"a configuration may not name the function {place}.{name}: only classes of {place}")
+
+
 def _refuse_lambda(config: Any) -> Any:
     raise ValueError(
         "the configuration carries the code of a Python lambda; kcore never runs code from a file. "
         "Replace it by a named function, registered with register_serializable()"
     )
+
+
+def _make_array(config: Mapping[str, Any]) -> np.ndarray:
+    return np.array(config["value"], dtype=numpy_dtype(standardize_dtype(config["dtype"])))
 
 
 def _make_tensor(config: Mapping[str, Any]) -> Any:
@@ -423,7 +497,7 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "__bytes__": lambda c: c["value"].encode("utf-8"),
     "__slice__": lambda c: slice(c["start"], c["stop"], c["step"]),
     "__ellipsis__": lambda c: Ellipsis,
-    "__numpy__": lambda c: np.array(c["value"], dtype=c["dtype"]),
+    "__numpy__": _make_array,
     "__tensor__": _make_tensor,
     "__keras_tensor__": _make_keras_tensor,
     "__lambda__": _refuse_lambda,

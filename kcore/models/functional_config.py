@@ -103,6 +103,8 @@ def functional_from_config(
                     later.append((name, index, node))
                 else:
                     args, kwargs = arguments
+                    if not any(isinstance(leaf, KerasTensor) for leaf in flatten(arguments)):
+                        raise ValueError(f"the configuration calls {name!r} on nothing that the model computes")
                     outputs[name, index] = flatten(made[name](*args, **kwargs))
             if len(later) == len(waiting):
                 stuck = sorted({name for name, _, _ in later})
@@ -125,7 +127,8 @@ def functional_from_config(
 def _make(described: Mapping[str, Any]) -> Any:
     if operations.is_operation(described):
         return operations.make(described)
-    return deserialize({key: value for key, value in described.items() if key not in ("name", "inbound_nodes")})
+    entry = {key: value for key, value in described.items() if key not in ("name", "inbound_nodes")}
+    return deserialize(entry, module="keras.layers")
 
 
 def _resolve(structure: Any, outputs: Mapping[tuple[str, int], list[Any]], made: Mapping[str, Any]) -> Any:

@@ -52,8 +52,7 @@ _FUNCTIONS = {name: function for function, name in _CLASSES.items()}
 
 
 def _function(name: str) -> Callable[..., Any] | None:
-    function = getattr(ops, name, None)
-    return function if callable(function) else None
+    return getattr(ops, name) if name in ops.__all__ else None
 
 
 def describe(call: Call) -> tuple[dict[str, Any], tuple, dict[str, Any]]:

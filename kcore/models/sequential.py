@@ -242,7 +242,7 @@ class Sequential(Model):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Sequential:
         with custom_object_scope(custom_objects or {}):
-            layers = [deserialize(layer) for layer in config["layers"]]
+            layers = [deserialize(layer, module="keras.layers") for layer in config["layers"]]
         model = cls(layers, trainable=config.get("trainable", True), name=config.get("name"))
         shape = config.get("build_input_shape")
         if not model.built and shape:

@@ -290,7 +290,7 @@ class RNN(Layer):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         if "cell" in config:
-            config = {**config, "cell": deserialize(config["cell"])}
+            config = {**config, "cell": deserialize(config["cell"], module="keras.layers")}
         return super().from_config(config)
 
 

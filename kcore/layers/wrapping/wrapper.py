@@ -50,4 +50,4 @@ class Wrapper(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
-        return super().from_config({**config, "layer": deserialize(config["layer"])})
+        return super().from_config({**config, "layer": deserialize(config["layer"], module="keras.layers")})
