@@ -140,14 +140,19 @@ class Model(Trainer, Layer):
 
         save_model(self, filepath, overwrite, zipped, **options)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Save all weights, and the optimizer's state, in Keras 3's ``.weights.h5`` format.
+    def save_weights(
+        self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None, **options: Any
+    ) -> None:
+        """Save all weights, in the form that the name's ending chooses; see `kcore.saving.save_weights`.
 
         The file is complete or not there: it is written beside its place and renamed.
 
         Args:
-            filepath: must end in ``.weights.h5``.
+            filepath: ends in ``.weights.h5`` (with the optimizer's state), ``.weights.json``, ``.h5`` or
+                ``.safetensors``.
             overwrite: whether a file that is there may be replaced.
+            max_shard_size: in GiB, of each file of a ``.weights.json``.
+            **options: ``include_states``.
 
         Raises:
             ValueError: another ending, or a model that is not built.
@@ -155,23 +160,24 @@ class Model(Trainer, Layer):
         """
         from kcore.saving import save_weights
 
-        save_weights(self, filepath, overwrite=overwrite)
+        save_weights(self, filepath, overwrite, max_shard_size, **options)
 
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
-        """Load weights saved by `save_weights`, here or by Keras.
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **options: Any) -> None:
+        """Load weights saved by `save_weights`, or by Keras of any version; see `kcore.saving.load_weights`.
 
         Everything is checked before anything is changed.
 
         Args:
-            filepath: a ``.weights.h5`` file.
+            filepath: a file of weights, or of a whole model.
             skip_mismatch: leave layers alone whose weights do not fit, with a warning, instead of raising.
+            **options: ``by_name``, ``objects_to_skip``.
 
         Raises:
             ValueError: the file does not fit the model; the message names layer, variable, shapes and file.
         """
         from kcore.saving import load_weights
 
-        load_weights(self, filepath, skip_mismatch=skip_mismatch)
+        load_weights(self, filepath, skip_mismatch, **options)
 
     # -- copies ------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 from kcore import __version__
 from kcore.registry import UnknownObjectError, custom_object_scope, deserialize, serialize
-from kcore.saving.state import opened, read_state, write_state
+from kcore.saving.legacy.archives import translate_archive
+from kcore.saving.state import checked_variables, making, opened, read_state, write_state
 from kcore.utils.atomic import replacing
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -34,13 +35,14 @@ def matches(path: Path) -> bool:
         return file.read(4) == b"PK\x03\x04"
 
 
-def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
+def save(model: Any, path: Path, include_optimizer: bool = True, include_states: bool = False) -> None:
     """Write a model whole: configuration, weights, compile arguments, the optimizer's and the generators' state.
 
     Args:
         model: a built model.
         path: the file; an older one is replaced when the new one is complete.
         include_optimizer: whether compile arguments and the optimizer's state are written.
+        include_states: whether the states of stateful recurrent layers are written.
     """
     described = serialize(model)
     if not include_optimizer:
@@ -58,7 +60,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
             import h5py
 
             with h5py.File(member, "w") as weights:
-                write_state(model, weights, include_optimizer)
+                write_state(model, weights, include_optimizer, include_states)
 
 
 def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
@@ -79,15 +81,22 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
             raise ValueError(f"{path}: {CONFIG} does not describe a model")
         if not compile:
             described.pop("compile_config", None)
-        model = model_from_config(described, path, custom_objects, safe_mode)
+        metadata = read_json(archive, METADATA, path) if METADATA in archive.namelist() else None
+        try:
+            described = translate_archive(described, metadata)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         if WEIGHTS not in archive.namelist():
             raise ValueError(f"{path} is not complete: it has no {WEIGHTS}")
-        if not model.built:
-            raise ValueError(
-                f"{path}: model {model.name!r} ({type(model).__name__}) cannot be built from the file, so its weights "
-                "have no place: give the class a build(input_shape), or call the model once before saving it"
-            )
         with _member(archive, WEIGHTS, path) as member, opened(member, path) as weights:
+            with making(weights, path) as made:
+                model = model_from_config(described, path, custom_objects, safe_mode)
+            if not model.built:
+                raise ValueError(
+                    f"{path}: model {model.name!r} ({type(model).__name__}) cannot be built from the file, so its "
+                    "weights have no place: give the class a build(input_shape), or call the model once before saving it"
+                )
+            made.settle(checked_variables(model))
             read_state(model, weights, path)
     return model
 
@@ -132,6 +141,20 @@ def read_json(archive: zipfile.ZipFile, name: str, path: Path) -> Any:
         return json.loads(archive.read(info))
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RecursionError, NotImplementedError) as error:
         raise ValueError(f"{path}: {name} cannot be read: {error}") from None
+
+
+@contextmanager
+def opened_weights(path: Path) -> Iterator[Any]:
+    """The HDF5 file of weights within an archive, open for reading.
+
+    Raises:
+        ValueError: the archive is damaged, or holds none.
+    """
+    with _archive(path) as archive:
+        if WEIGHTS not in archive.namelist():
+            raise ValueError(f"{path} is not complete: it has no {WEIGHTS}")
+        with _member(archive, WEIGHTS, path) as member, opened(member, path) as weights:
+            yield weights
 
 
 @contextmanager

@@ -20,13 +20,14 @@ from kcore.saving.legacy.weights import (
     inner,
     match_layer,
     pairs_by_order,
+    read_arrays,
     read_layers,
     text,
     write_arrays,
     write_weights,
 )
 from kcore.saving.legacy.writing import legacy_model_config
-from kcore.saving.state import child, opened, read_array
+from kcore.saving.state import child, making, opened, read_own, refusal, report_skipped, write_own
 from kcore.utils.atomic import replacing
 
 
@@ -37,13 +38,14 @@ def matches(path: Path) -> bool:
     return bool(h5py.is_hdf5(path))
 
 
-def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
+def save(model: Any, path: Path, include_optimizer: bool = True, include_states: bool = False) -> None:
     """Write a model whole, so that Keras 2 and Keras 3 can read it.
 
     Args:
         model: a built Sequential or functional model.
         path: the file; an older one is replaced when the new one is complete.
         include_optimizer: whether compile arguments and the optimizer's state are written.
+        include_states: whether the states of stateful recurrent layers are written; Keras does not read them.
 
     Raises:
         ValueError: the model holds something the form cannot describe; the message names it.
@@ -63,6 +65,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
         if include_optimizer and model.compiled and model.optimizer.built:
             variables = model.optimizer.variables
             write_arrays(file.create_group("optimizer_weights"), {v.path or v.name: v.numpy() for v in variables})
+        write_own(model, file, include_states)
 
 
 def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
@@ -93,14 +96,17 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
             raise ValueError(f"{path}: its description cannot be read: {type(error).__name__}: {error}") from error
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        model = model_from_config(translated, path, custom_objects, safe_mode)
+        with making(file, path) as made:
+            model = model_from_config(translated, path, custom_objects, safe_mode)
         assignments, problems = _matched(model, weights, path, _source(file, weights, config, era))
         if problems:
-            raise ValueError(_refusal(path, model, problems))
+            raise ValueError(refusal(model, path, problems))
+        made.settle(variable for variable, _, _ in assignments)
         for variable, value, _ in assignments:
             variable.assign(value)
         if compile and _compile(model, file, path, custom_objects):
             _load_optimizer(model, file, path, assignments, text(version or ""))
+        read_own(model, file, path)
     return model
 
 
@@ -125,22 +131,38 @@ def load_weights(model: Any, path: Path, by_name: bool = False, skip_mismatch: b
         era = era_of(text(version) if version is not None else None, config or {})
         source = _source(file, weights, config, era)
         assignments, problems = _matched(model, weights, path, source, by_name)
-    if problems:
-        if not skip_mismatch:
-            raise ValueError(_refusal(path, model, problems))
-        listed = "\n  ".join(problems)
-        warnings.warn(f"{path} does not fit model {model.name!r} wholly; not loaded:\n  {listed}", stacklevel=4)
-    for variable, value, _ in assignments:
-        variable.assign(value)
+        if problems and not skip_mismatch:
+            raise ValueError(refusal(model, path, problems))
+        report_skipped(model, path, problems)
+        for variable, value, _ in assignments:
+            variable.assign(value)
+        if not problems and not by_name:
+            read_own(model, file, path)
+
+
+def save_weights(model: Any, path: Path, include_states: bool = False) -> None:
+    """Write a model's weights as Keras 2 did: layer by layer, by name.
+
+    Args:
+        model: a built model.
+        path: the file; an older one is replaced when the new one is complete.
+        include_states: whether the states of stateful recurrent layers are written; Keras does not read them.
+    """
+    import h5py
+
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        write_weights(model, file, KERAS_VERSION)
+        write_own(model, file, include_states)
+
+
+def is_legacy(path: Path) -> bool:
+    """Whether an HDF5 file has weights layer by layer, by itself or within a whole model."""
+    with opened(path, path) as file:
+        return _is_weights(file) or "model_weights" in file
 
 
 def _is_weights(group: Any) -> bool:
     return attribute_list(group, "layer_names") is not None
-
-
-def _refusal(path: Path, model: Any, problems: list[str]) -> str:
-    listed = "\n  ".join(problems[:10]) + ("\n  ..." if len(problems) > 10 else "")
-    return f"{path} does not fit model {model.name!r}:\n  {listed}\nNothing was loaded."
 
 
 def _json(file: Any, name: str, path: Path) -> Any:
@@ -221,16 +243,20 @@ def _load_optimizer(model: Any, file: Any, path: Path, assignments: list[Assignm
     if not names:
         return
     try:
-        arrays = [read_array(inner(group, name, path), path) for name in names]
+        arrays = read_arrays(group, names, path)
         state = training.understand(names, arrays, _orders(model, assignments, version), model.optimizer)
     except ValueError as error:
         warnings.warn(f"{path}: the optimizer's state was not loaded, it begins anew: {error}", stacklevel=5)
         return
     if state.iterations is not None:
-        model.optimizer.iterations.assign(state.iterations)
+        model.optimizer._iterations.assign(state.iterations)
     for kind, values in state.slots.items():
         for variable, value in zip(state.variables, values, strict=True):
             model.optimizer.slot(variable, kind).assign(value)
+    derived = training.derived_state(model.optimizer, int(model.optimizer.iterations))
+    for variable in model.optimizer.variables:
+        if id(variable) in derived:
+            variable.assign(derived[id(variable)])
 
 
 def _orders(model: Any, assignments: list[Assignment], version: str) -> list[list[Any]]:

@@ -13,7 +13,7 @@ from kcore.registry import public
 from kcore.saving.state import check_built
 from kcore.saving.weights import check_free
 
-#: Ending -> module with ``matches(path)``, ``save(model, path, include_optimizer)`` and
+#: Ending -> module with ``matches(path)``, ``save(model, path, include_optimizer, include_states)`` and
 #: ``load(path, custom_objects, compile, safe_mode)``; the first that matches a file's content reads it.
 FORMS = {
     ".keras": "kcore.saving.archive",
@@ -30,6 +30,7 @@ def save_model(
     zipped: bool | None = None,
     include_optimizer: bool = True,
     save_format: str | None = None,
+    include_states: bool = False,
 ) -> None:
     """Save a model whole: architecture, weights, compile arguments, the optimizer's state.
 
@@ -38,11 +39,12 @@ def save_model(
 
     Args:
         model: a built model.
-        filepath: the ending chooses the form: ``.keras``.
+        filepath: the ending chooses the form: ``.keras``, or ``.h5`` and ``.hdf5`` for that of Keras 2.
         overwrite: whether a file that is there may be replaced.
         zipped: accepted for Keras's sake: a ``.keras`` file is a zip archive.
         include_optimizer: whether compile arguments and the optimizer's state are saved.
-        save_format: Keras 2's way to choose the form, ``"keras"``; must agree with the ending.
+        save_format: Keras 2's way to choose the form, ``"keras"`` or ``"h5"``; must agree with the ending.
+        include_states: whether the states that stateful recurrent layers keep from batch to batch are saved, too.
 
     Raises:
         ValueError: an ending no form has, or a model without weights yet.
@@ -71,7 +73,7 @@ def save_model(
         raise ValueError("zipped=False: kcore saves .keras files as archives only")
     check_built(model, "saved")
     check_free(path, overwrite)
-    _form(path.suffix).save(model, path, include_optimizer)
+    _form(path.suffix).save(model, path, include_optimizer, include_states)
 
 
 @public("keras.models", "load_model")

@@ -13,6 +13,7 @@ import h5py
 
 from kcore import layers
 from kcore.models import Model, Sequential
+from kcore.saving import SkippedWeights
 
 
 def small(units=2, name="net"):
@@ -156,8 +157,12 @@ def test_mismatches_can_be_skipped(tmp_path):
     source = randomized(small(units=5))
     source.save_weights(file)
     model = small(units=2)
-    with pytest.warns(UserWarning, match="These layers keep their weights"):
+    with pytest.warns(SkippedWeights, match="these layers keep their weights") as caught:
         model.load_weights(file, skip_mismatch=True)
+    assert caught[0].message.problems == [
+        "layer 'logits' (Dense): variable 'kernel' has shape (4, 2), the file has (4, 5)",
+        "layer 'logits' (Dense): variable 'bias' has shape (2,), the file has (5,)",
+    ]
     np.testing.assert_array_equal(model.get_weights()[0], source.get_weights()[0])
 
 
@@ -184,8 +189,8 @@ def test_an_unbuilt_model_is_refused(tmp_path):
 
 def test_other_endings_missing_and_broken_files_are_refused(tmp_path):
     model = small()
-    with pytest.raises(ValueError, match=r"must be called <name>\.weights\.h5, received"):
-        model.save_weights(tmp_path / "a.h5")
+    with pytest.raises(ValueError, match=r"must be called <name>\.weights\.h5, or end in .*; received .*a.npz"):
+        model.save_weights(tmp_path / "a.npz")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         model.load_weights(tmp_path / "a.weights.h5")
     (tmp_path / "b.weights.h5").write_bytes(b"not hdf5")
