@@ -12,12 +12,13 @@ import numpy as np
 
 from kcore import constraints, initializers, regularizers
 from kcore.declare import Configurable
-from kcore.dtypes import FLOATS, standardize_dtype
+from kcore.dtypes import FLOATS, numpy_dtype, standardize_dtype
 from kcore.layers.calling import layer_scope
 from kcore.layers.input_spec import describe_layer
 from kcore.metrics.metric import Metric
 from kcore.naming import did_you_mean
 from kcore.runtime import Variable
+from kcore.runtime.loading import current_loading
 from kcore.runtime.seeds import SeedGenerator
 
 #: Types that hold nothing, so that most attributes are passed over at once.
@@ -127,7 +128,14 @@ class Holder(Configurable):
         initializer = initializers.get(initializer or ("glorot_uniform" if dtype in FLOATS else "zeros"))
         self._check_unlocked(f"weight {name!r}")
 
+        loading = current_loading()
+
         def values(shape: Sequence[int], dtype: str) -> np.ndarray:
+            if loading is not None:
+                return np.broadcast_to(np.zeros((), numpy_dtype(dtype)), shape)  # the file has the values
+            return drawn(shape, dtype)
+
+        def drawn(shape: Sequence[int], dtype: str) -> np.ndarray:
             try:
                 return initializers.draw(initializer, shape, dtype)
             except (ValueError, TypeError) as error:
@@ -143,6 +151,8 @@ class Holder(Configurable):
                 aggregation=aggregation,
                 autocast=autocast,
             )
+        if loading is not None:
+            loading.postpone(variable, lambda: drawn(variable.shape, variable.dtype))
         variable.initializer = initializer
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)

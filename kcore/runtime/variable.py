@@ -13,6 +13,7 @@ from kcore.backend import selection
 from kcore.backend.compile import Moves
 from kcore.dtypes import FLOATS, numpy_dtype, standardize_dtype
 from kcore.graph.op import OPS
+from kcore.runtime.loading import current_loading
 from kcore.runtime.scope import autocast_dtype, autocasting, current_path, in_shaping
 from kcore.runtime.tensor import EagerTensor, KerasTensor, Operators, TracedTensor, as_array
 
@@ -79,13 +80,16 @@ class Variable(Operators):
             if any(not isinstance(d, int | np.integer) or d < 0 for d in shape):
                 raise ValueError(f"variable {name!r} needs a shape of known dimensions, got {tuple(shape)}")
             dtype = standardize_dtype(dtype) if dtype is not None else config.floatx()
+            limits = current_loading()
+            if limits is not None:
+                limits.charge(shape, name)
             value = initializer(tuple(shape), dtype=dtype)
         else:
             value = initializer
             if dtype is None:
                 dtype = _value_dtype(value)
         self.dtype = standardize_dtype(dtype)
-        array = np.array(value, dtype=numpy_dtype(self.dtype), order="C")
+        array = np.asarray(value, dtype=numpy_dtype(self.dtype), order="C")  # upload copies it
         if shape is not None and tuple(shape) != array.shape:
             raise ValueError(f"variable {name!r} should have shape {tuple(shape)}, its initial value has {array.shape}")
         self.shape = array.shape
@@ -197,7 +201,7 @@ class Variable(Operators):
         ):
             self._backend.copy(data, value.data)
         else:
-            self._backend.upload(data, np.array(np.asarray(value), dtype=numpy_dtype(self.dtype), order="C"))
+            self._backend.upload(data, np.asarray(np.asarray(value), dtype=numpy_dtype(self.dtype), order="C"))
         return self
 
     def assign_add(self, value: Any) -> Any:

@@ -63,16 +63,31 @@ def read_layers(group: Any, path: Path) -> list[Saved]:
     names = attribute_list(group, "layer_names")
     if names is None:
         raise ValueError(f"{path} holds no weights in Keras 2's form: {group.name} has no attribute layer_names")
-    found = []
+    found, seen = [], set()
     for name in names:
         layer = inner(group, name, path)
+        if layer.id in seen:
+            raise ValueError(f"{path}: {group.name} names the layer {name!r} twice")
+        seen.add(layer.id)
         weights = attribute_list(layer, "weight_names")
         if weights is None:
             raise ValueError(f"{path}: {layer.name} has no attribute weight_names")
-        arrays = [read_array(inner(layer, weight, path), path) for weight in weights]
+        arrays = read_arrays(layer, weights, path)
         if arrays:
             found.append(Saved(name, weights, arrays))
     return found
+
+
+def read_arrays(group: Any, names: Sequence[str], path: Path) -> list[np.ndarray]:
+    """The arrays of names below a group, each of which may be named once.
+
+    Raises:
+        ValueError: one is missing, elsewhere, damaged, or named again.
+    """
+    datasets = [inner(group, name, path) for name in names]
+    if len({dataset.id for dataset in datasets}) != len(datasets):
+        raise ValueError(f"{path}: {group.name} names an array twice")
+    return [read_array(dataset, path) for dataset in datasets]
 
 
 def inner(group: Any, name: str, path: Path) -> Any:
