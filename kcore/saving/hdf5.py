@@ -104,7 +104,7 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
         made.settle(variable for variable, _, _ in assignments)
         for variable, value, _ in assignments:
             variable.assign(value)
-        if compile and _compile(model, file, path, custom_objects):
+        if compile and _compile(model, file, path, custom_objects, era):
             _load_optimizer(model, file, path, assignments, text(version or ""))
         read_own(model, file, path)
     return model
@@ -222,14 +222,14 @@ def _matched(
     return assignments, problems
 
 
-def _compile(model: Any, file: Any, path: Path, custom_objects: Any) -> bool:
+def _compile(model: Any, file: Any, path: Path, custom_objects: Any, era: int) -> bool:
     """Compile a model as the file says it was; where that has no meaning today, say so and leave it."""
     config = _json(file, "training_config", path)
     if config is None:
         return False
     try:
         with custom_object_scope(custom_objects or {}):
-            model.compile_from_config(training.compile_arguments(config))
+            model.compile_from_config(training.compile_arguments(config, era, len(model.outputs)))
     except Exception as error:  # noqa: BLE001 - whatever an old configuration asks for; the model itself is sound
         warnings.warn(f"{path}: the model is not compiled, as its training configuration: {error}", stacklevel=5)
         return False

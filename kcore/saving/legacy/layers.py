@@ -308,6 +308,15 @@ def _embedding(config: Config, era: int) -> Config:
     return config
 
 
+def _without(*keys: str) -> Special:
+    """For a layer that Keras 2 gave arguments which it did not use."""
+
+    def translate(config: Config, era: int) -> Config:
+        return {key: value for key, value in config.items() if key not in keys}
+
+    return translate
+
+
 def _lambda(config: Config, era: int) -> Config:
     raise LegacyError(
         f"layer {config.get('name')!r} is a Lambda whose function the file holds as code, which is never run. Load the "
@@ -329,7 +338,10 @@ SPECIAL: dict[str, tuple[Special, ...]] = {
     "Conv1D": (_kernel_sizes,),
     "Conv2D": (_kernel_sizes,),
     "Conv3D": (_kernel_sizes,),
-    "Conv2DTranspose": (_kernel_sizes,),
+    "Conv1DTranspose": (_without("groups"),),
+    "Conv2DTranspose": (_kernel_sizes, _without("groups")),
+    "Conv3DTranspose": (_without("groups"),),
+    **{f"SpatialDropout{n}D": (_without("noise_shape", "seed"),) for n in (1, 2, 3)},
     "SeparableConv1D": (_only_groups_of_one,),
     "SeparableConv2D": (_kernel_sizes, _only_groups_of_one),
     "DepthwiseConv1D": (_depthwise,),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kcore.saving.legacy.layers import Config, LegacyError, translate_layer
@@ -63,6 +63,13 @@ def translate_model(config: Mapping[str, Any], era: int) -> Config:
     return translate_layer(config, era)
 
 
+def count_outputs(config: Mapping[str, Any]) -> int:
+    """How many outputs the model of a configuration has."""
+    inner = config.get("config")
+    places = inner.get("output_layers") if isinstance(inner, Mapping) else None
+    return 1 if not places else len(places) if isinstance(places, Mapping) else len(_places(places))
+
+
 def _layer(entry: Mapping[str, Any], era: int) -> Config:
     if entry["class_name"] in MODELS:
         return translate_model(entry, era)
@@ -98,6 +105,8 @@ def _merge(config: Config) -> Config:
 
 def _sequential(inner: Any, era: int) -> Config:
     entries = list(inner["layers"] if isinstance(inner, Mapping) else inner)
+    if entries and _branches(entries[0]):
+        return _branched(entries, era)
     rest = {k: inner[k] for k in ("name", "trainable") if isinstance(inner, Mapping) and inner.get(k) is not None}
     layers: list[Config] = []
     if entries:
@@ -107,6 +116,51 @@ def _sequential(inner: Any, era: int) -> Config:
             layers.append({**first, "module": "keras.layers"})
     layers += [_layer(entry, era) for entry in entries]
     return {"module": "keras", "class_name": "Sequential", "config": {"name": None, **rest, "layers": layers}}
+
+
+def _branches(entry: Mapping[str, Any]) -> list[Any]:
+    """The models that a Sequential model of Keras 1 begins with side by side."""
+    layers = entry["config"].get("layers") if entry["class_name"] == "Merge" else None
+    return layers if isinstance(layers, list) else []
+
+
+def _branched(entries: list[Any], era: int) -> Config:
+    """A Sequential model that begins with branches, which Keras 1 allowed, as a functional one."""
+    layers: list[Config] = []
+    inputs: list[str] = []
+    last = _chain(entries, layers, inputs, era)
+    places = [[name, 0, 0] for name in inputs]
+    config = {"name": None, "layers": layers, "input_layers": places, "output_layers": [[last, 0, 0]]}
+    return {"module": "keras.src.models.functional", "class_name": "Functional", "config": config}
+
+
+def _chain(entries: list[Any], layers: list[Config], inputs: list[str], era: int) -> str:
+    """Add the layers of a Sequential model to those of a functional one; returns the name of the last."""
+
+    def add(layer: Config, name: str, calls: list[str]) -> str:
+        tensors = [_reference([call, 0, 0]) for call in calls]
+        nodes = [{"args": tensors if len(tensors) == 1 else [tensors], "kwargs": {}}] if tensors else []
+        layers.append({**layer, "name": name, "config": {**layer["config"], "name": name}, "inbound_nodes": nodes})
+        return name
+
+    first, rest = entries[0], entries
+    if _branches(first):
+        ends = [_chain(list(branch["config"]), layers, inputs, era) for branch in _branches(first)]
+        last, rest = add(_merge(dict(first["config"])), first["config"]["name"], ends), entries[1:]
+    elif first["class_name"] == "InputLayer":
+        last, rest = add(_layer(first, era), first["config"]["name"], []), entries[1:]
+        inputs.append(last)
+    else:
+        shape = _input_shape(first, None)
+        if shape is None:
+            raise LegacyError(f"the branch that begins with layer {first['config'].get('name')!r} has no input shape")
+        config = {"batch_shape": shape, "dtype": _input_dtype(first)}
+        entry = {"module": "keras.layers", "class_name": "InputLayer", "config": config}
+        last = add(entry, f"{first['config']['name']}_input", [])
+        inputs.append(last)
+    for entry in rest:
+        last = add(_layer(entry, era), entry["config"]["name"], [last])
+    return last
 
 
 def _input_shape(entry: Mapping[str, Any], around: Any) -> Any:
@@ -142,15 +196,16 @@ def _input_dtype(entry: Mapping[str, Any]) -> str:
 
 
 def _functional(inner: Mapping[str, Any], era: int) -> Config:
-    layers = []
+    layers: list[Config] = []
     for entry in inner["layers"]:
-        operator = translate_operator(entry) if era < 3 else None
+        operator = translate_operator(entry) if era < 3 else _operation(entry)
         layer = {**(operator or _layer(entry, era))}
         layer["name"] = entry.get("name") or entry["config"].get("name")
         layer["config"] = {**layer["config"], "name": layer["name"]}
         nodes = entry.get("inbound_nodes", [])
-        layer["inbound_nodes"] = [_node(node, entry, operator) for node in nodes if node != []]
+        layer["inbound_nodes"] = [_node(node, entry, operator if era < 3 else None) for node in nodes if node != []]
         layers.append(layer)
+    output_layers = _counted_from_zero(inner, layers) if era < 3 else inner["output_layers"]
     return {
         "module": "keras.src.models.functional",
         "class_name": "Functional",
@@ -159,9 +214,56 @@ def _functional(inner: Mapping[str, Any], era: int) -> Config:
             "trainable": inner.get("trainable", True),
             "layers": layers,
             "input_layers": inner["input_layers"],
-            "output_layers": inner["output_layers"],
+            "output_layers": output_layers,
         },
     }
+
+
+def _operation(entry: Mapping[str, Any]) -> Config | None:
+    """An op of Keras 3, of which its HDF5 files do not say that it is no layer; it has no ``trainable``."""
+    config = entry["config"]
+    if entry.get("module") or entry["class_name"] == "InputLayer" or "trainable" in config or "layers" in config:
+        return None
+    return {"module": "keras.ops", "class_name": entry["class_name"], "config": dict(config)}
+
+
+def _counted_from_zero(inner: Mapping[str, Any], layers: list[Config]) -> Any:
+    """Count the calls of nested models from 0 in all references to them; returns the model's outputs.
+
+    In Keras 2 the making of a model was its call 0, which is not written.
+    """
+    references = [reference for layer in layers for reference in _histories(layer["inbound_nodes"])]
+    outputs = _copied(inner["output_layers"])
+    references += _places(outputs)
+    for layer in layers:
+        if layer["class_name"] in MODELS:
+            mine = [reference for reference in references if reference[0] == layer["name"]]
+            first = min((reference[1] for reference in mine), default=0)
+            for reference in mine:
+                reference[1] -= first
+    return outputs
+
+
+def _histories(value: Any) -> Iterator[list[Any]]:
+    """The references to tensors at any depth of translated calls, to be changed in place."""
+    if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
+        yield value["config"]["keras_history"]
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _histories(inner)
+
+
+def _places(value: Any) -> list[list[Any]]:
+    """The ``[layer, call, output]`` in a model's outputs."""
+    if _is_reference(value):
+        return [value]
+    return [place for inner in (value.values() if isinstance(value, Mapping) else value) for place in _places(inner)]
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 # -- calls -------------------------------------------------------------------------------------------------------------

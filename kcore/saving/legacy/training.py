@@ -20,11 +20,13 @@ _DROPPED = frozenset(("is_legacy_optimizer", "use_locking", "sparse", "jit_compi
 _REDUCTIONS = {"auto": "sum_over_batch_size", "none": None}
 
 
-def compile_arguments(training: Mapping[str, Any]) -> Config:
+def compile_arguments(training: Mapping[str, Any], era: int, outputs: int = 1) -> Config:
     """The arguments of `compile` that a file's ``training_config`` describes, in serialized form.
 
     Args:
         training: ``{"optimizer_config", "loss", "metrics", ...}``.
+        era: the major version of the Keras that wrote it.
+        outputs: how many outputs the model has.
 
     Returns:
         Arguments for ``model.compile_from_config``.
@@ -33,7 +35,27 @@ def compile_arguments(training: Mapping[str, Any]) -> Config:
     for key, convert in (("metrics", _metric), ("weighted_metrics", _metric), ("loss_weights", lambda v: v)):
         if training.get(key):
             found[key] = _mapped(convert, training[key])
-    return found
+    return _for_each_output(found, outputs) if era < 3 else found
+
+
+def _for_each_output(arguments: Config, outputs: int) -> Config:
+    """The same, with metrics that Keras 2 meant for every output written for each."""
+    for key in ("metrics", "weighted_metrics"):
+        given = arguments.get(key)
+        if outputs > 1 and isinstance(given, list) and not any(isinstance(entry, list) for entry in given):
+            arguments[key] = [given] * outputs
+    return arguments
+
+
+def compile_config(written: Mapping[str, Any], outputs: int) -> Config:
+    """The ``compile_config`` of an archive of Keras 2.12 to 2.15, as Keras 3 would have written it."""
+    found = {key: value for key, value in written.items() if value is not None}
+    if isinstance(found.get("optimizer"), Mapping):
+        found["optimizer"] = optimizer_config(found["optimizer"])
+    for key, convert in (("loss", _loss), ("metrics", _metric), ("weighted_metrics", _metric)):
+        if key in found:
+            found[key] = _mapped(convert, found[key])
+    return _for_each_output(found, outputs)
 
 
 def training_config(model: Any) -> Config:
@@ -139,15 +161,30 @@ _KINDS = {
     "norm": "norm",
 }
 
+#: Names of what is no state of a weight: hyperparameters, and what follows from the number of steps.
+_NOT_STATE = re.compile(
+    r"(^|/)(current_)?_?learning_rate(_\d+)?$|^variable$|(^|/)(decay|beta_1|beta_2|rho|lr|cur_mu|cond)(_\d+)?$"
+)
+
 #: Kinds of state in the order in which files without names keep them.
 _ORDER = {
     "Adam": ("momentum", "velocity"),
+    "Nadam": ("momentum", "velocity"),
     "SGD": ("momentum",),
     "RMSprop": ("velocity",),
     "Adagrad": ("accumulator",),
     "Adadelta": ("accumulated_grad", "accumulated_delta_var"),
     "Adamax": ("momentum", "norm"),
 }
+
+
+def derived_state(optimizer: Any, iterations: int) -> dict[int, np.ndarray]:
+    """Variables of an optimizer that old files do not hold, and that follow from the number of steps: id -> value."""
+    product = getattr(optimizer, "_product", None)
+    if product is None:
+        return {}
+    steps = np.arange(1, iterations + 1)
+    return {id(product): np.prod(optimizer.beta_1 * (1 - 0.5 * 0.96**steps)).astype("float32")}  # Nadam
 
 
 class OptimizerState(NamedTuple):
@@ -188,9 +225,7 @@ def understand(
         if re.search(r"(^|/)(iter|iteration|iterations)(_\d+)?$", plain):
             iterations = int(array)
             continue
-        if re.search(
-            r"(^|/)(current_)?_?learning_rate(_\d+)?$|(^|/)(decay|beta_1|beta_2|rho|lr|cur_mu|cond)(_\d+)?$", plain
-        ):
+        if _NOT_STATE.search(plain):
             continue
         kind = _kind(plain)
         if kind is None:
@@ -207,7 +242,11 @@ def understand(
     slots: dict[str, list[np.ndarray]] = {}
     for kind, values in kinds.items():
         if kind not in wanted:
-            if kind == "velocity_hat" or not any(np.any(value) for value in values):
+            if (
+                kind == "velocity_hat"
+                or type(optimizer).__name__ == "SGD"
+                or not any(np.any(value) for value in values)
+            ):
                 continue  # kept by old optimizers whether they used it or not
             raise ValueError(f"it has {kind!r}, which {type(optimizer).__name__} as it is configured has not")
         slots[kind] = values
@@ -227,7 +266,7 @@ def _kind(name: str) -> str | None:
         if stem in _KINDS:
             return _KINDS[stem]
     for word in sorted(_KINDS, key=len, reverse=True):  # adam/dense_kernel_momentum
-        if len(word) > 4 and parts[-1].endswith(f"_{word}"):
+        if len(word) > 3 and parts[-1].endswith(f"_{word}"):
             return _KINDS[word]
     return None
 
