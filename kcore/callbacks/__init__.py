@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from kcore.callbacks.backup_and_restore import BackupAndRestore
 from kcore.callbacks.callback import Callback
 from kcore.callbacks.callback_list import CallbackList
 from kcore.callbacks.csv_logger import CSVLogger
@@ -24,6 +25,7 @@ from kcore.naming import did_you_mean
 from kcore.registry import REGISTRY, deserialize
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

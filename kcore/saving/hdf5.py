@@ -17,7 +17,6 @@ from kcore.saving.legacy.weights import (
     Assignment,
     Source,
     attribute_list,
-    inner,
     match_layer,
     pairs_by_order,
     read_arrays,
@@ -65,7 +64,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True, include_states:
         if include_optimizer and model.compiled and model.optimizer.built:
             variables = model.optimizer.variables
             write_arrays(file.create_group("optimizer_weights"), {v.path or v.name: v.numpy() for v in variables})
-        write_own(model, file, include_states)
+        write_own(model, file, include_optimizer, include_states)
 
 
 def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
@@ -152,7 +151,7 @@ def save_weights(model: Any, path: Path, include_states: bool = False) -> None:
 
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         write_weights(model, file, KERAS_VERSION)
-        write_own(model, file, include_states)
+        write_own(model, file, False, include_states)
 
 
 def is_legacy(path: Path) -> bool:

@@ -94,7 +94,7 @@ def _write(path: Path, arrays: list[Entry], model: Any, include_states: bool) ->
             group.attrs["name"] = name
             write_array(group, key, np.asarray(value))
         if model is not None:
-            write_own(model, file, include_states)
+            write_own(model, file, include_states=include_states)
 
 
 def _free_names(path: Path, count: int) -> list[str]:
@@ -123,7 +123,7 @@ def load(model: Any, path: Path, skip_mismatch: bool = False, skip: Collection[A
                 raise ValueError(f"{path} is not complete: there is no shard {shard}")
             file = stack.enter_context(opened(shard, shard))
             own = child(file, OWN, shard) if own is None else own
-            for place, datasets in parts_of(file).items():
+            for place, datasets in parts_of(file, shard).items():
                 mine = parts.setdefault(place, {})
                 if twice := sorted(mine.keys() & datasets):
                     raise ValueError(f"{path}: two of its shards hold {place}/vars/{twice[0]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -58,7 +59,7 @@ def write_state(model: Any, group: Any, include_optimizer: bool = True, include_
         inner.attrs["name"] = part.name
         for key, value in store.items():
             write_array(inner, key, value)
-    write_own(model, group, include_states)
+    write_own(model, group, include_optimizer, include_states)
 
 
 def stores(model: Any, include_optimizer: bool = True) -> Iterator[tuple[str, Any, dict[str, np.ndarray]]]:
@@ -160,15 +161,18 @@ def report_skipped(model: Any, path: Path, problems: list[str]) -> None:
 # -- what Keras has no place for ---------------------------------------------------------------------------------------
 
 
-def write_own(model: Any, group: Any, include_states: bool = False) -> None:
+def write_own(model: Any, group: Any, include_optimizer: bool = True, include_states: bool = False) -> None:
     """Write the states of random generators, and those of stateful recurrent layers if wanted.
 
     Args:
         model: a built model.
         group: the group whose member `OWN` they go into; Keras, of any version, does not look there.
+        include_optimizer: whether what Keras leaves out of the state of an optimizer is written.
         include_states: whether the states of stateful recurrent layers are written.
     """
     kinds = {"seed_generators": [generator.state for generator in seed_generators(model)]}
+    if include_optimizer:
+        kinds["optimizer_auxiliary"] = _auxiliary(model)
     if include_states:
         kinds["rnn_states"] = rnn_states(model)
     for kind, variables in kinds.items():
@@ -198,6 +202,14 @@ def rnn_states(model: Any) -> list[Variable]:
     return [state for layer in layers for state in flatten(layer.states)]
 
 
+def _auxiliary(model: Any) -> list[Variable]:
+    """State of optimizers that is not among their `variables`: Nadam's product of momenta within a loss scaler."""
+    optimizers = [part for _, part in saveables(model) if isinstance(part, Optimizer)]
+    inner = [getattr(optimizer, "inner_optimizer", None) for optimizer in optimizers]
+    found = {id(part): part for part in (*optimizers, *inner) if part is not None}
+    return [variable for part in found.values() for variable in part._hidden]
+
+
 def _own_states(model: Any, own: Any, path: Path) -> list[tuple[Variable, np.ndarray]]:
     """Where random generators and recurrent layers stood, if the file says so and the model has as many."""
     if own is None:
@@ -206,6 +218,7 @@ def _own_states(model: Any, own: Any, path: Path) -> list[tuple[Variable, np.nda
     for kind, what, variables in (
         ("seed_generators", "random generators", [generator.state for generator in seed_generators(model)]),
         ("rnn_states", "stateful recurrent layers", rnn_states(model)),
+        ("optimizer_auxiliary", "the optimizer", _auxiliary(model)),
     ):
         group = child(own, kind, path)
         if group is None:
@@ -352,6 +365,9 @@ def check_array(dataset: Any, path: Path) -> None:
             f"{path}: dataset {dataset.name} declares {dataset.nbytes} bytes (shape {dataset.shape}, {dataset.dtype}), "
             f"but only {stored} are stored"
         )
+    piece = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if piece > max(dataset.nbytes, MOST_EXPANSION * stored, 1 << 20):
+        raise ValueError(f"{path}: dataset {dataset.name} of {dataset.nbytes} bytes is in pieces of {piece} bytes")
     offset = dataset.id.get_offset()
     if offset is None:  # in pieces, which may be packed: reading is the only way to know that it can be read
         read_array(dataset, path, checked=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
 from kcore import config
+from kcore.runtime.random_state import random_state, set_random_state
 from kcore.runtime.scope import user_level
 from kcore.training.sources.source import Source
 
@@ -81,6 +82,8 @@ class Epochs:
         self._pass: Iterator[Any] | None = None
         self._dealt = 0
         self._total = 0
+        self._start = self._step = 0
+        self._random: dict[str, Any] | None = None
         self._known = source.num_batches
         self._warned = False
 
@@ -109,13 +112,14 @@ class Epochs:
         source = self.source
         source.on_epoch_begin()
         wanted, size = self._begin(), self._together
-        step = 0
+        step, self._start = self._start, 0
         while wanted is None or step < wanted:
             batches = self._take(size if wanted is None else min(size, wanted - step))
             if not batches:
                 break
-            yield step, step + len(batches) - 1, batches
-            step += len(batches)
+            self._step = step + len(batches)
+            yield step, self._step - 1, batches
+            step = self._step
         self._total += step
         short = wanted is not None and step < wanted
         if wanted is None:
@@ -131,10 +135,49 @@ class Epochs:
     def _begin(self) -> int | None:
         """Start a pass where one is due; returns how many batches this epoch has, None if all there are."""
         if self._pass is None:
+            self._random = random_state()  # the order of the pass follows from it
             self._pass, self._dealt = self.source.batches(), 0
         wanted = self._wanted or self.source.num_batches
-        self.source.allow(wanted)
+        self.source.allow(None if wanted is None else wanted - self._start)
         return wanted
+
+    # -- where it stands ---------------------------------------------------------------------------------------------
+
+    @property
+    def started(self) -> int:
+        """Steps of the coming epoch that are done already, by a run that was interrupted."""
+        return self._start
+
+    def position(self, within: bool) -> dict[str, Any]:
+        """Where the data stands, in plain values.
+
+        Args:
+            within: whether it is asked for in the middle of an epoch, after a step.
+        """
+        step = self._step if within else 0
+        whole = not within and (self._anew or self._wanted is None)
+        dealt = 0 if self._pass is None or whole else self._dealt
+        return {"step": step, "total": self._total + step, "dealt": dealt, "random": self._random if dealt else None}
+
+    def go_to(self, position: Mapping[str, Any]) -> None:
+        """Go to where another run stood: batches that it had are drawn again, and dropped.
+
+        A source of one pass only is taken for the same from its beginning.
+
+        Args:
+            position: what `position` gave.
+        """
+        count = int(position["total"] if self.source.once else position["dealt"])
+        if count:
+            if position["random"] is not None:
+                set_random_state(position["random"])
+            self._begin()
+            self.source.allow(count)
+            assert self._pass is not None
+            for _ in islice(self._pass, count):
+                self._dealt += 1
+        self._start = self._step = int(position["step"])
+        self._total = int(position["total"]) - self._start
 
     def _take(self, count: int) -> list[Any]:
         assert self._pass is not None

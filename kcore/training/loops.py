@@ -18,6 +18,7 @@ from kcore.training.epochs import Epochs, Words
 from kcore.training.interrupt import StepGuard
 from kcore.training.logs import LazyLogs, as_floats
 from kcore.training.outputs import Outputs, length
+from kcore.training.resume import Run, running
 from kcore.training.single import Single
 from kcore.training.sources.source import Source
 from kcore.training.stateful import check_batches, source_for
@@ -133,7 +134,8 @@ class Loops(Single, OldNames):
                         callbacks, True, verbose != 0, self, verbose=verbose, epochs=epochs, steps=data.steps
                     )
                 self._look_again("train", "test")
-                _train(self, data, held_out, callbacks, range(initial_epoch, epochs), validation_freq)
+                with running(self, data, initial_epoch) as run:
+                    _train(self, run, data, held_out, callbacks, range(initial_epoch, epochs), validation_freq)
         return self.history
 
     @named_arguments
@@ -200,7 +202,7 @@ class Loops(Single, OldNames):
             for batch in batches:
                 last = step(batch)
             if end:
-                _call_end(end, final, self.get_metrics_result if lazy else partial(dict, last))
+                _call_end(end, final, self._metric_values if lazy else partial(dict, last))
             if self.stop_evaluating:
                 break
         if final is None:
@@ -260,11 +262,11 @@ class Loops(Single, OldNames):
 
     def _epoch_logs(self: Any, last: Any) -> Mapping[str, Any]:
         """What is logged for an epoch: the metrics, unless the last step's own logs have other names."""
-        metrics = self.get_metrics_result()
+        metrics = self._metric_values()
         return metrics if last is None or set(last) == set(metrics) else last
 
     def _batch_logs(self: Any, logs: Any, return_dict: bool) -> Any:
-        values = as_floats(self.get_metrics_result() if logs is None else logs)
+        values = as_floats(self._metric_values() if logs is None else logs)
         return values if return_dict else self._in_order(values)
 
     def _in_order(self: Any, logs: Mapping[str, Any]) -> Any:
@@ -277,7 +279,7 @@ class Loops(Single, OldNames):
 
 
 def _train(
-    model: Any, data: Epochs, held_out: Epochs | None, callbacks: Any, epochs: range, validation_freq: Any
+    model: Any, run: Run, data: Epochs, held_out: Epochs | None, callbacks: Any, epochs: range, validation_freq: Any
 ) -> None:
     """The training loop."""
     state = model._state("fit")
@@ -290,9 +292,11 @@ def _train(
     try:
         with StepGuard() as guard:
             for epoch in epochs:
+                if epoch < run.epoch:  # done by a run that was interrupted
+                    continue
                 if not data.more():
                     break
-                model.reset_metrics()
+                run.begin_epoch()
                 callbacks.on_epoch_begin(epoch)
                 last = _train_epoch(model, data, step, guard, callbacks, None if lazy else {})
                 logs = as_floats(model._epoch_logs(last))
@@ -300,6 +304,7 @@ def _train(
                     values = model._evaluate(held_out, callbacks)
                     logs.update((f"val_{name}", value) for name, value in values.items())
                 model._trained.epochs += 1
+                run.epoch = epoch + 1
                 callbacks.on_epoch_end(epoch, logs)
                 if model.stop_training:
                     break
@@ -367,7 +372,7 @@ def _train_epoch(
     lazy = last is None
     begin, end = callbacks.train_batch_begin, callbacks.train_batch_end
     trained = model._trained
-    done = 0
+    done = data.started
     for first, final, batches in data:
         for hook in begin:
             hook(first, logs={})
@@ -382,7 +387,7 @@ def _train_epoch(
             if guard.pending:
                 guard.leave()
         if end:
-            _call_end(end, final, model.get_metrics_result if lazy else partial(dict, last))
+            _call_end(end, final, model._metric_values if lazy else partial(dict, last))
         if model.stop_training:
             break
     if not done:

@@ -240,12 +240,13 @@ def test_a_keyboard_interrupt_in_a_callback_is_passed_on_as_it_is(model, data):
         (lambda: LearningRateScheduler(0.1), ValueError, "expected a function of the epoch and the learning rate"),
         (lambda: LambdaCallback(on_epoch_ends=print), TypeError, "did you mean 'on_epoch_end'"),
         (lambda: LambdaCallback(on_epoch_end=3), TypeError, "on_epoch_end must be a function, received 3"),
+        (lambda: ModelCheckpoint("m.txt"), ValueError, "must end in .keras or .h5 or .hdf5, as a whole model is saved"),
+        (lambda: ModelCheckpoint("m.weights.h5"), ValueError, "file of weights.* pass save_weights_only=True"),
         (
-            lambda: ModelCheckpoint("m.keras"),
-            NotImplementedError,
-            "whole models cannot be saved yet; pass save_weights_",
+            lambda: ModelCheckpoint("m.h5", save_weights_only=True),
+            ValueError,
+            "must end in .weights.h5, as weights are",
         ),
-        (lambda: ModelCheckpoint("m.h5", save_weights_only=True), ValueError, "must end in .weights.h5"),
         (
             lambda: ModelCheckpoint("m.weights.h5", save_weights_only=True, save_freq="daily"),
             ValueError,
