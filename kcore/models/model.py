@@ -8,7 +8,7 @@ from typing import Any
 
 from kcore.layers import Layer
 from kcore.naming import did_you_mean
-from kcore.registry import custom_object_scope, deserialize, public, serialize
+from kcore.registry import public, serialize
 from kcore.runtime import KerasTensor
 from kcore.training.trainer import Trainer
 from kcore.tree import flatten, is_nested
@@ -213,6 +213,21 @@ class Model(Trainer, Layer):
         """
         return json.dumps(serialize(self), **kwargs)
 
+    def to_yaml(self, **kwargs: Any) -> str:
+        """The configuration as YAML text, which `kcore.models.model_from_yaml` reads again.
+
+        Args:
+            **kwargs: what ``yaml.safe_dump`` takes.
+
+        Raises:
+            MissingExtraError: PyYAML is not installed.
+
+        Source: `Model.to_yaml` of Keras 2.
+        """
+        from kcore.saving.architecture import to_yaml
+
+        return to_yaml(self, **kwargs)
+
     def reset_states(self) -> None:
         """Set the states of all stateful recurrent layers to zeros, as between independent sequences.
 
@@ -240,30 +255,6 @@ class Model(Trainer, Layer):
             target = Functional if cls is Model else cls
             return functional_from_config(target, config, custom_objects)
         return super().from_config(config)
-
-
-@public("keras.models")
-def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """A model, with fresh weights, from what `Model.to_json` gave, here or in Keras.
-
-    Args:
-        json_string: the text.
-        custom_objects: names -> classes and functions of your own.
-
-    Raises:
-        ValueError: no JSON text.
-        UnknownObjectError: a class or function that nobody registered.
-
-    Source: `keras.models.model_from_json`.
-    """
-    try:
-        config = json.loads(json_string)
-    except (json.JSONDecodeError, TypeError) as error:
-        raise ValueError(
-            f"model_from_json() takes what to_json() gave, received {str(json_string)[:80]!r}: {error}"
-        ) from None
-    with custom_object_scope(custom_objects or {}):
-        return deserialize(config)
 
 
 def _made_from_tensors(args: tuple, kwargs: dict[str, Any]) -> bool:
