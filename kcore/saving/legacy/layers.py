@@ -354,6 +354,8 @@ SPECIAL: dict[str, tuple[Special, ...]] = {
     "RNN": (_recurrent_1,),
     "CuDNNLSTM": (_recurrent_1, _forget_bias, _cudnn(False)),
     "CuDNNGRU": (_recurrent_1, _cudnn(True)),
+    "Attention": (_without("causal"),),
+    "AdditiveAttention": (_without("causal"),),
     "Embedding": (_embedding,),
     "Lambda": (_lambda,),
     "ThresholdedReLU": (_thresholded,),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kcore.saving.legacy.layers import Config, LegacyError, translate_layer
-from kcore.saving.legacy.operators import OPERATORS, translate_operator
+from kcore.saving.legacy.operators import operator_call, translate_operator
 
 MODELS = ("Sequential", "Model", "Functional")
 
@@ -77,12 +77,8 @@ def _layer(entry: Mapping[str, Any], era: int) -> Config:
         return _merge(dict(entry["config"]))
     if entry["class_name"] in ("TimeDistributed", "Bidirectional") and era < 3:
         config = dict(entry["config"])
-        for key in ("layer", "backward_layer"):
-            if isinstance(config.get(key), Mapping) and config[key].get("class_name") in MODELS:
-                config[key] = translate_model(config[key], era)
         translated = translate_layer({**entry, "config": {k: v for k, v in config.items() if k != "layer"}}, era)
-        inner = config["layer"]
-        translated["config"]["layer"] = inner if "module" in inner else _layer(inner, era)
+        translated["config"]["layer"] = _layer(config["layer"], era)
         return translated
     return translate_layer(entry, era)
 
@@ -222,7 +218,13 @@ def _functional(inner: Mapping[str, Any], era: int) -> Config:
 def _operation(entry: Mapping[str, Any]) -> Config | None:
     """An op of Keras 3, of which its HDF5 files do not say that it is no layer; it has no ``trainable``."""
     config = entry["config"]
-    if entry.get("module") or entry["class_name"] == "InputLayer" or "trainable" in config or "layers" in config:
+    if (
+        not isinstance(config, Mapping)
+        or entry.get("module")
+        or entry["class_name"] == "InputLayer"
+        or "trainable" in config
+        or "layers" in config
+    ):
         return None
     return {"module": "keras.ops", "class_name": entry["class_name"], "config": dict(config)}
 
@@ -308,9 +310,11 @@ def _node(node: Any, entry: Mapping[str, Any], operator: Config | None) -> Confi
         else:
             tensors.append(_reference(place))
     if operator is not None:
-        renamed = OPERATORS[entry["config"]["function"]][1]
-        given = {renamed.get(key, key): value for key, value in kwargs.items() if value is not None}
-        return {"args": tensors, "kwargs": given}
+        return operator_call(entry, tensors[0] if _is_reference(node) else tensors, kwargs)
+    if entry["class_name"] in ("Attention", "AdditiveAttention") and entry["config"].get(
+        "causal"
+    ):  # of Attention, an argument of its call today
+        kwargs["use_causal_mask"] = True
     if entry["class_name"] in RECURRENT and len(tensors) > 1:
         constants = entry["config"].get("num_constants") or 0
         if constants:

@@ -163,7 +163,7 @@ _KINDS = {
 
 #: Names of what is no state of a weight: hyperparameters, and what follows from the number of steps.
 _NOT_STATE = re.compile(
-    r"(^|/)(current_)?_?learning_rate(_\d+)?$|^variable$|(^|/)(decay|beta_1|beta_2|rho|lr|cur_mu|cond)(_\d+)?$"
+    r"(^|/)(current_)?_?learning_rate(_\d+)?$|^variable$|(^|/)(decay|beta_1|beta_2|rho|lr|cur_mu|cond|momentum_cache)(_\d+)?$"
 )
 
 #: Kinds of state in the order in which files without names keep them.
@@ -228,6 +228,8 @@ def understand(
         if _NOT_STATE.search(plain):
             continue
         kind = _kind(plain)
+        if kind == "velocity" and type(optimizer).__name__ == "Adamax":
+            kind = "norm"  # which tf.keras called v, too
         if kind is None:
             rest.append(array)
         else:
@@ -256,6 +258,19 @@ def understand(
         if all([value.shape for value in values] == [tuple(v.shape) for v in variables] for values in slots.values()):
             return OptimizerState(iterations, variables, slots)
     raise ValueError("its arrays do not have the shapes of the trained weights")
+
+
+def assign_in_order(optimizer: Any, arrays: Sequence[np.ndarray]) -> None:
+    """Give an optimizer the state that kcore wrote: all its variables, one after the other.
+
+    Raises:
+        ValueError: they are not of this optimizer; nothing was changed then.
+    """
+    mine = optimizer.variables
+    if [tuple(v.shape) for v in mine] != [array.shape for array in arrays]:
+        raise ValueError(f"it has {len(arrays)} arrays, which do not fit the {len(mine)} of {type(optimizer).__name__}")
+    for variable, array in zip(mine, arrays, strict=True):
+        variable.assign(array)
 
 
 def _kind(name: str) -> str | None:

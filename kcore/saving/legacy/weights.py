@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kcore.runtime import Variable
-from kcore.saving.state import child, read_array
+from kcore.saving.state import child, read_array, write_array
 
 
 class Source(NamedTuple):
@@ -272,7 +272,7 @@ def write_arrays(group: Any, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays by name, and their names in order."""
     _write_names(group, "weight_names", list(arrays))
     for name, array in arrays.items():
-        group.create_dataset(name, data=array)
+        write_array(group, name, array)
 
 
 def _write_names(group: Any, attribute: str, names: Sequence[str]) -> None:
