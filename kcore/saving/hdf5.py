@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kcore import __version__
 from kcore.registry import custom_object_scope, serialize
 from kcore.saving.archive import KERAS_VERSION, LARGEST_TEXT, model_from_config
 from kcore.saving.legacy import training
@@ -27,6 +28,7 @@ from kcore.saving.legacy.weights import (
 )
 from kcore.saving.legacy.writing import legacy_model_config
 from kcore.saving.state import child, making, opened, read_own, refusal, report_skipped, write_own
+from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
 
 
@@ -49,15 +51,15 @@ def save(model: Any, path: Path, include_optimizer: bool = True, include_states:
     Raises:
         ValueError: the model holds something the form cannot describe; the message names it.
     """
-    import h5py
 
     config = legacy_model_config(model)
     old = "legacy_hard_sigmoid" in json.dumps(serialize(model))
     version = "2.2.4" if old else KERAS_VERSION
     attributes = {"model_config": json.dumps(config), "keras_version": version, "backend": "tensorflow"}
+    attributes["kcore_version"] = __version__
     if include_optimizer and model.compiled:
         attributes["training_config"] = json.dumps(training.training_config(model))
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path) as temporary, created_at(temporary) as file:
         for name, value in attributes.items():
             file.attrs[name] = value.encode()
         write_weights(model, file.create_group("model_weights"), version)
@@ -147,9 +149,8 @@ def save_weights(model: Any, path: Path, include_states: bool = False) -> None:
         path: the file; an older one is replaced when the new one is complete.
         include_states: whether the states of stateful recurrent layers are written; Keras does not read them.
     """
-    import h5py
 
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path) as temporary, created_at(temporary) as file:
         write_weights(model, file, KERAS_VERSION)
         write_own(model, file, False, include_states)
 
@@ -243,6 +244,9 @@ def _load_optimizer(model: Any, file: Any, path: Path, assignments: list[Assignm
         return
     try:
         arrays = read_arrays(group, names, path)
+        if "kcore_version" in file.attrs:
+            training.assign_in_order(model.optimizer, arrays)
+            return
         state = training.understand(names, arrays, _orders(model, assignments, version), model.optimizer)
     except ValueError as error:
         warnings.warn(f"{path}: the optimizer's state was not loaded, it begins anew: {error}", stacklevel=5)
