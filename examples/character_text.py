@@ -82,7 +82,13 @@ def main(argv=None):
         keras.optimizers.Adam(0.005, clipnorm=1.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
     history = model.fit(
-        x, y, batch_size=STREAMS, epochs=options.epochs, shuffle=False, callbacks=[FreshState(model.layers[1])], verbose=2
+        x,
+        y,
+        batch_size=STREAMS,
+        epochs=options.epochs,
+        shuffle=False,
+        callbacks=[FreshState(model.layers[1])],
+        verbose=2,
     )
 
     # the same weights for one stream and one step
@@ -91,8 +97,10 @@ def main(argv=None):
     start = "def " if all(letter in number for letter in "def ") else text[:4]
     written = write(writer, writer.layers[1], start, letters, options.length, 0.5, np.random.default_rng(0))
     losses = history.history["loss"]
-    print(f"{len(text)} characters, {len(letters)} kinds; loss {losses[0]:.2f} -> {losses[-1]:.2f} "
-          f"(guessing blindly: {np.log(len(letters)):.2f})\n{'-' * 60}\n{written}\n{'-' * 60}")
+    print(
+        f"{len(text)} characters, {len(letters)} kinds; loss {losses[0]:.2f} -> {losses[-1]:.2f} "
+        f"(guessing blindly: {np.log(len(letters)):.2f})\n{'-' * 60}\n{written}\n{'-' * 60}"
+    )
     return {"loss": losses, "text": written}
 
 

@@ -52,9 +52,7 @@ def main(argv=None):
         watch.append(callbacks.CSVLogger(options.csv))
     if options.logdir:
         watch.append(callbacks.TensorBoard(options.logdir))
-    history = model.fit(
-        x, y, batch_size=64, epochs=options.epochs, validation_split=0.15, callbacks=watch, verbose=2
-    )
+    history = model.fit(x, y, batch_size=64, epochs=options.epochs, validation_split=0.15, callbacks=watch, verbose=2)
 
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
     wrong = int(round((1 - accuracy) * len(y_test)))

@@ -36,8 +36,15 @@ def main(argv=None):
     runs, accuracies = {}, {}
     for seed in range(options.seeds):
         sweep = kcore.sweep(
-            build, {"rate": [0.3, 0.7]}, train, seed=seed, epochs=options.epochs, batch_size=100, validation_data=test,
-            keep_models=False, verbose=0,
+            build,
+            {"rate": [0.3, 0.7]},
+            train,
+            seed=seed,
+            epochs=options.epochs,
+            batch_size=100,
+            validation_data=test,
+            keep_models=False,
+            verbose=0,
         )
         for run in sweep:
             runs.setdefault(run.label, run.history)
@@ -45,11 +52,15 @@ def main(argv=None):
     means = {rate: sum(values) / len(values) for rate, values in accuracies.items()}
     for rate, values in accuracies.items():
         shown = ", ".join(f"{value:.2%}" for value in values)
-        print(f"rate {rate} (keeps {1 - rate:.0%}): test accuracy {means[rate]:.2%} after {options.epochs} epochs ({shown})")
+        print(
+            f"rate {rate} (keeps {1 - rate:.0%}): test accuracy {means[rate]:.2%} after {options.epochs} epochs ({shown})"
+        )
     print(f"writing 0.7 where 0.3 was meant costs {100 * (means[0.3] - means[0.7]):.2f} points of accuracy")
     if options.picture:
         kcore.compare_runs(
-            {name.replace("=", " "): run for name, run in runs.items()}, "val_accuracy", options.picture,
+            {name.replace("=", " "): run for name, run in runs.items()},
+            "val_accuracy",
+            options.picture,
             title="test accuracy of two dropout rates",
         )
     return means

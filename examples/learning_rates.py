@@ -66,8 +66,11 @@ def main(argv=None):
             title="validation loss of two learning rates",
             log_scale=True,
         )
-    return {"wrong": last, "right": {run.params["learning_rate"]: run.history.history["val_loss"][-1] for run in right},
-            "best": best}
+    return {
+        "wrong": last,
+        "right": {run.params["learning_rate"]: run.history.history["val_loss"][-1] for run in right},
+        "best": best,
+    }
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ def letters(count, seed):
     draw = np.random.default_rng(seed)
     words = draw.integers(1, WORDS, size=(count, LENGTH)).astype("int32")
     words *= np.arange(LENGTH) < draw.integers(5, LENGTH + 1, size=(count, 1))  # 0 is padding
-    numbers = draw.normal(size=(count, 3)).astype("float32")  # age of the account, open bills, days since the last letter
+    numbers = draw.normal(size=(count, 3)).astype(
+        "float32"
+    )  # age of the account, open bills, days since the last letter
     sender = draw.integers(0, SENDERS, size=(count, 1)).astype("int32")
     alarm = (words > 0) & (words < 12)
     score = 1.6 * alarm.sum(axis=1) + 1.2 * numbers[:, 1] + 1.5 * (sender[:, 0] == 3) + 0.5 * draw.normal(size=count)
@@ -54,14 +56,17 @@ def main(argv=None):
         keras.utils.set_random_seed(1)
         model = build()
         model.compile(
-            keras.optimizers.Adam(0.005), "binary_crossentropy", metrics=[keras.metrics.Precision(name="precision"),
-                                                                          keras.metrics.Recall(name="recall")]
+            keras.optimizers.Adam(0.005),
+            "binary_crossentropy",
+            metrics=[keras.metrics.Precision(name="precision"), keras.metrics.Recall(name="recall")],
         )
         model.fit(x, y, batch_size=128, epochs=options.epochs, class_weight=class_weight, verbose=0)
         results = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
         found[name] = {key: float(value) for key, value in results.items()}
-        print(f"{name:>14}: of {int(y_test.sum())} urgent letters {results['recall']:.0%} found; "
-              f"{results['precision']:.0%} of what it calls urgent is")
+        print(
+            f"{name:>14}: of {int(y_test.sum())} urgent letters {results['recall']:.0%} found; "
+            f"{results['precision']:.0%} of what it calls urgent is"
+        )
     return found
 
 

@@ -44,16 +44,16 @@ def main(argv=None):
     )
     model.compile(keras.optimizers.Adam(0.002), loss="huber", metrics=["mae", keras.metrics.R2Score(name="r2")])
     stop = keras.callbacks.EarlyStopping(patience=20, restore_best_weights=True)
-    model.fit(
-        x, (y - centre) / scale, epochs=options.epochs, validation_split=0.2, callbacks=[stop], verbose=0
-    )
+    model.fit(x, (y - centre) / scale, epochs=options.epochs, validation_split=0.2, callbacks=[stop], verbose=0)
     results = model.evaluate(x_test, (y_test - centre) / scale, verbose=0, return_dict=True)
 
     line, *_ = np.linalg.lstsq(np.c_[x, np.ones(len(x))], y, rcond=None)
     straight = float(np.abs(np.c_[x_test, np.ones(len(x_test))] @ line - y_test).mean())
     network = float(results["mae"] * scale)
-    print(f"mean absolute error on {len(y_test)} rows: network {network:,.1f}, straight line {straight:,.1f}, "
-          f"always the mean {float(np.abs(y_test - centre).mean()):,.1f}; R2 of the network {results['r2']:.2f}")
+    print(
+        f"mean absolute error on {len(y_test)} rows: network {network:,.1f}, straight line {straight:,.1f}, "
+        f"always the mean {float(np.abs(y_test - centre).mean()):,.1f}; R2 of the network {results['r2']:.2f}"
+    )
     for row in range(3):
         guess = float(model.predict(x_test[row : row + 1], verbose=0)[0, 0]) * scale + centre
         print(f"  row {row}: predicted {guess:,.0f}, measured {y_test[row]:,.0f}")

@@ -28,8 +28,9 @@ def reviews(count, seed):
             turned = draw.random() < 0.4
             words = GOOD if bool(likes) != turned else BAD
             filler = [draw.choice(FILLERS)] if draw.random() < 0.5 else []
-            parts.append(" ".join(["the", draw.choice(THINGS), "was", *(["not"] if turned else []), *filler,
-                                   draw.choice(words)]))
+            parts.append(
+                " ".join(["the", draw.choice(THINGS), "was", *(["not"] if turned else []), *filler, draw.choice(words)])
+            )
         texts.append(" and ".join(parts))
         labels.append(likes)
     return texts, np.array(labels, "int32")
@@ -63,11 +64,15 @@ def main(argv=None):
             layers.Dense(1, activation="sigmoid"),
         ]
     )
-    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy", keras.metrics.AUC(name="auc")])
+    model.compile(
+        keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy", keras.metrics.AUC(name="auc")]
+    )
     model.fit(x, y, batch_size=64, epochs=options.epochs, validation_split=0.1, verbose=2)
 
     results = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
-    print(f"accuracy on {len(y_test)} new reviews: {results['accuracy']:.1%}, area under the ROC curve {results['auc']:.3f}")
+    print(
+        f"accuracy on {len(y_test)} new reviews: {results['accuracy']:.1%}, area under the ROC curve {results['auc']:.3f}"
+    )
     for text in ("the plot was clever", "the plot was not clever", "the music was not boring and the cast was fresh"):
         score = float(model.predict(numbers([text], vocabulary, length), verbose=0)[0, 0])
         print(f"  {score:.2f} good: {text}")

@@ -27,7 +27,7 @@ def make_features():
 
 
 def classifier(features, classes):
-    """Features and a fresh layer for the classes; `training=False` leaves the statistics of BatchNormalization alone."""
+    """Features and a fresh layer for the classes; `training=False` leaves BatchNormalization's statistics alone."""
     inputs = keras.Input((8, 8, 1))
     outputs = layers.Dense(classes, activation="softmax")(features(inputs, training=False))
     return keras.Model(inputs, outputs)
@@ -58,7 +58,7 @@ def main(argv=None):
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
     kept = [w.copy() for w in features.get_weights()]
     model.fit(x_few, y_few, batch_size=16, epochs=5 * options.epochs, verbose=0)
-    assert all((a == b).all() for a, b in zip(kept, features.get_weights())), "frozen weights have moved"
+    assert all((a == b).all() for a, b in zip(kept, features.get_weights(), strict=True)), "frozen weights have moved"
     frozen = model.evaluate(x_test, y_test, verbose=0)[1]
 
     # 2. everything learns, in small steps; `trainable` counts from the next compile on
@@ -71,8 +71,10 @@ def main(argv=None):
     scratch.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     scratch.fit(x_few, y_few, batch_size=16, epochs=5 * options.epochs, verbose=0)
     alone = scratch.evaluate(x_test, y_test, verbose=0)[1]
-    print(f"accuracy on {len(y_test)} digits from 5 to 9, learned from {len(y_few)}: from scratch {alone:.1%}, "
-          f"frozen features {frozen:.1%}, fine-tuned {tuned:.1%}")
+    print(
+        f"accuracy on {len(y_test)} digits from 5 to 9, learned from {len(y_few)}: from scratch {alone:.1%}, "
+        f"frozen features {frozen:.1%}, fine-tuned {tuned:.1%}"
+    )
     return {"scratch": alone, "frozen": frozen, "tuned": tuned}
 
 
