@@ -1,7 +1,7 @@
 """Write Python, one character at a time: a stateful LSTM that reads source code of the standard library.
 
-The text is cut into parallel streams; batch i + 1 goes on where batch i ended, and so does the state of the LSTM. Give any
-text with ``--text FILE``.
+The text is cut into parallel streams; batch i + 1 goes on where batch i ended, and so does the state of the LSTM. Give
+any text with ``--text FILE``.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def write(model, layer, start, letters, length, temperature, draw):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--text", help="a text file to learn from")
     parser.add_argument("--length", type=int, default=240, help="characters to write")
     options = parser.parse_args(argv)

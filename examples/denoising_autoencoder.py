@@ -28,7 +28,7 @@ def build():
 
 def show(*pictures):
     """Pictures side by side as text."""
-    for rows in zip(*pictures):
+    for rows in zip(*pictures, strict=True):
         print("   ".join("".join(INK[int(round(float(v) * 9))] * 2 for v in row[:, 0]) for row in rows))
 
 

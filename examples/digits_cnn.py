@@ -30,7 +30,7 @@ def build():
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--logdir", help="folder for TensorBoard")
     parser.add_argument("--csv", help="file for a log of the epochs")
     options = parser.parse_args(argv)

@@ -52,9 +52,7 @@ def main(argv=None):
     means = {rate: sum(values) / len(values) for rate, values in accuracies.items()}
     for rate, values in accuracies.items():
         shown = ", ".join(f"{value:.2%}" for value in values)
-        print(
-            f"rate {rate} (keeps {1 - rate:.0%}): test accuracy {means[rate]:.2%} after {options.epochs} epochs ({shown})"
-        )
+        print(f"rate {rate} (keeps {1 - rate:.0%}): accuracy {means[rate]:.2%} after {options.epochs} epochs ({shown})")
     print(f"writing 0.7 where 0.3 was meant costs {100 * (means[0.3] - means[0.7]):.2f} points of accuracy")
     if options.picture:
         kcore.compare_runs(

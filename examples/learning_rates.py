@@ -1,7 +1,7 @@
 """Compare two learning rates on one architecture: the wrong way, and the right one.
 
-Wrong: one model object is trained with the first rate, compiled with the second, and trained again. It goes on from where
-the first run left it. Right: a fresh model for each rate, which `kcore.sweep` makes.
+Wrong: one model object is trained with the first rate, compiled with the second, and trained again. It goes on from
+where the first run left it. Right: a fresh model for each rate, which `kcore.sweep` makes.
 """
 
 from __future__ import annotations

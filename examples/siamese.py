@@ -18,7 +18,7 @@ def pairs(x, y, count, seed):
     draw = np.random.default_rng(seed)
     first = draw.integers(0, len(y), size=count)
     same = (np.arange(count) % 2).astype("float32")
-    second = np.array([draw.choice(np.flatnonzero((y == y[i]) == bool(s))) for i, s in zip(first, same)])
+    second = np.array([draw.choice(np.flatnonzero((y == y[i]) == bool(s))) for i, s in zip(first, same, strict=True)])
     return (x[first], x[second]), same[:, None]
 
 

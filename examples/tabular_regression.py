@@ -1,7 +1,7 @@
 """Predict a number from a table: columns normalized by NumPy, a small network against a straight line.
 
-The progress of diabetes from ten measurements, which scikit-learn carries; with ``--houses``, prices of Californian houses,
-which are downloaded.
+The progress of diabetes from ten measurements, which scikit-learn carries; with ``--houses``, prices of Californian
+houses, which are downloaded.
 """
 
 import argparse

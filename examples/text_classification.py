@@ -71,7 +71,7 @@ def main(argv=None):
 
     results = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
     print(
-        f"accuracy on {len(y_test)} new reviews: {results['accuracy']:.1%}, area under the ROC curve {results['auc']:.3f}"
+        f"on {len(y_test)} new reviews: {results['accuracy']:.1%} right, area under the ROC curve {results['auc']:.3f}"
     )
     for text in ("the plot was clever", "the plot was not clever", "the music was not boring and the cast was fresh"):
         score = float(model.predict(numbers([text], vocabulary, length), verbose=0)[0, 0])
