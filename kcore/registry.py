@@ -464,7 +464,9 @@ def _custom(name: str, registered_name: str) -> Any:
 def _check_source(name: str, place: str, found: Any, asked: str | None) -> None:
     """Raise ValueError unless a file may name an object of kcore here."""
     if place not in (ANYWHERE if asked not in SOURCES else SOURCES[asked]):
-        wanted = f"one of {', '.join(SOURCES[asked])} is needed here" if asked in SOURCES else "it has no place in a file"
+        wanted = (
+            f"one of {', '.join(SOURCES[asked])} is needed here" if asked in SOURCES else "it has no place in a file"
+        )
         raise ValueError(f"a configuration may not name {place}.{name}: {wanted}")
     if not inspect.isclass(found) and place not in _FUNCTIONS:
         raise ValueError(f"a configuration may not name the function {place}.{name}: only classes of {place}")

@@ -18,6 +18,7 @@ from kcore import __version__
 from kcore.registry import UnknownObjectError, custom_object_scope, deserialize, serialize
 from kcore.saving.legacy.archives import translate_archive
 from kcore.saving.state import checked_variables, making, opened, read_state, write_state
+from kcore.saving.window import Window, created
 from kcore.utils.atomic import replacing
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -27,6 +28,9 @@ KERAS_VERSION = "3.15.1"
 
 #: No description of a model is larger than that, in bytes.
 LARGEST_TEXT = 1 << 28
+
+#: Nor is it packed to less than this part of its size.
+TEXT_EXPANSION = 100
 
 
 def matches(path: Path) -> bool:
@@ -57,9 +61,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True, include_states:
         for name, text in texts.items():
             archive.writestr(name, text)
         with _written_in_place(archive, file, WEIGHTS) as member:
-            import h5py
-
-            with h5py.File(member, "w") as weights:
+            with created(member) as weights:
                 write_state(model, weights, include_optimizer, include_states)
 
 
@@ -94,7 +96,8 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
             if not model.built:
                 raise ValueError(
                     f"{path}: model {model.name!r} ({type(model).__name__}) cannot be built from the file, so its "
-                    "weights have no place: give the class a build(input_shape), or call the model once before saving it"
+                    "weights have no place: give the class a build(input_shape), or call the model once before "
+                    "saving it"
                 )
             made.settle(checked_variables(model))
             read_state(model, weights, path)
@@ -135,8 +138,11 @@ def read_json(archive: zipfile.ZipFile, name: str, path: Path) -> Any:
         info = archive.getinfo(name)
     except KeyError:
         raise ValueError(f"{path} is not a saved model: it has no {name}") from None
-    if info.file_size > LARGEST_TEXT:
-        raise ValueError(f"{path}: {name} declares {info.file_size} bytes, which no description of a model has")
+    if info.file_size > LARGEST_TEXT or info.file_size > max(TEXT_EXPANSION * info.compress_size, 1 << 22):
+        raise ValueError(
+            f"{path}: {name} declares {info.file_size} bytes, {info.compress_size} of them stored, which no "
+            "description of a model has"
+        )
     try:
         return json.loads(archive.read(info))
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RecursionError, NotImplementedError) as error:
@@ -164,6 +170,9 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     except (zipfile.BadZipFile, struct.error, EOFError, ValueError, NotImplementedError) as error:
         raise ValueError(f"{path} is not a complete .keras file: {error}") from None
     with archive:
+        for info in archive.infolist():
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+                raise ValueError(f"{path}: {info.filename} is packed in a way that no archive of Keras is")
         names = archive.namelist()
         if len(names) != len(set(names)):
             raise ValueError(f"{path}: a member of the archive is there twice")
@@ -171,64 +180,6 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 # -- the state within the archive: written and read in place, so that no second copy of it is made --------------------
-
-
-class Window(io.RawIOBase):
-    """A part of a file from `start` on, as a file of its own that HDF5 can read and write anywhere.
-
-    Args:
-        file: the file around it.
-        start: where the part begins.
-        size: how long it is; None for a part that grows at the end of the file.
-    """
-
-    def __init__(self, file: BinaryIO, start: int, size: int | None = None):
-        super().__init__()
-        self._file, self._start, self._size = file, start, size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return self._size is None
-
-    def __len__(self) -> int:
-        """Bytes it holds."""
-        return self._file.seek(0, io.SEEK_END) - self._start if self._size is None else self._size
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self) if whence == io.SEEK_END else 0}[whence]
-        if base + offset < 0:
-            raise OSError(f"cannot go to {base + offset}, before the beginning")
-        self._at = base + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        if self._size is not None:
-            view = view[: max(0, self._size - self._at)]
-        self._file.seek(self._start + self._at)
-        count = self._file.readinto(view)  # type: ignore[attr-defined] # files opened in binary mode have it
-        self._at += count
-        return count
-
-    def write(self, data: Any) -> int:
-        self._file.seek(self._start + self._at)
-        count = self._file.write(data)
-        self._at += count
-        return count
-
-    def truncate(self, size: int | None = None) -> int:
-        size = self._at if size is None else size
-        self._file.truncate(self._start + size)
-        return size
 
 
 @contextmanager

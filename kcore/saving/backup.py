@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kcore.saving.state import OWN, child, opened, read_array, read_state, write_array, write_state
+from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
 
 
@@ -21,9 +22,8 @@ def write_backup(model: Any, path: Path, position: dict[str, Any], metrics: list
         position: plain values.
         metrics: what the metrics have counted, within an epoch.
     """
-    import h5py
 
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path) as temporary, created_at(temporary) as file:
         write_state(model, file, include_states=True)
         own = file.require_group(OWN)
         own.create_dataset("training", data=np.frombuffer(json.dumps(position).encode(), dtype=np.uint8))

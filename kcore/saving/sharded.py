@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kcore.saving.state import OWN, Parts, child, load_parts, opened, parts_of, stores, write_array, write_own
+from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
 
 #: No list of shards is larger than that, in bytes.
@@ -86,9 +87,8 @@ def _dealt(model: Any, limit: float) -> tuple[list[list[Entry]], int]:
 
 
 def _write(path: Path, arrays: list[Entry], model: Any, include_states: bool) -> None:
-    import h5py
 
-    with h5py.File(path, "w") as file:
+    with created_at(path) as file:
         for place, name, key, value in arrays:
             group = file.require_group(place)
             group.attrs["name"] = name
@@ -114,21 +114,31 @@ def load(model: Any, path: Path, skip_mismatch: bool = False, skip: Collection[A
     Raises:
         ValueError: the list cannot be read, names a file elsewhere or one that is missing, or the weights do not fit.
     """
+    with ExitStack() as stack:
+        parts, own = parts_of_shards(path, stack)
+        load_parts(model, parts, own, path, skip_mismatch, skip)
+
+
+def parts_of_shards(path: Path, stack: ExitStack) -> tuple[Parts, Any]:
+    """The datasets of all shards, which stay open as long as the stack, and the group of what Keras has no place for.
+
+    Raises:
+        ValueError: the list cannot be read, names a file elsewhere or one that is missing, or two shards clash.
+    """
     parts: Parts = {}
     own = None
-    with ExitStack() as stack:
-        for name in _shards_of(path):
-            shard = path.with_name(name)
-            if not shard.is_file():
-                raise ValueError(f"{path} is not complete: there is no shard {shard}")
-            file = stack.enter_context(opened(shard, shard))
-            own = child(file, OWN, shard) if own is None else own
-            for place, datasets in parts_of(file, shard).items():
-                mine = parts.setdefault(place, {})
-                if twice := sorted(mine.keys() & datasets):
-                    raise ValueError(f"{path}: two of its shards hold {place}/vars/{twice[0]}")
-                mine.update(datasets)
-        load_parts(model, parts, own, path, skip_mismatch, skip)
+    for name in _shards_of(path):
+        shard = path.with_name(name)
+        if not shard.is_file():
+            raise ValueError(f"{path} is not complete: there is no shard {shard}")
+        file = stack.enter_context(opened(shard, shard))
+        own = child(file, OWN, shard) if own is None else own
+        for place, datasets in parts_of(file, shard).items():
+            mine = parts.setdefault(place, {})
+            if twice := sorted(mine.keys() & datasets):
+                raise ValueError(f"{path}: two of its shards hold {place}/vars/{twice[0]}")
+            mine.update(datasets)
+    return parts, own
 
 
 def read_list(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kcore.saving import archive, hdf5, safetensors, sharded
 from kcore.saving.state import check_built, opened, read_state, write_state
+from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
 
 #: Endings a file of weights may have, the longest first.
@@ -67,9 +68,8 @@ def save_weights(
         hdf5.save_weights(model, path, include_states)
     else:
         with replacing(path) as temporary:
-            import h5py
 
-            with h5py.File(temporary, "w") as file:
+            with created_at(temporary) as file:
                 write_state(model, file, include_states=include_states)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -26,6 +26,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         FileNotFoundError: there is no such folder.
         PermissionError: the folder cannot be written to.
+        OSError: the disk is full or fails; the message names the path.
 
     Example:
         >>> folder = Path(tempfile.mkdtemp())
@@ -50,8 +51,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
+    except OSError as error:
+        if str(path) in str(error) and error.filename is None:
+            raise  # it says so itself
+        raise type(error)(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that is gone has taken it along
+            temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:
