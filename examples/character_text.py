@@ -56,7 +56,7 @@ def write(model, layer, start, letters, length, temperature, draw):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument("--epochs", type=int, default=35)
     parser.add_argument("--text", help="a text file to learn from")
     parser.add_argument("--length", type=int, default=240, help="characters to write")
     options = parser.parse_args(argv)
@@ -95,7 +95,7 @@ def main(argv=None):
     writer = build(len(letters), 1, 1, stateful=True)
     writer.set_weights(model.get_weights())
     start = "def " if all(letter in number for letter in "def ") else text[:4]
-    written = write(writer, writer.layers[1], start, letters, options.length, 0.5, np.random.default_rng(0))
+    written = write(writer, writer.layers[1], start, letters, options.length, 0.7, np.random.default_rng(0))
     losses = history.history["loss"]
     print(
         f"{len(text)} characters, {len(letters)} kinds; loss {losses[0]:.2f} -> {losses[-1]:.2f} "
