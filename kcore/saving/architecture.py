@@ -73,7 +73,7 @@ def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None =
     """
     yaml = require("yaml", "yaml", "model_from_yaml()")
 
-    class Loader(yaml.SafeLoader):  # type: ignore[name-defined, misc]
+    class Loader(yaml.SafeLoader):  # type: ignore[name-defined]
         """Plain values without aliases."""
 
         def compose_node(self, parent: Any, index: Any) -> Any:

@@ -1,0 +1,238 @@
+"""What a saved file holds, read without making the model: layers, weights, training state, and who wrote it."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kcore.saving import archive, hdf5, safetensors, sharded
+from kcore.saving.legacy.weights import attribute_list, inner, text
+from kcore.saving.state import OWN, child, opened, parts_of, read_array
+
+
+@dataclass
+class LayerEntry:
+    """A layer as its file describes it.
+
+    Attributes:
+        name: with the names of the models around it: ``"inner/dense"``.
+        kind: its class; empty where the file does not say.
+        config: its arguments.
+    """
+
+    name: str
+    kind: str
+    config: dict[str, Any]
+
+
+@dataclass
+class Contents:
+    """What a file holds.
+
+    Attributes:
+        path: the file.
+        form: in words.
+        writer: who wrote it, as far as it says.
+        model: class and name of the model, None for weights alone.
+        layers: its layers, those of inner models after these.
+        weights: name in the file -> array.
+        optimizer: name in the file -> array, of the training state.
+        compile: the compile arguments, None if it has none.
+    """
+
+    path: Path
+    form: str
+    writer: str
+    model: str | None = None
+    layers: list[LayerEntry] = field(default_factory=list)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    optimizer: dict[str, np.ndarray] = field(default_factory=dict)
+    compile: Any = None
+
+    @property
+    def step(self) -> int | None:
+        """How many steps the optimizer has done, if the file says so."""
+        for name, array in self.optimizer.items():
+            if array.shape == () and (name.endswith("/0") or "iter" in name) and array.dtype.kind in "iu":
+                return int(array)
+        return None
+
+
+def contents(path: Path) -> Contents:
+    """Read a file of a model, of weights, or of an architecture, in any form.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is none of these, or damaged.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    if archive.matches(path):
+        return _archive(path)
+    if hdf5.matches(path):
+        return _hdf5(path)
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[8:9] == b"{" or path.suffix == ".safetensors":
+        return _safetensors(path)
+    if path.name.endswith(".weights.json"):
+        return _shards(path)
+    return _text(path)
+
+
+def _archive(path: Path) -> Contents:
+    try:
+        with zipfile.ZipFile(path) as file:
+            described = archive.read_json(file, archive.CONFIG, path)
+            metadata = archive.read_json(file, archive.METADATA, path)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is not a complete .keras file: {error}") from None
+    found = _described(Contents(path, "a whole model, .keras", _writer(metadata)), described)
+    with archive.opened_weights(path) as weights:
+        _keras_3(found, parts_of(weights, path), child(weights, OWN, path))
+    return found
+
+
+def _writer(said: Mapping[str, Any]) -> str:
+    keras, own, date = (said.get(key) for key in ("keras_version", "kcore_version", "date_saved"))
+    who = f"kcore {own}, in the form of Keras {keras}" if own else f"Keras {keras}" if keras else "it does not say"
+    return f"{who}, {str(date).replace('@', ' ')}" if date else who
+
+
+def _hdf5(path: Path) -> Contents:
+    with opened(path, path) as file:
+        said = {
+            key: text(file.attrs[key]) for key in ("keras_version", "kcore_version", "backend") if key in file.attrs
+        }
+        weights = child(file, "model_weights", path)
+        group = file if weights is None else weights
+        names = attribute_list(group, "layer_names")
+        if names is None:
+            found = Contents(path, "weights, .weights.h5", _writer(said))
+            _keras_3(found, parts_of(file, path), child(file, OWN, path))
+            return found
+        if "keras_version" not in said and "keras_version" in group.attrs:
+            said["keras_version"] = text(group.attrs["keras_version"])
+        form = "weights, HDF5 of Keras 1 or 2" if weights is None else "a whole model, HDF5 of Keras 1 or 2"
+        found = Contents(path, form, _writer(said))
+        if "model_config" in file.attrs:
+            _described(found, _json(text(file.attrs["model_config"]), path, "model_config"))
+        if "training_config" in file.attrs:
+            found.compile = _json(text(file.attrs["training_config"]), path, "training_config")
+        for name in names:
+            layer = inner(group, name, path)
+            for weight in attribute_list(layer, "weight_names") or []:
+                short = weight.removeprefix(f"{name}/").removesuffix(":0")
+                found.weights[f"{name}/{short}"] = read_array(inner(layer, weight, path), path)
+        state = child(file, "optimizer_weights", path)
+        for name in (attribute_list(state, "weight_names") or []) if state is not None else []:
+            found.optimizer[name.removesuffix(":0")] = read_array(inner(state, name, path), path)
+        _own(found, child(file, OWN, path))
+    return found
+
+
+def _safetensors(path: Path) -> Contents:
+    with safetensors.opened(path) as file:
+        said = file.metadata() or {}
+        found = Contents(path, "weights, .safetensors", _writer({"kcore_version": None, **said}))
+        if "kcore_version" in said:
+            found.writer = f"kcore {said['kcore_version']}"
+        found.weights = {name: safetensors.read(file, name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    return found
+
+
+def _shards(path: Path) -> Contents:
+    found = Contents(path, "weights in shards, .weights.json", "it does not say")
+    with ExitStack() as stack:
+        parts, own = sharded.parts_of_shards(path, stack)
+        _keras_3(found, parts, own)
+    return found
+
+
+def _text(path: Path) -> Contents:
+    if path.stat().st_size > archive.LARGEST_TEXT:
+        raise ValueError(f"{path} is no file of a model or of weights")
+    from kcore.extras import require
+
+    try:
+        content = path.read_text()
+        if content.lstrip().startswith("{"):
+            described, form = json.loads(content), "an architecture, JSON"
+        else:
+            described, form = (
+                require("yaml", "yaml", f"reading {path.name}").safe_load(content),
+                "an architecture, YAML",
+            )
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no file of a model or of weights: {error}") from None
+    except Exception as error:
+        if type(error).__module__.startswith("yaml"):
+            raise ValueError(f"{path} is no file of a model or of weights") from None
+        raise
+    if not isinstance(described, Mapping) or "class_name" not in described or "config" not in described:
+        raise ValueError(f"{path} is no file of a model or of weights")
+    return _described(Contents(path, form, _writer(described)), described)
+
+
+def _json(content: str, path: Path, name: str) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {name} is not readable JSON: {error}") from None
+
+
+def _described(found: Contents, described: Any) -> Contents:
+    if not isinstance(described, Mapping) or not isinstance(described.get("class_name"), str):
+        raise ValueError(f"{found.path} does not describe a model")
+    config = described.get("config")
+    name = config.get("name") if isinstance(config, Mapping) else None
+    found.model = f"{described['class_name']} {name!r}" if name else described["class_name"]
+    found.layers = list(_layers(config, ""))
+    found.compile = described.get("compile_config")
+    return found
+
+
+def _layers(config: Any, around: str) -> Iterator[LayerEntry]:
+    entries = config.get("layers", ()) if isinstance(config, Mapping) else config
+    for entry in entries if isinstance(entries, list) else ():
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("config"), Mapping | list):
+            continue
+        inside = entry["config"]
+        own = inside if isinstance(inside, Mapping) else {}
+        name = f"{around}{own.get('name') or entry.get('name') or entry.get('class_name')}"
+        plain = {key: value for key, value in own.items() if key != "layers"}
+        yield LayerEntry(name, str(entry.get("class_name")), plain)
+        if "layers" in own or isinstance(inside, list):
+            yield from _layers(inside, f"{name}/")
+
+
+def _keras_3(found: Contents, parts: Mapping[str, Mapping[str, Any]], own: Any) -> None:
+    """Arrays by the layers' own names, which the groups keep as an attribute, else by their places."""
+    for place, datasets in parts.items():
+        for key in sorted(datasets, key=lambda key: (len(key), key)):
+            array = read_array(datasets[key], found.path)
+            if place.split("/")[0] == "optimizer":
+                found.optimizer[f"{place}/{key}"] = array
+            else:
+                found.weights[f"{place or 'model'}/{key}"] = array
+    _own(found, own)
+
+
+def _own(found: Contents, own: Any) -> None:
+    if own is None:
+        return
+    for kind in own:
+        group = child(own, kind, found.path)
+        if hasattr(group, "keys"):
+            for key in group:
+                found.optimizer[f"{kind}/{key}"] = read_array(child(group, key, found.path), found.path)
