@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kcore import config, initializers, ops
+import numpy as np
+
+from kcore import config, initializers
 from kcore.declare import Configurable
 from kcore.dtype_policies import get as get_policy
+from kcore.dtypes import numpy_dtype
 from kcore.naming import auto_name
 from kcore.registry import public
 from kcore.runtime import Variable, name_scope
@@ -23,6 +26,7 @@ class Metric(Configurable):
         name: its name; made from the class name if None.
 
     Example:
+        >>> from kcore import ops
         >>> class Largest(Metric):
         ...     def __init__(self, name="largest", **kwargs):
         ...         super().__init__(name=name, **kwargs)
@@ -101,7 +105,7 @@ class Metric(Configurable):
     def reset_state(self) -> None:
         """Set the state to zeros; override it where a metric begins otherwise."""
         for variable in self.variables:
-            variable.assign(ops.zeros(variable.shape, dtype=variable.dtype))
+            variable.assign(np.zeros(variable.shape, numpy_dtype(variable.dtype)))  # far cheaper than an op on a device
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Take a batch into the state."""
