@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -129,13 +130,23 @@ def plain_gru(x, h, kernel, recurrent, bias):
     return z * h + (1 - z) * np.tanh(x_g + r * a)
 
 
+def plain_reset_before(x, h, kernel, recurrent, bias):
+    units = h.shape[1]
+    x_z, x_r, x_g = np.split(x @ kernel + bias, 3, axis=1)
+    h_z, h_r = np.split(h @ recurrent[:, : 2 * units], 2, axis=1)
+    z, r = 1 / (1 + np.exp(-x_z - h_z)), 1 / (1 + np.exp(-x_r - h_r))
+    return z * h + (1 - z) * np.tanh(x_g + (r * h) @ recurrent[:, 2 * units :])
+
+
 def plain_simple(x, h, kernel, recurrent, bias):
     return np.tanh(x @ kernel + h @ recurrent + bias)
 
 
+BEFORE = {"reset_after": False}
 #: Public function, op, columns per unit, shape of the bias per unit, and a step in NumPy.
 ONE_STATE = {
     "gru": (gru, _gru, 3, lambda units: (2, 3 * units), plain_gru),
+    "gru_reset_before": (partial(gru, **BEFORE), _gru, 3, lambda units: (3 * units,), plain_reset_before),
     "simple_rnn": (simple_rnn, _simple_rnn, 1, lambda units: (units,), plain_simple),
 }
 
@@ -168,7 +179,7 @@ def test_one_state_step_by_step(name, masked, reverse, given):
 @pytest.mark.parametrize("name", ONE_STATE)
 @pytest.mark.parametrize("masked, reverse", list(product([False, True], repeat=2)))
 def test_one_state_gradient_kernels_are_the_gradient_of_the_decomposition(name, masked, reverse):
-    op = ONE_STATE[name][1]
+    op, form = ONE_STATE[name][1], BEFORE if name == "gru_reset_before" else {}
     args = [convert_to_tensor(a) for a in one_state(name)]
     args[0] = convert_to_tensor(np.ascontiguousarray(args[0].numpy().transpose(1, 0, 2)))
     mask = np.array([[0, 1, 1, 1, 0], [1, 1, 1, 1, 1], [0, 0, 0, 1, 1]], bool).T if masked else None
@@ -180,7 +191,7 @@ def test_one_state_gradient_kernels_are_the_gradient_of_the_decomposition(name, 
             loss = sum(ops.sum(o * w) for o, w in zip(run(*args, mask, reverse=reverse)[:2], weights, strict=True))
         return [g.numpy() for g in tape.gradient(loss, args)]
 
-    for operand, got, want in zip(op.inputs, grads(op), grads(op.fn), strict=False):
+    for operand, got, want in zip(op.inputs, grads(partial(op, **form)), grads(partial(op.fn, **form)), strict=False):
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-11, err_msg=operand)
 
 
@@ -188,6 +199,7 @@ def test_one_state_gradient_kernels_are_the_gradient_of_the_decomposition(name, 
 def test_one_state_shapes_that_do_not_fit_are_named(name):
     run = ONE_STATE[name][0]
     x, h, kernel, recurrent, bias = one_state(name)
+    name = name.removesuffix("_reset_before")
     with pytest.raises(ValueError, match=rf"{name}: expected kernel of shape \(4, .*received float64\[3, "):
         run(x, h, kernel[:3], recurrent, bias)
     with pytest.raises(ValueError, match=rf"{name}: expected bias of shape"):

@@ -16,12 +16,12 @@ from kcore.runtime.reference import run_op
 from kcore.testing.cases import Case, cases
 from kcore.testing.compare import difference, tolerance
 from kcore_opencl.recurrent import backward, forward, lanes
-from kcore_opencl.recurrent.cells import CELLS
+from kcore_opencl.recurrent.cells import CELLS, OPERATIONS
 
 Emit = Callable[..., Code]
 GENERATORS: dict[str, tuple[Emit, Emit]] = {
     name + end: emits
-    for name in CELLS
+    for name in OPERATIONS
     for end, emits in (("", (forward.emit, lanes.forward)), ("_grad", (backward.emit, lanes.backward)))
 }
 
@@ -52,6 +52,12 @@ def test_kernels_for_narrower_vectors_compute_what_the_op_says(intel, op, vector
         check(case, compute(intel, made, GENERATORS[op][0](made, traits), *case.arrays()))
 
 
+def _form(name: str) -> tuple[str, dict[str, Any]]:
+    """The op of a kind of cell, and the attributes that make it that kind."""
+    op = name.removesuffix("_reset_before")
+    return op, ({"reset_after": op == name} if op == "gru" else {})
+
+
 def _inputs(name: str, steps: int, batch: int, features: int, units: int) -> list[np.ndarray | None]:
     """Arrays of a forward node: x, states, weights, bias and mask."""
     rng = np.random.default_rng([steps, batch, features, units])
@@ -78,9 +84,10 @@ def traits(request, intel, gpu):
 @pytest.mark.parametrize("reverse", [False, True], ids=["forth", "back"])
 def test_edges_of_tiles(intel, traits, name, shape, reverse, node, compute):
     arrays = _inputs(name, *shape)
-    made = node(name, *arrays, reverse=reverse)
-    results = compute(intel, made, GENERATORS[name][not traits.cpu](made, traits), *arrays)
-    plain = {"lstm": _lstm, "gru": _gru, "simple_rnn": _simple_rnn}[name]
+    op, form = _form(name)
+    made = node(op, *arrays, reverse=reverse, **form)
+    results = compute(intel, made, GENERATORS[op][not traits.cpu](made, traits), *arrays)
+    plain = {"lstm": _lstm, "gru": _gru, "gru_reset_before": _reset_before, "simple_rnn": _simple_rnn}[name]
     wanted = plain([_wide(a) for a in arrays[:-1]], arrays[-1], reverse)
     for result, expected in zip(results, wanted, strict=False):
         np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
@@ -90,9 +97,9 @@ def test_edges_of_tiles(intel, traits, name, shape, reverse, node, compute):
         if output in known:
             known[g] = rng.uniform(-1, 1, known[output].shape).astype("float32")
     given = [known[operand] for operand in cell.grad_inputs]
-    made = node(name + "_grad", *given, reverse=reverse)
-    results = compute(intel, made, GENERATORS[name + "_grad"][not traits.cpu](made, traits), *given)
-    wanted = run_op(made.op, [_wide(a) for a in given], {"reverse": reverse})
+    made = node(op + "_grad", *given, reverse=reverse, **form)
+    results = compute(intel, made, GENERATORS[op + "_grad"][not traits.cpu](made, traits), *given)
+    wanted = run_op(made.op, [_wide(a) for a in given], {"reverse": reverse, **form})
     for operand, result, expected in zip(cell.grad_outputs, results, wanted, strict=True):
         scale = max(1.0, float(np.abs(expected).max()))
         np.testing.assert_allclose(result / scale, expected / scale, rtol=1e-4, atol=2e-5, err_msg=operand)
@@ -128,6 +135,19 @@ def _gru(arrays: list[Any], mask: np.ndarray, reverse: bool) -> tuple[np.ndarray
     return hidden, h
 
 
+def _reset_before(arrays: list[Any], mask: np.ndarray, reverse: bool) -> tuple[np.ndarray, ...]:
+    """GRU with the reset gate before the product, as one would write it in NumPy."""
+    x, h, kernel, recurrent, bias = arrays
+    hidden, units = np.empty((*x.shape[:2], h.shape[1])), h.shape[1]
+    for t in range(len(x))[:: -1 if reverse else 1]:
+        x_z, x_r, x_g = np.split(x[t] @ kernel + bias, 3, axis=1)
+        h_z, h_r = np.split(h @ recurrent[:, : 2 * units], 2, axis=1)
+        z, r = 1 / (1 + np.exp(-x_z - h_z)), 1 / (1 + np.exp(-x_r - h_r))
+        g = np.tanh(x_g + (r * h) @ recurrent[:, 2 * units :])
+        h = hidden[t] = np.where(mask[t][:, None], z * h + (1 - z) * g, h)
+    return hidden, h
+
+
 def _simple_rnn(arrays: list[Any], mask: np.ndarray, reverse: bool) -> tuple[np.ndarray, ...]:
     """A simple recurrent network as one would write it in NumPy."""
     x, h, kernel, recurrent, bias = arrays
@@ -159,7 +179,8 @@ def test_generated_text(intel, gpu, node, golden):
     """A whole sequence is two launches; its gradient four."""
     for name, cell in CELLS.items():
         arrays = _inputs(name, 80, 32, 128, 128)
-        made = node(name, *arrays, reverse=False)
+        op, form = _form(name)
+        made = node(op, *arrays, reverse=False, **form)
         code = forward.emit(made, intel.place.traits)
         assert len(code.launches) == 2
         golden(f"{name}.cl", code)
@@ -167,7 +188,7 @@ def test_generated_text(intel, gpu, node, golden):
         known = dict(zip(cell.inputs, arrays, strict=True))
         known |= {"g_hidden": sequence, "hidden": sequence, "cells": sequence}
         known["gates"] = np.zeros((80, 32, cell.count * 128), "float32")
-        back = node(name + "_grad", *(known.get(operand) for operand in cell.grad_inputs), reverse=False)
+        back = node(op + "_grad", *(known.get(operand) for operand in cell.grad_inputs), reverse=False, **form)
         code = backward.emit(back, intel.place.traits)
         assert len(code.launches) == 4
         golden(f"{name}_grad.cl", code)

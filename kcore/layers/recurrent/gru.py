@@ -94,7 +94,7 @@ class GRUCell(GRUArguments, RecurrentCell):
 class GRU(GRUArguments, CudnnArguments, SequenceRNN):
     """A gated recurrent unit over a sequence; see `GRUCell` for a step.
 
-    With the standard activations and `reset_after`, and without recurrent dropout, the whole sequence is one op.
+    With the standard activations, and without recurrent dropout, the whole sequence is one op.
 
     Args:
         units, activation, use_bias, ...: see `RecurrentArguments`.
@@ -125,10 +125,10 @@ class GRU(GRUArguments, CudnnArguments, SequenceRNN):
     def is_one_op(self) -> bool:
         cell = self.cell
         standard = cell.activation is activations.tanh and cell.recurrent_activation is activations.sigmoid
-        return standard and cell.reset_after and cell.implementation != 1
+        return standard and cell.implementation != 1
 
     def run_op(self, sequences: Any, states: list[Any], mask: Any) -> tuple[Any, ...]:
         cell = self.cell
         weights = cell.kernel, cell.recurrent_kernel, cell.bias
         (h0,) = states
-        return ops.gru(sequences, h0, *weights, mask, self.go_backwards)
+        return ops.gru(sequences, h0, *weights, mask, self.go_backwards, cell.reset_after)

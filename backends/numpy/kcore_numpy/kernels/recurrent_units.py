@@ -36,8 +36,10 @@ class _Forward:
         self.inputs = memory.array(steps, batch, columns)
         self.hidden = memory.array(steps, batch, units) if outputs[0] is None else outputs[0]
         self.gates: Any = None
+        self.kept: Any = None
         if len(outputs) == 3:  # of a GRU
-            self.gates = memory.array(steps, batch, 4 * units) if outputs[2] is None else outputs[2]
+            self.gates = memory.array(*node.outputs[2].shape) if outputs[2] is None else outputs[2]
+            self.kept = memory.array(batch, units)
         self.bytes = memory.used
 
 
@@ -66,10 +68,16 @@ def simple_rnn(site: Site) -> Thunk:
 def gru(site: Site) -> Thunk:
     """A sigmoid is 0.5 tanh(0.5 z) + 0.5, so with halved weights two gates are one tanh."""
     buffers = _Forward(site.node, site.outputs, site.scratch)
-    _, _, weights, recurrent, bias, _ = site.inputs
-    units = recurrent.shape[0]
+    units = site.inputs[3].shape[0]
     half = np.full(3 * units, 0.5, buffers.hidden.dtype)
     half[2 * units :] = 1.0
+    return (_reset_after if site.attrs["reset_after"] else _reset_before)(site, buffers, half)
+
+
+def _reset_after(site: Site, buffers: _Forward, half: np.ndarray) -> Thunk:
+    """The reset gate behind the product with the state."""
+    _, _, weights, recurrent, bias, _ = site.inputs
+    units = recurrent.shape[0]
 
     def prepare() -> None:
         np.multiply(weights, half, out=buffers.kernel)
@@ -87,6 +95,38 @@ def gru(site: Site) -> Thunk:
     biases = (None, None) if bias is None else (buffers.bias, buffers.state_bias)
     run = partial(_run_gru, buffers.recurrent, buffers.through, *biases)
     return _forward(site, buffers, prepare, buffers.kernel, step, run)
+
+
+def _reset_before(site: Site, buffers: _Forward, half: np.ndarray) -> Thunk:
+    """The reset gate before the product with the state, which is therefore two products."""
+    _, _, weights, recurrent, bias, _ = site.inputs
+    units = recurrent.shape[0]
+    by_state, by_kept = _side_by_side(buffers.recurrent, 2 * units)
+
+    def prepare() -> None:
+        np.multiply(weights, half, out=buffers.kernel)
+        np.multiply(recurrent[:, : 2 * units], 0.5, out=by_state)
+        np.copyto(by_kept, recurrent[:, 2 * units :])
+        if bias is not None:
+            np.multiply(bias, half, out=buffers.bias)
+
+    def step(t: int, rows: slice) -> tuple[np.ndarray, ...]:
+        gates = buffers.gates[t][rows]
+        zr, g = gates[:, : 2 * units], gates[:, 2 * units :]
+        return (buffers.inputs[t][rows], zr, zr[:, :units], zr[:, units:], g)
+
+    through = _side_by_side(buffers.through, 2 * units)
+    working = (*through, buffers.kept, None if bias is None else buffers.bias)
+    return _forward(
+        site, buffers, prepare, buffers.kernel, step, partial(_run_reset_before, by_state, by_kept, working)
+    )
+
+
+def _side_by_side(memory: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Memory of a matrix as two matrices of as many rows: one of `columns`, one of the rest."""
+    rows, both = memory.shape
+    flat = memory.reshape(-1)
+    return flat[: rows * columns].reshape(rows, columns), flat[rows * columns :].reshape(rows, both - columns)
 
 
 def _forward(
@@ -162,6 +202,34 @@ def _run_gru(recurrent: np.ndarray, through: np.ndarray, bias: Any, state_bias: 
             np.copyto(h, h_old, where=~held)
 
 
+def _run_reset_before(by_state: np.ndarray, by_kept: np.ndarray, working: tuple, rows: slice, work: list) -> None:
+    """All steps of a GRU whose reset gate acts before the product, for some rows of the batch."""
+    through_zr, through_g, kept, bias = (None if a is None else a[rows] for a in working)
+    units = by_kept.shape[0]
+    if bias is not None:
+        bias_zr, bias_g = bias[:, : 2 * units], bias[:, 2 * units :]
+    matmul, add, multiply, subtract, tanh = np.matmul, np.add, np.multiply, np.subtract, np.tanh
+    for inputs, zr, z, r, g, h_old, h, held in work:
+        matmul(h_old, by_state, through_zr)
+        add(inputs[:, : 2 * units], through_zr, zr)
+        if bias is not None:
+            add(zr, bias_zr, zr)
+        tanh(zr, zr)
+        multiply(zr, 0.5, zr)
+        add(zr, 0.5, zr)
+        multiply(r, h_old, kept)
+        matmul(kept, by_kept, through_g)
+        add(inputs[:, 2 * units :], through_g, g)
+        if bias is not None:
+            add(g, bias_g, g)
+        tanh(g, g)
+        subtract(h_old, g, h)
+        multiply(h, z, h)
+        add(h, g, h)
+        if held is not None:
+            np.copyto(h, h_old, where=~held)
+
+
 # -- backward --------------------------------------------------------------------------------------------------------
 
 
@@ -171,13 +239,13 @@ class _Backward:
     def __init__(self, node: Any, storage: np.ndarray | None):
         x, recurrent = node.inputs[2], node.inputs[5]
         (steps, batch, _), (units, columns) = x.shape, recurrent.shape
-        self.slots = 4 if columns > units else 1
+        self.slots = node.inputs[8].shape[-1] // units if columns > units else 1
         memory = _Memory(storage, node.outputs[0].dtype)
         self.slopes = memory.array(steps, batch, self.slots * units)
         self.before = memory.array(steps, batch, units)
         self.transposed = memory.array(columns, units)
         self.kernel = memory.array(*node.inputs[4].shape)
-        self.dh, self.room, self.kept = (memory.array(batch, units) for _ in range(3))
+        self.dh, self.room, self.kept, self.to_kept = (memory.array(batch, units) for _ in range(4))
         self.valid = memory.array(steps, batch, 1)
         self.bytes = memory.used
 
@@ -208,11 +276,19 @@ def simple_rnn_grad(site: Site) -> Thunk:
         after.append(product(buffers.before.reshape(-1, units).T, slopes, d_recurrent))
     if d_bias is not None:
         after.append(partial(np.add.reduce, slopes, axis=0, out=d_bias))
-    return _backward(site, buffers, factors, None, after)
+
+    def step(t: int, rows: slice) -> tuple[Any, ...]:
+        return buffers.slopes[t][rows][:, None, :], buffers.slopes[t][rows], None
+
+    return _backward(site, buffers, factors, step, _run_backward, after)
 
 
 @kernel("gru_grad", backend="numpy", supports=_floating, scratch=_backward_scratch, strided=False)
 def gru_grad(site: Site) -> Thunk:
+    return (_after_grad if site.attrs["reset_after"] else _before_grad)(site)
+
+
+def _after_grad(site: Site) -> Thunk:
     """The slopes lie as g, z, r, a: the first three are those of the inputs, the last three those of the state."""
     buffers = _Backward(site.node, site.scratch)
     _, _, x, _, weights, _, _, hidden, gates = site.inputs
@@ -258,11 +334,64 @@ def gru_grad(site: Site) -> Thunk:
         np.copyto(buffers.kernel[:, :units], weights[:, 2 * units :])
         np.copyto(buffers.kernel[:, units:], weights[:, : 2 * units])
 
-    return _backward(site, buffers, factors, gates[..., units : 2 * units], [turn, *after])
+    def step(t: int, rows: slice) -> tuple[Any, ...]:
+        flat = buffers.slopes[t][rows]
+        return flat.reshape(-1, 4, units), flat[:, units:], gates[t][rows][:, units : 2 * units]
+
+    return _backward(site, buffers, factors, step, _run_backward, [turn, *after])
+
+
+def _before_grad(site: Site) -> Thunk:
+    """The slopes lie as z, r, g. That of r is its factor times the gradient of r h, which comes from that of g."""
+    buffers = _Backward(site.node, site.scratch)
+    _, _, x, _, weights, _, _, hidden, gates = site.inputs
+    units, features = hidden.shape[-1], x.shape[2]
+
+    def factors(part: slice) -> None:
+        z, r, g = (gates[part][..., k * units : (k + 1) * units] for k in range(3))
+        to_z, to_r, to_g = (buffers.slopes[part][..., k * units : (k + 1) * units] for k in range(3))
+        np.subtract(1.0, z, out=to_r)
+        np.multiply(g, g, out=to_g)
+        np.subtract(1.0, to_g, out=to_g)
+        np.multiply(to_g, to_r, out=to_g)
+        np.subtract(buffers.before[part], g, out=to_z)
+        np.multiply(to_z, z, out=to_z)
+        np.multiply(to_z, to_r, out=to_z)
+        np.subtract(1.0, r, out=to_r)
+        np.multiply(to_r, r, out=to_r)
+        np.multiply(to_r, buffers.before[part], out=to_r)
+
+    dx, _, d_weights, d_recurrent, d_bias = site.outputs
+    slopes, before = buffers.slopes.reshape(-1, 3 * units), buffers.before.reshape(-1, units)
+    resets = gates.reshape(-1, 3 * units)[:, units : 2 * units]
+    after: list[Thunk] = []
+    if dx is not None:
+        after.append(product(slopes, weights.T, dx.reshape(-1, features)))
+    if d_weights is not None:
+        after.append(product(x.reshape(-1, features).T, slopes, d_weights))
+    if d_recurrent is not None:
+        after.append(product(before.T, slopes[:, : 2 * units], d_recurrent[:, : 2 * units]))
+        after.append(partial(np.multiply, before, resets, out=before))
+        after.append(product(before.T, slopes[:, 2 * units :], d_recurrent[:, 2 * units :]))
+    if d_bias is not None:
+        after.append(partial(np.add.reduce, slopes, axis=0, out=d_bias))
+
+    def step(t: int, rows: slice) -> tuple[Any, ...]:
+        flat, gate = buffers.slopes[t][rows], gates[t][rows]
+        z, r, _ = (gate[:, k * units : (k + 1) * units] for k in range(3))
+        to_z, to_r, to_g = (flat[:, k * units : (k + 1) * units] for k in range(3))
+        return to_z, to_r, to_g, flat[:, : 2 * units], z, r, buffers.to_kept[rows]
+
+    return _backward(site, buffers, factors, step, _run_before_backward, after)
 
 
 def _backward(
-    site: Site, buffers: _Backward, factors: Callable[[slice], None], through: np.ndarray | None, after: list[Thunk]
+    site: Site,
+    buffers: _Backward,
+    factors: Callable[[slice], None],
+    step: Callable[[int, slice], tuple[Any, ...]],
+    run: Callable[..., None],
+    after: list[Thunk],
 ) -> Thunk:
     """Factors of all slopes, the walk over the steps, and what comes `after`.
 
@@ -270,7 +399,8 @@ def _backward(
         site: of the kernel.
         buffers: working memory.
         factors: writes the factors of the slopes of some steps.
-        through: ``(time, batch, units)``, the share of the state that a step hands on as it is; None is none.
+        step: what `run` needs of a step for some rows of the batch.
+        run: walks over the steps for some rows of the batch.
         after: products with the slopes of all steps.
     """
     g_hidden, g_h, x, h0, _, recurrent, mask, hidden = site.inputs[:8]
@@ -298,14 +428,11 @@ def _backward(
         rows = slice(start, stop)
         work = []
         for t, _ in reversed(order):
-            flat = buffers.slopes[t][rows]
-            by_state = flat[:, units:] if buffers.slots > 1 else flat
             arriving = None if g_hidden is None else g_hidden[t][rows]
-            handed = None if through is None else through[t][rows]
             valid = None if mask is None else buffers.valid[t][rows]
-            work.append((arriving, flat.reshape(-1, buffers.slots, units), by_state, handed, valid))
+            work.append((arriving, valid, *step(t, rows)))
         state = buffers.dh[rows], buffers.room[rows], buffers.kept[rows]
-        parts.append(partial(_run_backward, buffers.transposed, *state, work))
+        parts.append(partial(run, buffers.transposed, *state, work))
     thunks = [ahead, begin, threads.team(parts, blas=True), *after]
     if site.outputs[1] is not None:
         thunks.append(partial(np.copyto, site.outputs[1], buffers.dh))
@@ -316,7 +443,7 @@ def _run_backward(transposed: np.ndarray, dh: np.ndarray, room: np.ndarray, kept
     """All steps, last first, for some rows of the batch."""
     matmul, add, multiply = np.matmul, np.add, np.multiply
     wide = dh[:, None, :]
-    for arriving, slopes, by_state, handed, valid in work:
+    for arriving, valid, slopes, by_state, handed in work:
         if arriving is not None:
             add(dh, arriving, dh)
         if valid is not None:
@@ -329,5 +456,32 @@ def _run_backward(transposed: np.ndarray, dh: np.ndarray, room: np.ndarray, kept
         matmul(by_state, transposed, dh)
         if handed is not None:
             add(dh, room, dh)
+        if valid is not None:
+            add(dh, kept, dh)
+
+
+def _run_before_backward(
+    transposed: np.ndarray, dh: np.ndarray, room: np.ndarray, kept: np.ndarray, work: list
+) -> None:
+    """All steps of a GRU whose reset gate acts before the product, last first, for some rows of the batch."""
+    matmul, add, multiply = np.matmul, np.add, np.multiply
+    units = dh.shape[1]
+    of_gates, of_candidate = transposed[: 2 * units], transposed[2 * units :]
+    for arriving, valid, to_z, to_r, to_g, by_state, z, r, to_kept in work:
+        if arriving is not None:
+            add(dh, arriving, dh)
+        if valid is not None:
+            multiply(dh, valid, room)
+            np.subtract(dh, room, kept)
+            np.copyto(dh, room)
+        multiply(to_z, dh, to_z)
+        multiply(to_g, dh, to_g)
+        matmul(to_g, of_candidate, to_kept)
+        multiply(to_r, to_kept, to_r)
+        multiply(to_kept, r, to_kept)
+        multiply(dh, z, room)
+        add(room, to_kept, room)
+        matmul(by_state, of_gates, dh)
+        add(dh, room, dh)
         if valid is not None:
             add(dh, kept, dh)

@@ -10,7 +10,7 @@ from kcore.graph.core import Node
 from kcore_opencl.launch import launch
 from kcore_opencl.place import place_of, planned_traits
 from kcore_opencl.recurrent import backward, forward, lanes
-from kcore_opencl.recurrent.cells import CELLS
+from kcore_opencl.recurrent.cells import OPERATIONS
 from kcore_opencl.traits import Traits
 
 Emit = Callable[[Node, Traits, Sequence[bool]], Code]
@@ -29,7 +29,7 @@ def _backward(node: Node, traits: Traits, wanted: Sequence[bool]) -> Code:
     return (backward.emit if traits.cpu else lanes.backward)(node, traits, wanted)
 
 
-for name, emit in [(n + end, f) for n in CELLS for end, f in (("", _forward), ("_grad", _backward))]:
+for name, emit in [(n + end, f) for n in OPERATIONS for end, f in (("", _forward), ("_grad", _backward))]:
 
     def _bind(site: Site, emit: Emit = emit) -> Thunk:
         wanted = [array is not None for array in site.outputs]

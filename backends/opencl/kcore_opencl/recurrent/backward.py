@@ -98,14 +98,16 @@ class Backward:
 
     @property
     def scratch(self) -> Scratch:
-        """Transposed weights; slopes of all slots, x and states before, all in panels; gradients of the state."""
+        """Transposed weights; slopes, and x, states before and what was kept of them, in panels; their gradients."""
         scratch = Scratch(self.sizes.dtype)
         width, sizes = self.real.lanes, self.sizes
         scratch.take("recurrent_turned", self.depth * self.columns(sizes.units, self.state))
         scratch.take("kernel_turned", self.depth * self.columns(sizes.features, self.inputs))
         scratch.take("slopes", self.tall * self.depth)
-        scratch.take("befores", (self.feature_blocks + self.blocks) * sizes.rows * width)
-        scratch.take("dh", self.items * self.rows * self.columns(sizes.units, self.state))
+        states = 2 if sizes.cell.late else 1
+        scratch.take("befores", (self.feature_blocks + states * self.blocks) * sizes.rows * width)
+        for name in ("dh", "kept_dh")[:states]:
+            scratch.take(name, self.items * self.rows * self.columns(sizes.units, self.state))
         if sizes.cell.has_cell:
             scratch.take("dc", self.items * self.rows * self.padded)
         scratch.take("sums", self.depth * (sum(self.strips) * STRIP * width))
@@ -122,8 +124,9 @@ def backward_of(node: Node, traits: Traits, wanted: Sequence[bool] | None) -> Ba
     tall = min(range(min(most // wide, 8), 0, -1), key=lambda r: -(-rows // r) * max(r * wide / 2, wide * 1.5))
     rows = -(-rows // tall) * tall
     wide_x = min(across, -(-sizes.features // real.lanes))
-    panel = next(v for v in (across, 2, 1) if sizes.cell.count * -(-sizes.units // real.lanes) % v == 0)
-    cell = sizes.cell
+    cell, blocks = sizes.cell, -(-sizes.units // real.lanes)
+    # Where some slots are late, no panel holds slots of both kinds.
+    panel = next(v for v in (across, 2, 1) if (blocks if cell.late else cell.count * blocks) % v == 0)
     names = cell.grad_outputs if wanted is None else [n for n, w in zip(cell.grad_outputs, wanted, strict=True) if w]
     return Backward(
         node,
@@ -170,7 +173,8 @@ def _steps(plan: Backward) -> Source:
     ends = [name for name in ("dh0", "dc0") if name in plan.wanted]
     for name in ends:
         plan.buffer(text, name)
-    text.pieces(plan.scratch, ["recurrent_turned", "slopes", "befores", "dh", *(["dc"] if cell.has_cell else [])])
+    more = [*(["kept_dh"] if cell.late else []), *(["dc"] if cell.has_cell else [])]
+    text.pieces(plan.scratch, ["recurrent_turned", "slopes", "befores", "dh", *more])
     text.sizes({"steps": sizes.steps, "batch": sizes.batch, "features": sizes.features, "units": sizes.units})
     text.sizes({"item_rows": plan.rows, "blocks": plan.blocks, "tall": plan.tall, **sizes.walk(backward=True)})
     text.helper(*edges(real))
@@ -181,6 +185,7 @@ def _steps(plan: Backward) -> Source:
         f"const int padded = blocks * {width};",
         f"const int wide = (units + {across - 1}) / {across} * {across};",
         "dh += (long)first * wide;",
+        *(["kept_dh += (long)first * wide;"] if cell.late else []),
         *(["dc += (long)first * padded;"] if cell.has_cell else []),
         *loop("row", 0, "item_rows", 1, loop("unit", 0, "wide", width, _start(plan))),
         *loop("turn", 0, "steps", 1, _turn(plan)),
@@ -206,6 +211,8 @@ def _start(plan: Backward) -> list[str]:
         return real.store(value, f"{state} + unit")
 
     lines.append(start("g_h", "dh + row * wide"))
+    if plan.sizes.cell.late:
+        lines.append(real.store(real.splat(real.number(0)), "kept_dh + row * wide + unit"))
     if plan.sizes.cell.has_cell:
         lines.append(f"if (unit < padded) {start('g_c', 'dc + row * padded')}")
     return lines
@@ -228,20 +235,29 @@ def _turn(plan: Backward) -> list[str]:
         lines.append(before.format("h", "hidden"))
     if plan.by_weights:
         row = [*row, *_befores(plan)]
-    row = ["const long at = (long)t * batch + first + row;", *row]
-    return [*lines, *loop("row", 0, "rows", 1, row), *_state_gradient(plan)]
+    at, cell = "const long at = (long)t * batch + first + row;", plan.sizes.cell
+    lines += loop("row", 0, "rows", 1, [at, *row])
+    if not cell.late:
+        skipped = cell.state_slots[0]
+        begin = f"{skipped} * padded / {plan.panel} * {plan.panel}" if skipped else "0"
+        return [*lines, *_state_gradient(plan, "dh", begin, f"{cell.count} * padded")]
+    lines += _state_gradient(plan, "kept_dh", f"{cell.early_count} * padded", f"{cell.count} * padded")
+    lines += loop("row", 0, "rows", 1, [at, *loop("unit", 0, "padded", real.lanes, _late_slopes(plan))])
+    return [*lines, *_state_gradient(plan, "dh", "0", f"{cell.early_count} * padded")]
+
+
+def _slope(plan: Backward, slot: int) -> str:
+    """Where the gradient of a slot lies."""
+    across, width = plan.weights.vectors, plan.real.lanes
+    block = f"(block + {slot} * blocks)"
+    return f"slopes + ((long)({block} / {across}) * tall + at) * {plan.panel} + {block} % {across} * {width}"
 
 
 def _slopes(plan: Backward) -> list[str]:
     """The gradients of the slots before their activation; dh is left as what does not pass through them."""
     real, cell = plan.real, plan.sizes.cell
     v, width, left = real.vector, real.lanes, "units - unit"
-    across = plan.weights.vectors
-    slope = [
-        f"slopes + ((long)((block + {k} * blocks) / {across}) * tall + at) * {plan.panel} "
-        f"+ (block + {k} * blocks) % {across} * {width}"
-        for k in range(cell.count)
-    ]
+    slope = [_slope(plan, k) for k in range(cell.count)]
     zero = real.splat(real.number(0))
     lines = [
         "const long place = at * units + unit;",
@@ -267,19 +283,45 @@ def _slopes(plan: Backward) -> list[str]:
         lines.append(f"const {v} dc_now = {real.load('dc + row * padded + unit')};")
     before, slopes, handed_h, handed_c = cell.slopes(real)
     lines += before
-    lines += [real.store(value, there) for value, there in zip(slopes, slope, strict=True)]
+    lines += [real.store(value, there) for value, there in zip(slopes, slope, strict=True) if value]
     if cell.has_cell:
         lines.append(real.store(handed_c, "dc + row * padded + unit"))
     return [*lines, real.store(handed_h or zero, "dh + row * wide + unit")]
 
 
+def _late_slopes(plan: Backward) -> list[str]:
+    """What the gradient of the state let through gives to the slot that let it, and to dh."""
+    real, cell = plan.real, plan.sizes.cell
+    v, width, left = real.vector, real.lanes, "units - unit"
+    slot, slope, handed = cell.late_slopes(real)
+    name = cell.slots[slot]
+    gate = f"{cell.kept} + (at * {cell.count} + {slot}) * units + unit"
+    lines = [
+        f"const int block = unit / {width};",
+        f"const {v} {name} = load_edge({gate}, {left});",
+        f"const {v} h_old = load_edge(h_before + (long)(first + row) * units + unit, {left});",
+        f"const {v} to_kept = {real.load('kept_dh + row * wide + unit')};",
+        real.store(slope, _slope(plan, slot)),
+        real.store(f"{real.load('dh + row * wide + unit')} + {handed}", "dh + row * wide + unit"),
+        real.store(real.splat(real.number(0)), "kept_dh + row * wide + unit"),
+    ]
+    if plan.by_weights:
+        above = f"(features + {width - 1}) / {width} * {width} + padded + unit"
+        lines.append(real.store(f"{name} * h_old", _before(plan, f"({above})")))
+    return lines
+
+
+def _before(plan: Backward, column: str) -> str:
+    """Where a column of what the weights' gradients read lies."""
+    return f"befores + ((long)({column} / {plan.real.lanes}) * steps * batch + at) * {plan.real.lanes}"
+
+
 def _befores(plan: Backward) -> list[str]:
     """x and the state before the step, copied to panels of a vector's width: what the weights' gradients read."""
     real = plan.real
-    panel = f"befores + ((long)({{}} / {real.lanes}) * steps * batch + at) * {real.lanes}"
-    copy_x = real.store("load_edge(x + at * features + f, features - f)", panel.format("f"))
+    copy_x = real.store("load_edge(x + at * features + f, features - f)", _before(plan, "f"))
     before = "load_edge(h_before + (long)(first + row) * units + unit, units - unit)"
-    copy_h = real.store(before, panel.format("(above + unit)"))
+    copy_h = real.store(before, _before(plan, "(above + unit)"))
     return [
         *loop("f", 0, "features", real.lanes, [copy_x]),
         f"const int above = (features + {real.lanes - 1}) / {real.lanes} * {real.lanes};",
@@ -287,12 +329,10 @@ def _befores(plan: Backward) -> list[str]:
     ]
 
 
-def _state_gradient(plan: Backward) -> list[str]:
-    """dh += slopes recurrent^T, for all rows of one step; slots the state does not go into are passed over."""
+def _state_gradient(plan: Backward, target: str, begin: str, last: str) -> list[str]:
+    """target += slopes recurrent^T, for all rows of one step, over the slots from `begin` to `last`."""
     tile, real, panel, cell = plan.state, plan.real, plan.panel, plan.sizes.cell
-    across = tile.vectors * real.lanes
-    depth, skipped = f"{cell.count} * padded", cell.state_slots[0]
-    begin = f"{skipped} * padded / {panel} * {panel}" if skipped else "0"
+    across, depth = tile.vectors * real.lanes, f"{cell.count} * padded"
     slopes = f"slopes + ((long)(k0 / {panel}) * tall + (long)t * batch + first + min(row + {{r}}, rows - 1)) * {panel}"
     terms = [
         *pointers(real, "s", [slopes.format(r=r) for r in range(tile.rows)]),
@@ -300,10 +340,10 @@ def _state_gradient(plan: Backward) -> list[str]:
         *tile.product(real, str(panel), "s{r}[k]", "weights"),
     ]
     body = [
-        f"__global {real.type} *target = dh + row * wide + column;",
+        f"__global {real.type} *target = {target} + row * wide + column;",
         *tile.accumulators(real, real.load(f"target + {{r}} * wide + {{v}} * {real.lanes}")),
         *loop("k0", "part", "end", panel, terms),
         *(real.store(f"acc{r}_{v}", f"target + {r} * wide + {v * real.lanes}") for r, v in tile),
     ]
-    part = [f"const int end = min(part + {DEPTH}, {depth});", *loop("row", 0, "rows", tile.rows, body)]
-    return loop("column", 0, "wide", across, loop("part", begin, depth, DEPTH, part))
+    part = [f"const int end = min(part + {DEPTH}, {last});", *loop("row", 0, "rows", tile.rows, body)]
+    return loop("column", 0, "wide", across, loop("part", begin, last, DEPTH, part))

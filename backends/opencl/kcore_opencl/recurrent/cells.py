@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from kcore.graph.core import Node
 from kcore_opencl.tiles import Real
 
 
@@ -25,6 +26,9 @@ class Cell(ABC):
         kept: forward output that holds all slots of all steps after their activation, or None.
         remembers: names of what the formulas ask for beside the slots: ``c_old``, ``h_old``.
         recalls: the same of the gradient's formulas: ``c_old``, ``c``, ``h_old``, ``h``.
+        late: how many slots, the last ones, the state goes into only as the early ones let it through (`kept`). Such a
+            step is two sweeps over the units: `early`, then `step`.
+        carried: name of the early slot that `step` asks for.
     """
 
     inputs: ClassVar[tuple[str, ...]]
@@ -38,23 +42,38 @@ class Cell(ABC):
     kept: ClassVar[str | None] = "gates"
     remembers: ClassVar[frozenset[str]] = frozenset()
     recalls: ClassVar[frozenset[str]] = frozenset()
+    late: ClassVar[int] = 0
+    carried: ClassVar[str] = ""
 
     @abstractmethod
     def step(self, real: Real, sums: Sequence[str]) -> list[str]:
-        """Lines that define the slots, and `h` (and `c`) as variables, from the sums."""
+        """Lines that define the slots, and `h` (and `c`) as variables, from the sums; of `late` slots only, if any."""
+
+    def early(self, real: Real, sums: Sequence[str]) -> list[str]:
+        """Lines that define the early slots and `kept`, from their sums."""
+        raise NotImplementedError(f"{type(self).__name__} has no late slots")
+
+    def late_slopes(self, real: Real) -> tuple[int, str, str]:
+        """Of the gradient `to_kept`: the slot it goes to, the gradient of its sum, and what is handed on to h."""
+        raise NotImplementedError(f"{type(self).__name__} has no late slots")
 
     @abstractmethod
     def slopes(self, real: Real) -> tuple[list[str], list[str], str, str]:
         """The gradient of one step, from `to_h`, the slots and what it recalls.
 
-        Returns lines before, the gradient of each slot's sum, and what is handed on of the gradients of h and of c
-        (``""`` where it is nothing, or there is no c).
+        Returns lines before, the gradient of each slot's sum (``""`` for that of `late_slopes`), and what is handed on
+        of the gradients of h and of c (``""`` where it is nothing, or there is no c).
         """
 
     @property
     def count(self) -> int:
         """How many slots there are."""
         return len(self.slots)
+
+    @property
+    def early_count(self) -> int:
+        """How many slots the state goes into as it is."""
+        return self.count - self.late
 
     @property
     def has_cell(self) -> bool:
@@ -164,6 +183,37 @@ class GRU(Cell):
         return before, slopes, "to_h * z", ""
 
 
+class ResetBefore(GRU):
+    """z, r, g; ``g = tanh(g)`` with the state's share from ``kept = r h``, ``h = z h + (1 - z) g``."""
+
+    slots = "zrg"
+    kernel_blocks = (0, 1, 2)
+    recurrent_blocks = (0, 1, 2)
+    bias_blocks = ((0,), (1,), (2,))
+    late = 1
+    carried = "z"
+
+    def early(self, real: Real, sums: Sequence[str]) -> list[str]:
+        v = real.vector
+        return [
+            f"const {v} z = sigmoid({sums[0]});",
+            f"const {v} r = sigmoid({sums[1]});",
+            f"const {v} kept = r * h_old;",
+        ]
+
+    def step(self, real: Real, sums: Sequence[str]) -> list[str]:
+        v = real.vector
+        return [f"const {v} g = tanh({sums[0]});", f"{v} h = {real.multiply_add('z', '(h_old - g)', 'g')};"]
+
+    def slopes(self, real: Real) -> tuple[list[str], list[str], str, str]:
+        one = real.number(1)
+        to_z, to_g = f"to_h * (h_old - g) * (z * ({one} - z))", f"to_h * ({one} - z) * ({one} - g * g)"
+        return [], [to_z, "", to_g], "to_h * z", ""
+
+    def late_slopes(self, real: Real) -> tuple[int, str, str]:
+        return 1, f"to_kept * h_old * (r * ({real.number(1)} - r))", "to_kept * r"
+
+
 class SimpleRNN(Cell):
     """``h = tanh(s)``."""
 
@@ -185,8 +235,16 @@ class SimpleRNN(Cell):
         return [], [f"to_h * ({real.number(1)} - h * h)"], "", ""
 
 
-#: The cells by the name of their op.
-CELLS: dict[str, Cell] = {"lstm": LSTM(), "gru": GRU(), "simple_rnn": SimpleRNN()}
+#: The cells by the name of their op, or of that form of it.
+CELLS: dict[str, Cell] = {"lstm": LSTM(), "gru": GRU(), "gru_reset_before": ResetBefore(), "simple_rnn": SimpleRNN()}
+#: The ops they are of.
+OPERATIONS = ("lstm", "gru", "simple_rnn")
+
+
+def cell_of(node: Node) -> Cell:
+    """The kind of cell of a recurrent node, or of its gradient."""
+    name = node.op.name.removesuffix("_grad")
+    return CELLS[name if node.attrs.get("reset_after", True) else f"{name}_reset_before"]
 
 
 def sigmoid(real: Real) -> list[str]:

@@ -65,6 +65,8 @@ def layout(sizes: Sizes, share: Share, real: Real) -> Scratch:
     scratch.take("states", share.items * 2 * share.rows * share.padded)
     if cell.has_cell:
         scratch.take("cell", share.items * share.rows * share.padded)
+    if cell.late:
+        scratch.take("kept_state", share.items * share.rows * share.padded)
     return scratch
 
 
@@ -130,7 +132,7 @@ def _steps(node: Node, sizes: Sizes, share: Share, real: Real, scratch: Scratch,
     for index, name in enumerate(cell.outputs):
         if name in wanted:
             text.buffer(name, "output", sizes.dtype, index)
-    states = ["states", *(["cell"] if cell.has_cell else [])]
+    states = ["states", *(["cell"] if cell.has_cell else []), *(["kept_state"] if cell.late else [])]
     text.pieces(scratch, ["kernel_packed", "packed", "offsets", "through", *states])
     text.sizes({"steps": sizes.steps, "batch": sizes.batch, "features": sizes.features, "units": sizes.units})
     text.sizes({"item_rows": share.rows, "blocks": share.blocks, **sizes.walk(backward=False)})
@@ -142,6 +144,7 @@ def _steps(node: Node, sizes: Sizes, share: Share, real: Real, scratch: Scratch,
         f"through += (long)first * {AHEAD} * blocks * {panel};",
         f"__global {real.type} *state = states + (long)first * 2 * padded;",
         f"__global {real.type} *next_state = state + item_rows * padded;",
+        *(["kept_state += (long)first * padded;"] if cell.late else []),
     )
     start = [
         "const long from = (long)(first + min(row, rows - 1)) * units + unit;",
@@ -186,24 +189,59 @@ def _inputs(cell: Cell, share: Share, real: Real) -> list[str]:
 
 def _turn(cell: Cell, share: Share, real: Real, masked: bool, wanted: frozenset[str]) -> list[str]:
     """One step of all rows."""
-    tile, panel, width = share.tile, cell.count * real.lanes, real.lanes
-    body = [
-        f"const __global {real.type} *z = through + ((long)(turn * blocks + block) * item_rows + row) * {panel};",
-        *tile.accumulators(real, real.load(f"z + {{r}} * {panel} + {{v}} * {width}")),
-        *pointers(real, "h", [f"state + (row + {r}) * padded" for r in range(tile.rows)]),
-        *tile.product(real, "units", "h{r}[k]", "weights", into=cell.state_slots),
-    ]
-    for r in range(tile.rows):
-        body += block("", _step(cell, r, real, masked, wanted))
-    weights = f"const __global {real.type} *weights = packed + (long)block * units * {cell.blocks * width};"
-    unit = f"const int unit = block * {width};"
     return [
         "const int t = first_step + (done + turn) * direction;",
-        *loop("block", 0, "blocks", 1, [unit, weights, *loop("row", 0, "rows", tile.rows, body)]),
+        *(_sweep(cell, share, real, masked, wanted, early=True) if cell.late else []),
+        *_sweep(cell, share, real, masked, wanted, early=False),
         f"__global {real.type} *spare = state;",
         "state = next_state;",
         "next_state = spare;",
     ]
+
+
+def _sweep(cell: Cell, share: Share, real: Real, masked: bool, wanted: frozenset[str], early: bool) -> list[str]:
+    """All units of all rows: the early slots, or what comes after them (all, in most cells)."""
+    panel, width = cell.count * real.lanes, real.lanes
+    skipped = cell.early_count if cell.late and not early else 0
+    tile, into, step = share.tile, cell.state_slots, None
+    if cell.late:
+        tile = RowTile(tile.rows, cell.early_count if early else cell.late)
+        into, step = list(range(tile.vectors)), str(cell.blocks * width)
+    source = "kept_state" if skipped else "state"
+    more = f" + {skipped * width}" if skipped else ""
+    place = f"((long)(turn * blocks + block) * item_rows + row) * {panel}{more}"
+    body = [
+        f"const __global {real.type} *z = through + {place};",
+        *tile.accumulators(real, real.load(f"z + {{r}} * {panel} + {{v}} * {width}")),
+        *pointers(real, "h", [f"{source} + (row + {r}) * padded" for r in range(tile.rows)]),
+        *tile.product(real, "units", "h{r}[k]", "weights", step=step, into=into),
+    ]
+    for r in range(tile.rows):
+        body += block("", (_early(cell, r, real, wanted) if early else _step(cell, r, real, masked, wanted)))
+    weights = f"const __global {real.type} *weights = packed + (long)block * units * {cell.blocks * width}{more};"
+    unit = f"const int unit = block * {width};"
+    return loop("block", 0, "blocks", 1, [unit, weights, *loop("row", 0, "rows", tile.rows, body)])
+
+
+def _early(cell: Cell, r: int, real: Real, wanted: frozenset[str]) -> list[str]:
+    """The early slots of a vector of units of one row; the next state holds the one carried on meanwhile."""
+    at = f"(row + {r}) * padded + unit"
+    lines = [f"const {real.vector} h_old = {real.load('state + ' + at)};"]
+    lines += cell.early(real, [f"acc{r}_{k}" for k in range(cell.early_count)])
+    lines += [real.store("kept", "kept_state + " + at), real.store(cell.carried, "next_state + " + at)]
+    if cell.kept in wanted:
+        lines += block(f"if (row + {r} < rows)", [_place(r), *_keep(cell, real, range(cell.early_count))])
+    return lines
+
+
+def _place(r: int) -> str:
+    return f"const long place = ((long)t * batch + first + row + {r}) * units + unit;"
+
+
+def _keep(cell: Cell, real: Real, slots: range) -> list[str]:
+    """Lines that store slots for the gradient."""
+    lines = [f"__global {real.type} *gate = {cell.kept} + (place - unit) * {cell.count} + unit;"]
+    return lines + [f"store_edge({cell.slots[k]}, gate + {k} * units, units - unit);" for k in slots]
 
 
 def _step(cell: Cell, r: int, real: Real, masked: bool, wanted: frozenset[str]) -> list[str]:
@@ -212,21 +250,22 @@ def _step(cell: Cell, r: int, real: Real, masked: bool, wanted: frozenset[str]) 
     lines = []
     if masked or "h_old" in cell.remembers:
         lines.append(f"const {v} h_old = {real.load('state + ' + at)};")
+    if cell.late:
+        lines.append(f"const {v} {cell.carried} = {real.load('next_state + ' + at)};")
     if cell.has_cell:
         lines.append(f"const {v} c_old = {real.load('cell + ' + at)};")
-    lines += cell.step(real, [f"acc{r}_{k}" for k in range(cell.count)])
+    lines += cell.step(real, [f"acc{r}_{k}" for k in range(cell.late or cell.count)])
     if masked:
         kept = [*(["c = c_old;"] if cell.has_cell else []), "h = h_old;"]
         lines += block(f"if (!mask[(long)t * batch + first + min(row + {r}, rows - 1)])", kept)
     if cell.has_cell:
         lines.append(real.store("c", "cell + " + at))
     lines.append(real.store("h", "next_state + " + at))
-    stores = [f"const long place = ((long)t * batch + first + row + {r}) * units + unit;"]
+    stores = [_place(r)]
     if "hidden" in wanted:
         stores.append("store_edge(h, hidden + place, units - unit);")
     if "cells" in wanted:
         stores.append("store_edge(c, cells + place, units - unit);")
     if cell.kept in wanted:
-        stores.append(f"__global {real.type} *gate = {cell.kept} + (place - unit) * {cell.count} + unit;")
-        stores += [f"store_edge({n}, gate + {k} * units, units - unit);" for k, n in enumerate(cell.slots)]
+        stores += _keep(cell, real, range(cell.early_count if cell.late else 0, cell.count))
     return lines + (block(f"if (row + {r} < rows)", stores) if len(stores) > 1 else [])

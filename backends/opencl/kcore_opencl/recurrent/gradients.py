@@ -105,6 +105,7 @@ def weight_gradients(plan: Backward) -> Source:
     for wanted in names:
         plan.buffer(text, wanted)
     biased = "d_bias" in names
+    late = f" + (panel * {across} < {cell.early_count} * padded ? 0 : padded / {width})" if cell.late else ""
     text.pieces(plan.scratch, ["slopes", "befores", "sums"])
     text.sizes({"rows": sizes.rows, "tall": plan.tall, "features": sizes.features, "units": sizes.units})
     text.sizes({"padded": plan.padded, "x_strips": plan.strips[0], "strips": sum(plan.strips)})
@@ -117,7 +118,7 @@ def weight_gradients(plan: Backward) -> Source:
         f"const int top = (inputs ? strip : strip - x_strips) * {STRIP * width};",
         f"const int end = min(top + {STRIP * width}, above);",
         *_idle(plan, biased),
-        f"const int skipped = inputs ? 0 : (features + {width - 1}) / {width};",
+        f"const int skipped = inputs ? 0 : (features + {width - 1}) / {width}{late};",
         "slopes += (long)panel * tall * " + f"{across};",
         f"befores += ((long)skipped * {width} + top) * rows;",
         f"sums += (long)get_group_id(0) * {STRIP * width * across};",

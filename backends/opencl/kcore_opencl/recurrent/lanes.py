@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from kcore.codegen import OPENCL, Code, Source
 from kcore.graph.core import Node
@@ -76,6 +77,8 @@ def forward(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) ->
     scratch.take("states", 2 * sizes.batch * sizes.units)
     if cell.has_cell:
         scratch.take("cell", sizes.batch * sizes.units)
+    if cell.late:
+        scratch.take("kept_state", sizes.batch * sizes.units)
     text = Text(node, "inputs")
     for name in ("x", "kernel_", *(["bias"] if biased else [])):
         text.buffer(name, "input", sizes.dtype, cell.inputs.index(name))
@@ -107,7 +110,8 @@ def _forward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, w
     for index, name in enumerate(cell.outputs):
         if name in wanted:
             text.buffer(name, "output", sizes.dtype, index)
-    text.pieces(scratch, ["through", "states", *(["cell"] if cell.has_cell else [])])
+    more = [*(["cell"] if cell.has_cell else []), *(["kept_state"] if cell.late else [])]
+    text.pieces(scratch, ["through", "states", *more])
     text.helper(*sigmoid(real))
     _walk(text, sizes, backward=False)
     start = ["const long at = (long)(first + row) * units + u;", "state[at] = h0[at];"]
@@ -117,18 +121,27 @@ def _forward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, w
         *_own(loop("row", 0, "rows", 1, start), lanes),
         _BARRIER,
     )
-    weights = [f"const {t} w{g} = weight[{g} * units];" for g in range(cell.blocks)]
-    sums = [f"acc{r}_{g} += tile[{r * DEPTH} + k] * w{g};" for r in range(ROWS) for g in range(cell.blocks)]
-    weight = f"const __global {t} *weight = recurrent + (long)(k0 + k) * {cell.blocks} * units + u;"
-    body = ["const int u = u0 + lane;"]
-    body += [f"{t} acc{r}_{g} = 0;" for r in range(ROWS) for g in range(cell.blocks)]
-    body += _gathered([weight, *weights, *sums], "units", "state[(long)(first + row) * units + k]", lanes)
-    for r in range(ROWS):
-        body += block(f"if (u < units && {r} < rows)", _step(cell, r, real, "mask" in given, late, wanted))
+
+    def sweep(source: str, blocks: range, rows: list[list[str]]) -> list[str]:
+        """All units: what the state gives to some blocks of the weights, then what becomes of each row."""
+        weights = [f"const {t} w{g} = weight[{g} * units];" for g in blocks]
+        sums = [f"acc{r}_{g} += tile[{r * DEPTH} + k] * w{g};" for r in range(ROWS) for g in blocks]
+        weight = f"const __global {t} *weight = recurrent + (long)(k0 + k) * {cell.blocks} * units + u;"
+        body = ["const int u = u0 + lane;", *(f"{t} acc{r}_{g} = 0;" for r in range(ROWS) for g in blocks)]
+        body += _gathered([weight, *weights, *sums], "units", f"{source}[(long)(first + row) * units + k]", lanes)
+        for r, lines in enumerate(rows):
+            body += block(f"if (u < units && {r} < rows)", lines)
+        return [*loop("u0", 0, "units", lanes, body), _BARRIER]
+
+    steps = [_step(cell, r, real, "mask" in given, late, wanted) for r in range(ROWS)]
+    if cell.late:
+        early = sweep("state", range(cell.early_count), [_early(cell, r, real, wanted) for r in range(ROWS)])
+        sweeps = [*early, *sweep("kept_state", range(cell.early_count, cell.count), steps)]
+    else:
+        sweeps = sweep("state", range(cell.blocks), steps)
     turn = [
         "const int t = first_step + turn * direction;",
-        *loop("u0", 0, "units", lanes, body),
-        _BARRIER,
+        *sweeps,
         f"__global {t} *spare = state;",
         "state = next_state;",
         "next_state = spare;",
@@ -140,22 +153,45 @@ def _forward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, w
     return text.source(-(-sizes.batch // ROWS), lanes)
 
 
+def _early(cell: Cell, r: int, real: Real, wanted: frozenset[str]) -> list[str]:
+    """The early slots of one unit of one row; the next state holds the one carried on meanwhile."""
+    t = real.type
+    sums = [f"(z_in[{cell.kernel_blocks[k]} * units] + acc{r}_{cell.recurrent_blocks[k]})" for k in range(cell.count)]
+    lines = [*_place(cell, r, real), f"const {t} h_old = state[at];"]
+    lines += cell.early(real, sums[: cell.early_count])
+    lines += ["kept_state[at] = kept;", f"next_state[at] = {cell.carried};"]
+    return lines + (_keep(cell, real, range(cell.early_count)) if cell.kept in wanted else [])
+
+
+def _place(cell: Cell, r: int, real: Real) -> list[str]:
+    return [
+        f"const long at = (long)(first + {r}) * units + u, step = (long)t * batch + first + {r};",
+        f"const __global {real.type} *z_in = through + step * {cell.blocks} * units + u;",
+    ]
+
+
+def _keep(cell: Cell, real: Real, slots: range) -> list[str]:
+    """Lines that store slots for the gradient."""
+    lines = [f"__global {real.type} *gate = {cell.kept} + step * {cell.count} * units + u;"]
+    return lines + [f"gate[{k} * units] = {cell.slots[k]};" for k in slots]
+
+
 def _step(cell: Cell, r: int, real: Real, masked: bool, late: bool, wanted: frozenset[str]) -> list[str]:
     """Slots, states and output of one unit of one row."""
     t = real.type
     sums = []
-    for slot in range(cell.count):
+    slots = range(cell.early_count if cell.late else 0, cell.count)
+    for slot in slots:
         from_inputs, from_state = cell.kernel_blocks[slot], cell.recurrent_blocks[slot]
         parts = [] if from_inputs is None else [f"z_in[{from_inputs} * units]"]
         parts += [] if from_state is None else [f"acc{r}_{from_state}"]
         parts += [f"bias[{b} * units + u]" for b in cell.bias_blocks[slot] if late and b >= cell.blocks]
         sums.append(" + ".join(parts))
-    lines = [
-        f"const long at = (long)(first + {r}) * units + u, step = (long)t * batch + first + {r};",
-        f"const __global {t} *z_in = through + step * {cell.blocks} * units + u;",
-    ]
+    lines = _place(cell, r, real)
     if masked or "h_old" in cell.remembers:
         lines.append(f"const {t} h_old = state[at];")
+    if cell.late:
+        lines.append(f"const {t} {cell.carried} = next_state[at];")
     if cell.has_cell:
         lines.append(f"const {t} c_old = cell[at];")
     lines += cell.step(real, [f"({s})" if "+" in s else s for s in sums])
@@ -167,8 +203,7 @@ def _step(cell: Cell, r: int, real: Real, masked: bool, late: bool, wanted: froz
     if "cells" in wanted:
         lines.append("cells[step * units + u] = c;")
     if cell.kept in wanted:
-        lines.append(f"__global {t} *gate = {cell.kept} + step * {cell.count} * units + u;")
-        lines += [f"gate[{k} * units] = {name};" for k, name in enumerate(cell.slots)]
+        lines += _keep(cell, real, slots)
     return lines
 
 
@@ -217,16 +252,32 @@ def backward(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -
             (sizes.units, sizes.columns),
         ),
     }  # fmt: skip
-    for name, (inputs, product, (height, width)) in products.items():
+    if cell.late:
+        # The left operand of the late columns is not the state but what was kept of it.
+        _, early, _ = products["d_recurrent"]
+        first, slot = cell.early_count * sizes.units, cell.late_slopes(_real(sizes, traits))[0]
+        numbers |= {"early": first, "late": cell.late * sizes.units}
+        late = replace(
+            early,
+            columns="late",
+            left=f"{early.left} * {cell.kept}[(long)k * wide + {slot} * units + r]",
+            right="slopes[(long)k * wide + early + c]",
+            store=["d_recurrent[(long)r * columns + early + c] = value;"],
+        )
+        early = replace(early, columns="early", store=["d_recurrent[(long)r * columns + c] = value;"])
+        products["d_recurrent"] = (["h0", "hidden"], early, (sizes.units, first))
+        products["d_recurrent_late"] = (["h0", "hidden", "gates"], late, (sizes.units, sizes.columns - first))
+    for part, (inputs, product, (height, width)) in products.items():
+        name = part.removesuffix("_late")
         if name in read:
-            text = Text(node, name)
+            text = Text(node, part)
             for operand in inputs:
                 text.buffer(operand, "input", sizes.dtype, cell.grad_inputs.index(operand))
             text.buffer(name, "output", sizes.dtype, names.index(name))
             text.pieces(scratch, ["slopes"])
             text.sizes({**numbers, "batch": sizes.batch})
-            store = [f"{name}[(long)r * {product.columns} + c] = value;"]
-            product = Matrices(**{**vars(product), "store": store})
+            store = product.store or [f"{name}[(long)r * {product.columns} + c] = value;"]
+            product = replace(product, store=store)
             launches.append(matrices.source(text, sizes.dtype, product, matrices.groups(height, width)))
     if "d_bias" in read:
         launches.append(_bias(node, sizes, scratch))
@@ -293,13 +344,19 @@ def _backward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, 
         *([f"dc[at] = {'g_c[at]' if 'g_c' in given else '0'};"] if cell.has_cell else []),
     ]
     text.add(*_own(loop("row", 0, "rows", 1, start), lanes))
-    sums = [f"acc{r} += tile[{r * DEPTH} + k] * weight;" for r in range(ROWS)]
-    weight = f"const {t} weight = turned[(long)(k0 + k) * units + u];"
-    column = _column(cell, state=True)("k")
-    element = f"slopes[((long)t * batch + first + row) * {cell.count} * units + {column}]"
-    body = ["const int u = u0 + lane;", *(f"{t} acc{r} = 0;" for r in range(ROWS))]
-    body += _gathered([weight, *sums], f"{cell.blocks} * units", element, lanes)
-    body += [f"if (u < units && {r} < rows) dh[(long)(first + {r}) * units + u] += acc{r};" for r in range(ROWS)]
+
+    def sweep(first: int, blocks: int, ends: list[str]) -> list[str]:
+        """All units: the sum over the slopes of some blocks times the weights, then what becomes of each row's."""
+        skipped = f"{first} * units + " if first else ""
+        column = _column(cell, state=True)("k")
+        element = f"slopes[((long)t * batch + first + row) * {cell.count} * units + {skipped}{column}]"
+        weight = f"const {t} weight = turned[(long)({skipped}k0 + k) * units + u];"
+        sums = [f"acc{r} += tile[{r * DEPTH} + k] * weight;" for r in range(ROWS)]
+        body = ["const int u = u0 + lane;", *(f"{t} acc{r} = 0;" for r in range(ROWS))]
+        body += _gathered([weight, *sums], f"{blocks} * units", element, lanes)
+        return [*loop("u0", 0, "units", lanes, [*body, *ends]), _BARRIER]
+
+    add = [f"if (u < units && {r} < rows) dh[(long)(first + {r}) * units + u] += acc{r};" for r in range(ROWS)]
     turn = ["const int t = first_step + turn * direction;"]
     for state, name, sequence in (("c", "c_old", "cells"), ("h", "h_old", "hidden")):
         if name in cell.recalls:
@@ -308,9 +365,13 @@ def _backward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, 
     turn += [
         *_own(loop("row", 0, "rows", 1, _slopes(cell, given, _real(sizes, traits))), lanes),
         _BARRIER,
-        *loop("u0", 0, "units", lanes, body),
-        _BARRIER,
     ]
+    if cell.late:
+        late: list[str] = []
+        for r in range(ROWS):
+            late += block(f"if (u < units && {r} < rows)", _late_slopes(cell, r, _real(sizes, traits)))
+        turn += sweep(cell.early_count, cell.late, late)
+    turn += sweep(0, cell.early_count if cell.late else cell.blocks, add)
     text.add(*loop("turn", 0, "steps", 1, turn))
     if ends:
         copies = [f"{name}[at] = {name[:2]}[at];" for name in ends]
@@ -343,10 +404,23 @@ def _slopes(cell: Cell, given: set[str], real: Real) -> list[str]:
         lines.append(f"const {t} dc_now = dc[at];")
     before, slopes, handed_h, handed_c = cell.slopes(real)
     lines += before
-    lines += [f"slope[{k} * units] = {value};" for k, value in enumerate(slopes)]
+    lines += [f"slope[{k} * units] = {value};" for k, value in enumerate(slopes) if value]
     if cell.has_cell:
         lines.append(f"dc[at] = {handed_c};")
     return [*lines, f"dh[at] = {handed_h or 0};"]
+
+
+def _late_slopes(cell: Cell, r: int, real: Real) -> list[str]:
+    """What the gradient of the state let through gives to the slot that let it, and to dh, of one unit of one row."""
+    slot, slope, handed = cell.late_slopes(real)
+    place = f"(step * {cell.count} + {slot}) * units + u"
+    return [
+        f"const long at = (long)(first + {r}) * units + u, step = (long)t * batch + first + {r};",
+        f"const {real.type} {cell.slots[slot]} = {cell.kept}[{place}];",
+        f"const {real.type} h_old = h_before[at], to_kept = acc{r};",
+        f"slopes[{place}] = {slope};",
+        f"dh[at] += {handed};",
+    ]
 
 
 def _bias(node: Node, sizes: Sizes, scratch: Scratch) -> Source:

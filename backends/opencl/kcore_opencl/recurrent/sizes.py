@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kcore.graph.core import Node
-from kcore_opencl.recurrent.cells import CELLS, Cell
+from kcore_opencl.recurrent.cells import Cell, cell_of
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,8 @@ class Sizes:
 
 def sizes_of(node: Node) -> Sizes:
     """The sizes of a recurrent node, or of its gradient."""
-    name = node.op.name
-    cell = CELLS[name.removesuffix("_grad")]
-    operands = dict(zip(cell.grad_inputs if name.endswith("_grad") else cell.inputs, node.inputs, strict=True))
+    cell, backward = cell_of(node), node.op.name.endswith("_grad")
+    operands = dict(zip(cell.grad_inputs if backward else cell.inputs, node.inputs, strict=True))
     x, recurrent = operands["x"], operands["recurrent"]
     assert x is not None and recurrent is not None
     steps, batch, features = x.shape
