@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import time
 import zipfile
@@ -16,7 +17,9 @@ from typing import Any, BinaryIO
 
 from kcore import __version__
 from kcore.registry import UnknownObjectError, custom_object_scope, deserialize, serialize
+from kcore.runtime.loading import loading
 from kcore.saving.legacy.archives import translate_archive
+from kcore.saving.packages import missing, packages_of
 from kcore.saving.state import checked_variables, making, opened, read_state, write_state
 from kcore.saving.window import Window, created
 from kcore.utils.atomic import replacing
@@ -51,11 +54,13 @@ def save(model: Any, path: Path, include_optimizer: bool = True, include_states:
     described = serialize(model)
     if not include_optimizer:
         described.pop("compile_config", None)
-    metadata = {
+    metadata: dict[str, Any] = {
         "keras_version": KERAS_VERSION,
         "date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
         "kcore_version": __version__,
     }
+    if packages := packages_of(described):
+        metadata["kcore_packages"] = packages
     texts = {METADATA: json.dumps(metadata), CONFIG: json.dumps(described)}
     with replacing(path) as temporary, temporary.open("w+b") as file, zipfile.ZipFile(file, "w") as archive:
         for name, text in texts.items():
@@ -92,7 +97,8 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
             raise ValueError(f"{path} is not complete: it has no {WEIGHTS}")
         with _member(archive, WEIGHTS, path) as member, opened(member, path) as weights:
             with making(weights, path) as made:
-                model = model_from_config(described, path, custom_objects, safe_mode)
+                packages = metadata.get("kcore_packages") if isinstance(metadata, dict) else None
+                model = model_from_config(described, path, custom_objects, safe_mode, packages)
             if not model.built:
                 raise ValueError(
                     f"{path}: model {model.name!r} ({type(model).__name__}) cannot be built from the file, so its "
@@ -104,8 +110,33 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
     return model
 
 
-def model_from_config(described: Any, path: Path, custom_objects: Any, safe_mode: bool) -> Any:
+def made_from_text(described: Any, reader: str, custom_objects: Any) -> Any:
+    """Make the model that a text describes, with fresh weights, unless they are more than this machine has room for.
+
+    Args:
+        described: what the text says.
+        reader: the function that was given it, for messages.
+        custom_objects: names -> classes and functions of your own.
+
+    Raises:
+        UnknownObjectError, ValueError: as `model_from_config`.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 40
+    with loading(memory // 4, f"and this machine has {memory} bytes of memory") as made:
+        model = model_from_config(described, reader, custom_objects, True)
+    made.settle(())
+    return model
+
+
+def model_from_config(
+    described: Any, path: Path | str, custom_objects: Any, safe_mode: bool, packages: Any = None
+) -> Any:
     """Make the model a file describes, without its state.
+
+    Args:
+        described: its description in Keras 3's form.
+        path, custom_objects, safe_mode: see `load`.
+        packages: where the file says that the plugins it needs come from; see `kcore.saving.packages`.
 
     Raises:
         UnknownObjectError: a class or function that nobody registered.
@@ -117,7 +148,7 @@ def model_from_config(described: Any, path: Path, custom_objects: Any, safe_mode
         with custom_object_scope(custom_objects or {}):
             model = deserialize(described, safe_mode=safe_mode)
     except UnknownObjectError as error:
-        raise UnknownObjectError(f"{path}: {error}") from None
+        raise UnknownObjectError(f"{path}: {error}{missing(described, packages)}") from None
     except RecursionError:
         raise ValueError(f"{path}: its description is nested too deeply to be that of a model") from None
     except Exception as error:

@@ -27,6 +27,7 @@ from kcore.saving.legacy.weights import (
     write_weights,
 )
 from kcore.saving.legacy.writing import legacy_model_config
+from kcore.saving.packages import packages_of
 from kcore.saving.state import child, making, opened, read_own, refusal, report_skipped, write_own
 from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
@@ -57,6 +58,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True, include_states:
     version = "2.2.4" if old else KERAS_VERSION
     attributes = {"model_config": json.dumps(config), "keras_version": version, "backend": "tensorflow"}
     attributes["kcore_version"] = __version__
+    attributes["kcore_packages"] = json.dumps(packages_of(serialize(model)))
     if include_optimizer and model.compiled:
         attributes["training_config"] = json.dumps(training.training_config(model))
     with replacing(path) as temporary, created_at(temporary) as file:
@@ -98,7 +100,8 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         with making(file, path) as made:
-            model = model_from_config(translated, path, custom_objects, safe_mode)
+            packages = _json(file, "kcore_packages", path)
+            model = model_from_config(translated, path, custom_objects, safe_mode, packages)
         assignments, problems = _matched(model, weights, path, _source(file, weights, config, era))
         if problems:
             raise ValueError(refusal(model, path, problems))
