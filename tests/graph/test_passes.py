@@ -12,7 +12,8 @@ from kcore.errors import MissingKernelError
 from kcore.graph.core import Graph, Node
 from kcore.graph.op import Op, Spec
 from kcore.graph.passes import FOLD_LIMIT, remove_dead, rewrite
-from kcore.runtime import Variable, function
+from kcore.ops.shapes import elementwise
+from kcore.runtime import Variable, convert_to_tensor, function
 from kcore.runtime.reference import run_graph
 from kcore.runtime.trace import decompose
 
@@ -184,5 +185,6 @@ def test_constants_numpy_cannot_compute_with_are_left_to_the_kernels(traced, nam
 
 
 def test_an_op_without_a_kernel_for_a_dtype_says_so():
-    with pytest.raises(MissingKernelError, match=r"'numpy' has no kernel for op 'erf' on float16\[3\]"):
-        ops.erf(np.ones(3, "float16"))
+    unknown = Op("tests>unknown", np.positive, primitive=True, family="elementwise", infer=elementwise)
+    with pytest.raises(MissingKernelError, match=r"'numpy' has no kernel for op 'tests>unknown' on float16\[3\]"):
+        unknown(convert_to_tensor(np.ones(3, "float16")))
