@@ -66,7 +66,12 @@ _NAMES = {
     "use_backend": "kcore.backend",
 }
 
-__all__ = sorted({*_MODULES, *_NAMES, "__version__"})  # noqa: PLE0605
+__all__ = sorted({*_MODULES, *_NAMES, "__version__", "version"})  # noqa: PLE0605
+
+
+def version() -> str:
+    """The version of kcore, as `keras.version` gives that of Keras."""
+    return __version__
 
 
 def __getattr__(name: str) -> Any:

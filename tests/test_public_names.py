@@ -18,6 +18,18 @@ def test_every_public_name_is_there():
         assert kcore.Variable(1.0, name="v").path == "outer/v"
 
 
+def test_the_backend_room_has_what_keras_has_there():
+    names = {name for name in dir(keras.backend) if not name.startswith("_")}
+    assert names - {"get_uid"} <= set(dir(kcore.backend))
+    for name in names - {"get_uid"}:
+        assert callable(getattr(kcore.backend, name))
+    assert kcore.backend.backend() == "numpy" and kcore.backend.floatx() == "float32"
+    for dtype in ("float16", "bfloat16", "uint8", "int32", "bool"):
+        assert kcore.backend.is_float_dtype(dtype) == keras.backend.is_float_dtype(dtype)
+        assert kcore.backend.is_int_dtype(dtype) == keras.backend.is_int_dtype(dtype)
+    assert kcore.version() == kcore.__version__
+
+
 def test_layers_export_what_they_import_and_nothing_else():
     assert {"Dense", "LSTM", "Input", "add", "serialize", "deserialize", "Layer"} <= set(layers.__all__)
     assert not {"Any", "Mapping", "annotations"} & set(layers.__all__)
