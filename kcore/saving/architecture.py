@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kcore.extras import require
-from kcore.registry import custom_object_scope, deserialize, public, serialize
+from kcore.registry import public, serialize
 from kcore.saving.legacy.models import era_of, translate_model
 
 
@@ -26,7 +26,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         custom_objects: names -> classes and functions of your own.
 
     Raises:
-        ValueError: no JSON text, or not that of a model.
+        ValueError: no JSON text, or not that of a model, or that of one with no room in this machine's memory.
         UnknownObjectError: a class or function that nobody registered.
 
     Example:
@@ -91,11 +91,12 @@ def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None =
 def _model(function: str, config: Any, custom_objects: Mapping[str, Any] | None) -> Any:
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
         raise ValueError(f"{function}: the text does not describe a model: it has no class_name and config")
-    with custom_object_scope(custom_objects or {}):
-        version = config.get("keras_version")
-        if "module" not in config and (version is not None or isinstance(config["config"], list)):
+    from kcore.saving.archive import made_from_text
+
+    version = config.get("keras_version")
+    if "module" not in config and (version is not None or isinstance(config["config"], list)):
+        try:
             config = translate_model(config, era_of(version, config))
-        model = deserialize(config)
-    if not hasattr(model, "load_weights"):
-        raise ValueError(f"{function}: the text describes {model!r}, which is not a model")
-    return model
+        except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{function}: the text cannot be read: {type(error).__name__}: {error}") from error
+    return made_from_text(config, function, custom_objects)

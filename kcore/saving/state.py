@@ -414,8 +414,21 @@ def opened(source: Any, path: Path) -> Iterator[Any]:
         file = h5py.File(source, "r")
     except OSError as error:
         raise ValueError(f"{path} is not a complete HDF5 file: {error}") from None
-    with file:
-        yield file
+    try:
+        with file:
+            yield file
+    except Exception as error:
+        if _from_hdf5(error):
+            raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+        raise
+
+
+def _from_hdf5(error: Exception) -> bool:
+    """Whether an error, of whatever kind, was raised by HDF5's own code, and not by a model's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and "h5py" in Path(trace.tb_frame.f_code.co_filename).parts
 
 
 def child(group: Any, name: str, path: Path) -> Any:
