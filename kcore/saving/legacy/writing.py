@@ -23,6 +23,9 @@ NEWER: dict[str, Any] = {
     "output_axes": None,
     "use_cudnn": "auto",
     "ragged": False,
+    "renorm": False,
+    "renorm_clipping": None,
+    "renorm_momentum": 0.99,
 }
 
 #: Initializers that are functions in Keras 2, as the class behind them: scale, mode, distribution.
@@ -63,7 +66,7 @@ def _layer(entry: Mapping[str, Any]) -> Config:
 def _arguments(name: str, config: Mapping[str, Any]) -> Config:
     kept: Config = {}
     for key, value in config.items():
-        if key in NEWER and value == NEWER[key]:
+        if key in NEWER and value in (NEWER[key], None):
             continue
         if key == "seed" and value is None and "units" in config:  # of a recurrent layer
             continue

@@ -107,12 +107,16 @@ def _check_optimizer(model, record):
     assert compared == (0 if unused else len(slots))
 
 
+#: Models of Keras 1 that train with dropout and noise, drawn by Theano.
+RANDOM = ("dense_1.h5",)
+
+
 def _check_going_on(model, record, archive_name, name):
     """One more step gives what it gave there, where that was certain: see ``make.py``.
 
     TensorFlow's Nadam counts its product of momenta by a number that compiling freezes.
     """
-    exact = version(archive_name) >= (2, 4) or "theano" in archive_name
+    exact = version(archive_name) >= (2, 4) or ("theano" in archive_name and name not in RANDOM)
     if "next0" in record and exact and not (name.startswith("nadam") and version(archive_name) < (3,)):
         model.train_on_batch(single(arrays(record, "x")), single(arrays(record, "t")))
         assert_equal(predicted(model, record), arrays(record, "next"))
