@@ -55,6 +55,8 @@ class L1L2(Regularizer):
     l2: float = argument(0.0, lambda value: _factor(value or 0.0))
 
     def __call__(self, x: Any) -> Any:
+        if not (self.l1 or self.l2):
+            return ops.zeros((), x.dtype)
         penalty: Any = 0.0
         if self.l1:
             penalty = self.l1 * ops.sum(ops.abs(x))
