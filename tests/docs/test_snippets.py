@@ -19,7 +19,8 @@ PAGES = sorted(
         *ROOT.glob("plugins/*/README.md"),
     ]
 )
-LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)#?([^)\s]*)\)")
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -33,5 +34,24 @@ def test_snippets_run(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    missing = [link for link, _ in links(page) if not (page.parent / link).exists()]
     assert not missing, f"{page.relative_to(ROOT)} links to files that are not there: {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_to_headings_lead_to_one(page: Path) -> None:
+    pages = {link for link, anchor in links(page) if anchor and link.endswith(".md")}
+    known = {link: headings((page.parent / link).read_text()) for link in pages}
+    missing = [f"{link}#{anchor}" for link, anchor in links(page) if anchor and anchor not in known.get(link, anchor)]
+    assert not missing, f"{page.relative_to(ROOT)} links to headings that are not there: {', '.join(missing)}"
+
+
+def links(page: Path) -> list[tuple[str, str]]:
+    """File and heading ('' if none) of every link outside of code."""
+    return LINK.findall(FENCED.sub("", page.read_text()))
+
+
+def headings(text: str) -> set[str]:
+    """What GitHub calls the headings of a page in links."""
+    found = re.findall(r"^#+ (.*)$", FENCED.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
