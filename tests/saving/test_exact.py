@@ -130,3 +130,25 @@ def test_bfloat16_comes_back(form, tmp_path):
         other = load_model(tmp_path / form)
     same([w.numpy() for w in model.weights], [w.numpy() for w in other.weights])
     assert other.weights[0].dtype == "bfloat16"
+
+
+def test_a_model_moves_to_another_device_by_its_file(tmp_path):
+    model = build()
+    model.compile("adam", "binary_crossentropy")
+    model.fit(X, Y, verbose=0, batch_size=8, shuffle=False)
+    model.save(tmp_path / "a.keras")
+    model.fit(X, Y, verbose=0, batch_size=8, shuffle=False)
+    before = kcore.backend.current()
+    try:
+        kcore.use_backend("opencl:intel")
+    except kcore.errors.BackendNotFoundError:
+        pytest.skip("no OpenCL device of Intel's answers")
+    try:
+        other = load_model(tmp_path / "a.keras")
+        other.fit(X, Y, verbose=0, batch_size=8, shuffle=False)
+        got, weights = other.predict(X, verbose=0), other.get_weights()
+    finally:
+        kcore.use_backend(str(before))
+    np.testing.assert_allclose(got, model.predict(X, verbose=0), rtol=1e-4, atol=1e-5)
+    for mine, theirs in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(theirs, mine, rtol=1e-3, atol=1e-5)
