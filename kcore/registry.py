@@ -436,8 +436,9 @@ def _find(name: str, registered_name: str, module: str | None, config: Any, aske
             _check_source(name, place, found, asked)
             return found
     known = {n for place in searched for n in REGISTRY.members(place)}
+    hint = did_you_mean(name, known) or "."
     raise UnknownObjectError(
-        f"there is no {name!r} in {' or '.join(searched)}{did_you_mean(name, known)} "
+        f"there is no {name!r} in {' or '.join(searched)}{hint} "
         f"A class or function of your own must be passed in custom_objects, or registered with register_serializable() "
         f"and imported before loading. Configuration: {reprlib.repr(config)}"
     )

@@ -43,6 +43,9 @@ def matches(path: Path) -> bool:
 def save(model: Any, path: Path, include_optimizer: bool = True, include_states: bool = False) -> None:
     """Write a model whole, so that Keras 2 and Keras 3 can read it.
 
+    How it is compiled is written in the words of tf.keras and Keras 3; Keras 2.2 takes the model with
+    ``load_model(path, compile=False)``, as it calls the arguments of optimizers otherwise (``lr``).
+
     Args:
         model: a built Sequential or functional model.
         path: the file; an older one is replaced when the new one is complete.
@@ -192,7 +195,11 @@ def _classes(config: Any) -> Any:
     """Every layer's name with its class in the file, nested models included."""
     if isinstance(config, Mapping):
         inner = config.get("config")
-        if isinstance(config.get("class_name"), str) and isinstance(inner, Mapping) and "name" in inner:
+        if (
+            isinstance(config.get("class_name"), str)
+            and isinstance(inner, Mapping)
+            and isinstance(inner.get("name"), str)
+        ):
             yield inner["name"], config["class_name"]
         for value in config.values():
             yield from _classes(value)

@@ -354,7 +354,7 @@ def check_array(dataset: Any, path: Path) -> None:
     import h5py
 
     if not isinstance(dataset, h5py.Dataset):
-        raise ValueError(f"{path}: {dataset.name} is not a dataset")
+        raise ValueError(f"{path}: {getattr(dataset, 'name', 'an array it lists')} is not a dataset")
     if dataset.external or dataset.is_virtual:
         raise ValueError(f"{path}: dataset {dataset.name} refers to another file, which is not followed")
     if dataset.dtype.kind not in "biufc" and dataset.attrs.get("dtype") != "bfloat16":

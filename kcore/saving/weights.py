@@ -68,7 +68,6 @@ def save_weights(
         hdf5.save_weights(model, path, include_states)
     else:
         with replacing(path) as temporary:
-
             with created_at(temporary) as file:
                 write_state(model, file, include_states=include_states)
 
