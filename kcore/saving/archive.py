@@ -226,7 +226,7 @@ def _written_in_place(archive: zipfile.ZipFile, file: BinaryIO, name: str) -> It
     info.CRC = _checksum(window)
     file.seek(info.header_offset)
     file.write(info.FileHeader(zip64=True))
-    archive.start_dir = file.seek(0, io.SEEK_END)
+    archive.start_dir = file.seek(0, io.SEEK_END)  # where the next member, or the list, goes
     archive.filelist.append(info)
     archive.NameToInfo[name] = info
 
