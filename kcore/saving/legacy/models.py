@@ -135,7 +135,7 @@ def _chain(entries: list[Any], layers: list[Config], inputs: list[str], era: int
 
     def add(layer: Config, name: str, calls: list[str]) -> str:
         tensors = [_reference([call, 0, 0]) for call in calls]
-        nodes = [{"args": tensors if len(tensors) == 1 else [tensors], "kwargs": {}}] if tensors else []
+        nodes: list[Any] = [{"args": tensors if len(tensors) == 1 else [tensors], "kwargs": {}}] if tensors else []
         layers.append({**layer, "name": name, "config": {**layer["config"], "name": name}, "inbound_nodes": nodes})
         return name
 
