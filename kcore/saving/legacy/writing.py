@@ -31,11 +31,11 @@ NEWER: dict[str, Any] = {
 #: Initializers that are functions in Keras 2, as the class behind them: scale, mode, distribution.
 SCALINGS = {
     "GlorotUniform": (1.0, "fan_avg", "uniform"),
-    "GlorotNormal": (1.0, "fan_avg", "truncated_normal"),
+    "GlorotNormal": (1.0, "fan_avg", "normal"),
     "HeUniform": (2.0, "fan_in", "uniform"),
-    "HeNormal": (2.0, "fan_in", "truncated_normal"),
+    "HeNormal": (2.0, "fan_in", "normal"),
     "LecunUniform": (1.0, "fan_in", "uniform"),
-    "LecunNormal": (1.0, "fan_in", "truncated_normal"),
+    "LecunNormal": (1.0, "fan_in", "normal"),
 }
 
 
@@ -94,7 +94,9 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
 
 def _inner(entry: Mapping[str, Any]) -> Config:
     """A layer within a layer, which Keras 3 looks up by its module."""
-    return {"module": entry["module"], "registered_name": entry["registered_name"], **_layer(entry)}
+    written = {"module": entry["module"], "registered_name": entry["registered_name"], **_layer(entry)}
+    written["config"].pop("zero_output_for_mask", None)  # Bidirectional sets it itself
+    return written
 
 
 def _plain(value: Mapping[str, Any]) -> Any:
