@@ -37,6 +37,7 @@ class Epochs:
         epochs: how many epochs are wanted, for the warning when there is not enough data.
         words: what the user calls things.
         anew: begin every epoch with the first batch, whatever `steps` is, if the source can start again.
+        resumable: keep what `position` needs of the random sources; it costs as much as a small step.
 
     Attributes:
         ended: whether the source has nothing more to give, ever.
@@ -60,6 +61,7 @@ class Epochs:
         epochs: int = 1,
         words: Words = WORDS,
         anew: bool = False,
+        resumable: bool = False,
     ):
         if steps is not None and (isinstance(steps, bool) or not hasattr(steps, "__index__") or steps < 1):
             raise ValueError(f"{words.steps} must be a positive integer or None, received {steps!r}")
@@ -77,6 +79,7 @@ class Epochs:
         self._wanted = steps
         self._words = words
         self._anew = anew
+        self._resumable = resumable
         self._epochs = epochs
         self._together = steps_per_execution
         self._pass: Iterator[Any] | None = None
@@ -135,7 +138,8 @@ class Epochs:
     def _begin(self) -> int | None:
         """Start a pass where one is due; returns how many batches this epoch has, None if all there are."""
         if self._pass is None:
-            self._random = random_state()  # the order of the pass follows from it
+            if self._resumable:  # the order of the pass follows from it
+                self._random = random_state()
             self._pass, self._dealt = self.source.batches(), 0
         wanted = self._wanted or self.source.num_batches
         self.source.allow(None if wanted is None else wanted - self._start)

@@ -117,7 +117,7 @@ class Loops(Single, OldNames):
         together, count = state.steps_per_execution, epochs - initial_epoch
         source = source_for(self, x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight)
         with closing(source):
-            data = Epochs(source, steps_per_epoch, together, count, _TRAINING)
+            data = Epochs(source, steps_per_epoch, together, count, _TRAINING, resumable=True)
             held_out = None
             if validation_data is not None:
                 size = validation_batch_size or batch_size

@@ -89,6 +89,16 @@ class GRUCell(GRUArguments, RecurrentCell):
             return None, None
         return (self.bias[0], self.bias[1]) if self.reset_after else (self.bias, None)
 
+    def is_standard(self) -> bool:
+        return self.activation is activations.tanh and self.recurrent_activation is activations.sigmoid
+
+    def run_op(self, sequences: Any, states: list[Any], mask: Any, reverse: bool) -> tuple[Any, ...]:
+        (h0,) = states
+        return ops.gru(sequences, h0, self.kernel, self.recurrent_kernel, self.bias, mask, reverse, self.reset_after)
+
+
+GRUCell.cell_of_op = GRUCell
+
 
 @public("keras.layers")
 class GRU(GRUArguments, CudnnArguments, SequenceRNN):
@@ -121,14 +131,3 @@ class GRU(GRUArguments, CudnnArguments, SequenceRNN):
     cell: Any = None
     cell_type = GRUCell
     cell_name = "gru_cell"
-
-    def is_one_op(self) -> bool:
-        cell = self.cell
-        standard = cell.activation is activations.tanh and cell.recurrent_activation is activations.sigmoid
-        return standard and cell.implementation != 1
-
-    def run_op(self, sequences: Any, states: list[Any], mask: Any) -> tuple[Any, ...]:
-        cell = self.cell
-        weights = cell.kernel, cell.recurrent_kernel, cell.bias
-        (h0,) = states
-        return ops.gru(sequences, h0, *weights, mask, self.go_backwards, cell.reset_after)

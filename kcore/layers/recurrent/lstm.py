@@ -83,6 +83,16 @@ class LSTMCell(LSTMArguments, RecurrentCell):
             ops.matmul(inputs[g], kernels[g]) + ops.matmul(h[g], recurrent[g]) + biases[g] for g in range(self.gates)
         ]
 
+    def is_standard(self) -> bool:
+        return self.activation is activations.tanh and self.recurrent_activation is activations.sigmoid
+
+    def run_op(self, sequences: Any, states: list[Any], mask: Any, reverse: bool) -> tuple[Any, ...]:
+        h0, c0 = states
+        return ops.lstm(sequences, h0, c0, self.kernel, self.recurrent_kernel, self.bias, mask, reverse)
+
+
+LSTMCell.cell_of_op = LSTMCell
+
 
 @public("keras.layers")
 class LSTM(LSTMArguments, CudnnArguments, SequenceRNN):
@@ -112,14 +122,3 @@ class LSTM(LSTMArguments, CudnnArguments, SequenceRNN):
     cell: Any = None
     cell_type = LSTMCell
     cell_name = "lstm_cell"
-
-    def is_one_op(self) -> bool:
-        cell = self.cell
-        standard = cell.activation is activations.tanh and cell.recurrent_activation is activations.sigmoid
-        return standard and cell.implementation != 1
-
-    def run_op(self, sequences: Any, states: list[Any], mask: Any) -> tuple[Any, ...]:
-        cell = self.cell
-        weights = cell.kernel, cell.recurrent_kernel, cell.bias
-        h0, c0 = states
-        return ops.lstm(sequences, h0, c0, *weights, mask, self.go_backwards)

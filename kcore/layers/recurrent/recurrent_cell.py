@@ -8,12 +8,14 @@ from kcore import ops
 from kcore.layers.layer import Layer
 from kcore.layers.recurrent.dropout_cell import DropoutRNNCell
 from kcore.runtime.seeds import SeedGenerator
+from kcore.tree import flatten
 
 
 class RecurrentCell(DropoutRNNCell, Layer):
     """Base of cells with a kernel, a recurrent kernel and a bias, each for several gates side by side.
 
     A subclass has the arguments of `RecurrentArguments`, says its `gates` and `state_count`, and computes in `call`.
+    A whole sequence of it is one op (`run_op`) where its activations are those the op has (`is_standard`).
     """
 
     #: Blocks of `units` columns in the weights.
@@ -71,3 +73,35 @@ class RecurrentCell(DropoutRNNCell, Layer):
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         """Zeros for every state."""
         return [ops.zeros((batch_size, self.units), dtype=self.compute_dtype) for _ in range(self.state_count)]
+
+    # -- a whole sequence --------------------------------------------------------------------------------------------
+
+    #: The class whose `call` the op computes; none for a cell without one.
+    cell_of_op: type | None = None
+
+    def is_one_op(self, training: bool) -> bool:
+        """Whether an op computes a whole sequence of what this cell does step by step."""
+        whole, own = self.cell_of_op, type(self)
+        if whole is None or self.activity_regularizer is not None or not self.is_standard():
+            return False
+        if own.call is not whole.call or own.get_initial_state is not RecurrentCell.get_initial_state:  # type: ignore[attr-defined]
+            return False
+        several_masks = self.dropout and self.dropout_mask_count
+        return not (training and (self.recurrent_dropout or several_masks))
+
+    def is_standard(self) -> bool:
+        """Whether the activations are those of the op."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement is_standard()")
+
+    def run_op(self, sequences: Any, states: list[Any], mask: Any, reverse: bool) -> tuple[Any, ...]:
+        """Outputs ``(batch, time, units)`` in the places of their inputs, and the last states; None is zeros."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement run_op()")
+
+    def walk(self, sequences: Any, states: Any, mask: Any, reverse: bool, training: bool) -> tuple[Any, list[Any]]:
+        """A whole sequence by the op, its inputs dropped with one mask for all steps: outputs and last states."""
+        if training and self.dropout:
+            sequences = sequences * ops.expand_dims(self.get_dropout_mask(sequences[:, 0]), 1)
+            self.reset_dropout_masks()
+        starts = [None] * self.state_count if states is None else flatten(states)
+        outputs, *last = self.run_op(sequences, starts, mask, reverse)
+        return outputs, last

@@ -15,6 +15,7 @@ from kcore.layers.input_spec import describe_layer
 from kcore.layers.layer import Layer
 from kcore.layers.recurrent.cells import call_cell, first_states, output_size, state_sizes
 from kcore.layers.recurrent.dropout_cell import DropoutRNNCell
+from kcore.layers.recurrent.recurrent_cell import RecurrentCell
 from kcore.layers.recurrent.stacked_cells import StackedRNNCells
 from kcore.registry import deserialize, public
 from kcore.runtime import Variable, convert_to_tensor, name_scope
@@ -222,6 +223,8 @@ class RNN(Layer):
 
         Outputs keep the places of their inputs, whichever way the walk goes.
         """
+        if self._is_ops(training):
+            return self._walk_by_ops(sequences, states, mask, training)
         states = self.get_initial_state(sequences.shape[0]) if states is None else states
         cell, form = self.cell, states
         if training:
@@ -255,6 +258,28 @@ class RNN(Layer):
             _forget_masks(cell)
         outputs = _time_first(outputs)
         return outputs[:, self.last], outputs, states
+
+    def _is_ops(self, training: bool) -> bool:
+        """Whether the cell, or each of stacked ones, is one op over a whole sequence, in the dtype of this layer."""
+        return all(
+            isinstance(cell, RecurrentCell) and cell.is_one_op(training) and cell.compute_dtype == self.compute_dtype
+            for cell in _stack(self.cell)
+        )
+
+    def _walk_by_ops(self, sequences: Any, states: Any, mask: Any, training: bool) -> tuple[Any, Any, list[Any]]:
+        """`walk`, each of stacked cells over the whole sequence before the one above it."""
+        cells, outputs, last = _stack(self.cell), sequences, []
+        starts = states if cells[0] is not self.cell and states is not None else [states] * len(cells)
+        for cell, start in zip(cells, starts, strict=True):
+            outputs, new = cell.walk(outputs, start, mask, self.go_backwards, training)
+            last.append(new)
+        form = last[0] if cells[0] is self.cell else last
+        final = form if states is None else pack(states, flatten(form))
+        if mask is None:
+            return last[-1][0], outputs, final
+        if self.zero_output_for_mask:
+            outputs = ops.where(ops.expand_dims(mask, -1), outputs, 0.0)
+        return outputs[:, self.last], outputs, final
 
     # -- shapes ------------------------------------------------------------------------------------------------------
 
@@ -311,6 +336,11 @@ def _time_first(x: Any) -> Any:
 def _like(mask: Any, x: Any) -> Any:
     """A mask ``(batch, 1)`` with as many axes as `x`."""
     return ops.reshape(mask, (mask.shape[0],) + (1,) * (len(x.shape) - 1))
+
+
+def _stack(cell: Any) -> list[Any]:
+    """The cells that a sequence goes through one after the other."""
+    return cell.cells if type(cell) is StackedRNNCells else [cell]
 
 
 def _draw_masks(cell: Any, inputs: Any, states: Any) -> None:

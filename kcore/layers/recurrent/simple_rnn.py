@@ -42,6 +42,16 @@ class SimpleRNNCell(RecurrentArguments, RecurrentCell):
         h = self.activation(z if self.bias is None else z + self.bias)
         return h, [h]
 
+    def is_standard(self) -> bool:
+        return self.activation is activations.tanh
+
+    def run_op(self, sequences: Any, states: list[Any], mask: Any, reverse: bool) -> tuple[Any, ...]:
+        (h0,) = states
+        return ops.simple_rnn(sequences, h0, self.kernel, self.recurrent_kernel, self.bias, mask, reverse)
+
+
+SimpleRNNCell.cell_of_op = SimpleRNNCell
+
 
 @public("keras.layers")
 class SimpleRNN(RecurrentArguments, SequenceArguments, SequenceRNN):
@@ -73,12 +83,3 @@ class SimpleRNN(RecurrentArguments, SequenceArguments, SequenceRNN):
     cell: Any = None
     cell_type = SimpleRNNCell
     cell_name = "simple_rnn_cell"
-
-    def is_one_op(self) -> bool:
-        return self.cell.activation is activations.tanh
-
-    def run_op(self, sequences: Any, states: list[Any], mask: Any) -> tuple[Any, ...]:
-        cell = self.cell
-        weights = cell.kernel, cell.recurrent_kernel, cell.bias
-        (h0,) = states
-        return ops.simple_rnn(sequences, h0, *weights, mask, self.go_backwards)

@@ -204,7 +204,8 @@ def _run_gru(recurrent: np.ndarray, through: np.ndarray, bias: Any, state_bias: 
 
 def _run_reset_before(by_state: np.ndarray, by_kept: np.ndarray, working: tuple, rows: slice, work: list) -> None:
     """All steps of a GRU whose reset gate acts before the product, for some rows of the batch."""
-    through_zr, through_g, kept, bias = (None if a is None else a[rows] for a in working)
+    through_zr, through_g, kept = (a[rows] for a in working[:3])
+    bias = None if working[3] is None else working[3][rows]
     units = by_kept.shape[0]
     if bias is not None:
         bias_zr, bias_g = bias[:, : 2 * units], bias[:, 2 * units :]

@@ -155,9 +155,9 @@ class GRU(Cell):
     grad_inputs = ("g_hidden", "g_h", "x", "h0", "kernel_", "recurrent", "mask", "hidden", "gates")
     grad_outputs = ("dx", "dh0", "d_kernel", "d_recurrent", "d_bias")
     slots = "gzra"
-    kernel_blocks = (2, 0, 1, None)
-    recurrent_blocks = (None, 0, 1, 2)
-    bias_blocks = ((2,), (0, 3), (1, 4), (5,))
+    kernel_blocks: ClassVar[tuple[int | None, ...]] = (2, 0, 1, None)
+    recurrent_blocks: ClassVar[tuple[int | None, ...]] = (None, 0, 1, 2)
+    bias_blocks: ClassVar[tuple[tuple[int, ...], ...]] = ((2,), (0, 3), (1, 4), (5,))
     remembers = frozenset(("h_old",))
     recalls = frozenset(("h_old",))
 
