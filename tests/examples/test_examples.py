@@ -20,7 +20,7 @@ KERAS_SCRIPTS = {
         ["--epochs", "2", "--length", "5"],
         lambda r: r["loss"][-1] < r["loss"][0] and len(r["text"]) == 9,
     ),
-    "denoising_autoencoder": (["--epochs", "3"], lambda r: r["after"] < r["before"]),
+    "denoising_autoencoder": (["--epochs", "4"], lambda r: r["after"] < r["before"]),
     "digits_cnn": (["--epochs", "2"], lambda r: r["accuracy"] > 0.75),
     "multi_input": (
         ["--epochs", "3", "--samples", "2000"],
