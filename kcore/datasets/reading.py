@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +99,11 @@ def split(x: np.ndarray, y: np.ndarray, test_split: float) -> tuple[Arrays, Arra
 def load_regression(path: str, test_split: float, seed: int, rows: int | None = None) -> tuple[Arrays, Arrays]:
     """Features and targets of an ``.npz`` file, shuffled and split."""
     content = read_npz(path)
-    return split(*shuffled(seed, content["x"][:rows], content["y"][:rows]), test_split)
+    x, y = shuffled(seed, content["x"][:rows], content["y"][:rows])
+    return split(x, y, test_split)
 
 
-def mark(sequences: Sequence[Sequence[int]], start_char: int | None, index_from: int) -> list[list[int]]:
+def mark(sequences: Iterable[Sequence[int]], start_char: int | None, index_from: int) -> list[list[int]]:
     """Word numbers moved up by `index_from`, behind a mark for the start."""
     head = [] if start_char is None else [start_char]
     return [head + [word + index_from for word in words] for words in sequences]

@@ -269,7 +269,7 @@ class Trainer(Loops, _OtherHalf):
         functions = self._compiled.functions
         key = f"metrics of {tuple(map(id, self.metrics))}"
         if key not in functions:
-            functions[key] = function(lambda: self.get_metrics_result())  # type: ignore[assignment]
+            functions[key] = function(lambda: self.get_metrics_result())
         return functions[key]()  # type: ignore[call-arg]
 
     # -- the steps, each of which may be overridden ------------------------------------------------------------------

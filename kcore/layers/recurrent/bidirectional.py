@@ -202,7 +202,11 @@ class Bidirectional(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
-        layers = {part: deserialize(config[part], module="keras.layers") for part in ("layer", "backward_layer") if config.get(part)}
+        layers = {
+            part: deserialize(config[part], module="keras.layers")
+            for part in ("layer", "backward_layer")
+            if config.get(part)
+        }
         return super().from_config({**config, **layers})
 
 
