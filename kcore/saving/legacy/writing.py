@@ -74,6 +74,10 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
             value = value["config"]["name"] if isinstance(value, Mapping) else value
         elif key.endswith("_initializer"):
             value = _initializer(value)
+        elif key.endswith("_regularizer"):
+            value = _regularizer(value)
+        elif key == "backward_layer" and _mirrors(value, config["layer"]):
+            continue  # Keras 2.2 makes it of the forward one
         elif key in ("layer", "backward_layer", "cell") and isinstance(value, Mapping):
             value = _inner(value)
         elif key == "cells":
@@ -115,6 +119,30 @@ def _initializer(value: Any) -> Any:
         return {"class_name": "VarianceScaling", "config": config}
     config = {key: v for key, v in value["config"].items() if key not in NEWER}
     return {"class_name": value["class_name"], "config": config}
+
+
+def _regularizer(value: Any) -> Any:
+    """L1 and L2 as Keras 2 has them, one class for both."""
+    if isinstance(value, Mapping) and value.get("class_name") in ("L1", "L2"):
+        norms = {"l1": 0.0, "l2": 0.0, **value["config"]}
+        return {"class_name": "L1L2", "config": norms}
+    return _plain(value) if isinstance(value, Mapping) and "class_name" in value else value
+
+
+def _mirrors(backward: Any, forward: Mapping[str, Any]) -> bool:
+    """Whether a backward layer is what `Bidirectional` makes by itself."""
+    if backward is None:
+        return True
+
+    def rest(layer: Mapping[str, Any]) -> Config:
+        return {key: value for key, value in layer["config"].items() if key not in ("name", "go_backwards")}
+
+    directions = backward["config"].get("go_backwards"), forward["config"].get("go_backwards")
+    return (
+        backward["class_name"] == forward["class_name"]
+        and rest(backward) == rest(forward)
+        and directions == (True, False)
+    )
 
 
 def _functional(entry: Mapping[str, Any]) -> Config:
