@@ -60,9 +60,8 @@ def test_a_table_and_a_picture():
     assert table["loss"].tolist() == [run.history.history["loss"][-1] for run in runs]
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     figure = runs.plot("mae")
-    assert {"units=2", "units=3"} <= {
-        text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text"))
-    }
+    texts = {text.get_text().split("\n")[0] for text in figure.findobj(lambda part: hasattr(part, "get_text"))}
+    assert {"units=2", "units=3"} <= texts
 
 
 def always_the_same():
