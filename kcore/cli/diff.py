@@ -27,9 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 @telling_trouble
 def run(args: argparse.Namespace) -> int:
     """Print layers, configurations, weights and training state that differ; 0 if nothing does, else 1."""
-    from kcore.saving.inspection import contents
+    from kcore.saving.inspection import comparable, contents
 
-    a, b = contents(args.first), contents(args.second)
+    a, b = comparable(contents(args.first), contents(args.second))
     rows: list[tuple[str, str, str, str]] = []
     if a.model is not None and b.model is not None:
         rows += _layers(a.layers, b.layers)
@@ -89,8 +89,17 @@ Arrays = list[tuple[str, np.ndarray | None]]
 
 
 def _paired(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> tuple[Arrays, Arrays]:
-    """Arrays side by side: by their names, or in order where two forms give no name alike."""
-    if not set(a) & set(b) and len(a) == len(b):
+    """Arrays side by side: by their names, or in order where two forms give no name alike.
+
+    Raises:
+        ValueError: nothing says which array belongs to which.
+    """
+    if not set(a) & set(b):
+        if [array.shape for array in a.values()] != [array.shape for array in b.values()]:
+            raise ValueError(
+                "the two files give their weights different names and orders, so nothing says which belong together; "
+                "load each into its model, save both as .keras, and compare those"
+            )
         return list(a.items()), list(b.items())
     names = [*a, *(name for name in b if name not in a)]
     return [(name, a.get(name)) for name in names], [(name, b.get(name)) for name in names]

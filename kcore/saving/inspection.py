@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kcore.saving import archive, hdf5, safetensors, sharded
+from kcore.saving.legacy import training
+from kcore.saving.legacy.layers import initializer
 from kcore.saving.legacy.weights import attribute_list, inner, text
+from kcore.saving.legacy.writing import plain
 from kcore.saving.state import OWN, child, opened, parts_of, read_array
 
 
@@ -57,6 +61,11 @@ class Contents:
     compile: Any = None
 
     @property
+    def whole(self) -> bool:
+        """Whether it holds a model with its weights."""
+        return self.form.startswith("a whole model")
+
+    @property
     def step(self) -> int | None:
         """How many steps the optimizer has done, if the file says so."""
         for name, array in self.optimizer.items():
@@ -88,6 +97,62 @@ def contents(path: Path) -> Contents:
     if path.name.endswith(".weights.json"):
         return _shards(path)
     return _text(path)
+
+
+def comparable(a: Contents, b: Contents) -> tuple[Contents, Contents]:
+    """Two files' contents in one form and today's words.
+
+    Whole models of different forms, or of different versions of Keras, name their arguments and order their weights
+    differently: they are loaded, and compared as the ``.keras`` files they would be.
+
+    Raises:
+        ValueError: one of them cannot be loaded.
+        UnknownObjectError: it has layers of somebody's own.
+    """
+    if a.whole and b.whole and (a.form, a.writer) != (b.form, b.writer):
+        a, b = _as_archive(a), _as_archive(b)
+    for found in (a, b):
+        for layer in found.layers:
+            layer.config = settled(layer.config)
+        found.compile = settled(found.compile)
+    return a, b
+
+
+def _as_archive(found: Contents) -> Contents:
+    if archive.matches(found.path):
+        return found
+    from kcore.saving.model_files import load_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        archive.save(load_model(found.path), path)
+        return replace(contents(path), path=found.path)
+
+
+def settled(value: Any) -> Any:
+    """A configuration without what is said differently by different writers.
+
+    Classes stand without their modules, dtype policies by name, initializers and regularizers by what they do, losses
+    by their full names.
+
+    Example:
+        >>> a = {"module": "keras.initializers", "class_name": "HeUniform", "config": {"seed": None}}
+        >>> b = {"scale": 2.0, "mode": "fan_in", "distribution": "uniform", "seed": None}
+        >>> settled(a) == settled({"class_name": "VarianceScaling", "config": b})
+        True
+    """
+    if isinstance(value, list | tuple):
+        return [settled(v) for v in value]
+    if not isinstance(value, Mapping):
+        return value
+    if value.get("class_name") == "DTypePolicy":
+        return value["config"].get("name")
+    if isinstance(value.get("class_name"), str) and isinstance(value.get("config"), Mapping | str):
+        value = initializer(plain(value))  # a name stays a name
+        if isinstance(value, str):
+            return value
+    found = {key: settled(v) for key, v in value.items()}
+    return {**found, "loss": training.renamed(training.full_loss_name, found["loss"])} if "loss" in found else found
 
 
 def _archive(path: Path) -> Contents:

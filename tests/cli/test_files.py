@@ -91,6 +91,48 @@ def test_files_that_are_the_same(folder, capsys):
         assert capsys.readouterr().out == "what both hold is the same\n"
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """One trained model of many kinds of layers, as .keras and as .h5."""
+    folder = tmp_path_factory.mktemp("many")
+    inputs = kcore.Input((6, 6, 2))
+    hidden = layers.Conv2D(3, 3, padding="same", kernel_initializer="he_normal", kernel_regularizer="l2")(inputs)
+    hidden = layers.LeakyReLU(0.1)(layers.BatchNormalization()(hidden))
+    hidden = layers.SeparableConv2D(4, 3)(hidden)
+    hidden = layers.Bidirectional(layers.LSTM(3))(layers.Reshape((16, 4))(hidden))
+    inner = kcore.Sequential([kcore.Input((6,)), layers.Dense(5), layers.BatchNormalization()], name="inner")
+    model = kcore.Model(inputs, layers.Dense(2)(layers.Concatenate()([inner(hidden), hidden])))
+    model.compile(kcore.optimizers.Adam(0.01), "mse", metrics=["mae"])
+    model.fit(np.ones((4, 6, 6, 2)), np.ones((4, 2)), verbose=0)
+    model.save(folder / "a.keras")
+    model.save(folder / "a.h5")
+    return folder
+
+
+def test_one_model_in_two_forms_is_the_same(many, capsys):
+    assert main(["diff", str(many / "a.keras"), str(many / "a.h5")]) == 0
+    assert capsys.readouterr().out == "what both hold is the same\n"
+
+
+def test_a_change_shows_across_forms(many, tmp_path, capsys):
+    model = kcore.models.load_model(many / "a.keras")
+    model.layers[-1].bias.assign([0.0, 5.0])
+    model.optimizer.learning_rate = 0.5
+    model.save(tmp_path / "b.h5")
+    assert main(["diff", str(many / "a.keras"), str(tmp_path / "b.h5")]) == 1
+    rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["compile", "weight", "training"]
+    assert rows[0][1] == "optimizer.config.learning_rate"
+
+
+def test_weights_that_nothing_pairs_are_not_compared(many, tmp_path, capsys):
+    model = kcore.models.load_model(many / "a.keras")
+    model.save_weights(tmp_path / "a.weights.h5")
+    model.save_weights(tmp_path / "b.h5")
+    assert main(["diff", str(tmp_path / "a.weights.h5"), str(tmp_path / "b.h5")]) == 2
+    assert "different names and orders" in capsys.readouterr().err
+
+
 def test_diff_says_what_and_by_how_much(folder, tmp_path, capsys):
     build(units=3, scale=1.5).save(tmp_path / "b.keras")
     assert main(["diff", str(folder / "a.keras"), str(tmp_path / "b.keras")]) == 1

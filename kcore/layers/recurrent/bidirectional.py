@@ -213,7 +213,7 @@ class Bidirectional(Layer):
 def _remade(layer: Layer, direction: str, changes: Mapping[str, Any]) -> Any:
     """A fresh layer of the same configuration, called after its direction."""
     described = serialize(layer)
-    name = f"{direction}_{layer.name.removeprefix(f'{direction}_')}"
+    name = f"{direction}_{layer.name.removeprefix('forward_').removeprefix('backward_')}"
     made = deserialize({**described, "config": {**described["config"], **changes, "name": name}})
     if hasattr(layer, "use_cudnn"):
         made.use_cudnn = layer.use_cudnn

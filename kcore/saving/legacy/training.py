@@ -63,25 +63,25 @@ def training_config(model: Any) -> Config:
     given = model.get_compile_config()
     optimizer = given["optimizer"]
     config: Config = {"optimizer_config": {"class_name": optimizer["class_name"], "config": optimizer["config"]}}
-    config["loss"] = _tree(_loss_name, given.get("loss"))
+    config["loss"] = renamed(full_loss_name, given.get("loss"))
     for key in ("metrics", "weighted_metrics", "loss_weights"):
-        config[key] = _tree(lambda value: value, given.get(key))
+        config[key] = renamed(lambda value: value, given.get(key))
     config["sample_weight_mode"] = None
     return config
 
 
-def _tree(convert: Any, value: Any) -> Any:
+def renamed(convert: Any, value: Any) -> Any:
     """The same structure: objects without Keras 3's keys, functions by name, and names as `convert` gives them."""
     if isinstance(value, Mapping) and value.get("class_name") == "function":
         return value["config"]
     if isinstance(value, Mapping) and "class_name" in value:
         return {"class_name": value["class_name"], "config": value["config"]}
     if isinstance(value, Mapping):
-        return {key: _tree(convert, v) for key, v in value.items()}
-    return [_tree(convert, v) for v in value] if isinstance(value, list | tuple) else convert(value)
+        return {key: renamed(convert, v) for key, v in value.items()}
+    return [renamed(convert, v) for v in value] if isinstance(value, list | tuple) else convert(value)
 
 
-def _loss_name(name: Any) -> Any:
+def full_loss_name(name: Any) -> Any:
     """A loss by its full name: Keras 3 does not read the short ones from HDF5 files."""
     if not isinstance(name, str) or name in ("ce", "crossentropy"):
         return name

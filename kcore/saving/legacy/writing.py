@@ -72,10 +72,6 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
             continue
         if key == "dtype":
             value = value["config"]["name"] if isinstance(value, Mapping) else value
-        elif key.endswith("_initializer"):
-            value = _initializer(value)
-        elif key.endswith("_regularizer"):
-            value = _regularizer(value)
         elif key == "backward_layer" and _mirrors(value, config["layer"]):
             continue  # Keras 2.2 makes it of the forward one
         elif key in ("layer", "backward_layer", "cell") and isinstance(value, Mapping):
@@ -83,7 +79,7 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
         elif key == "cells":
             value = [_inner(cell) for cell in value]
         elif isinstance(value, Mapping) and "class_name" in value:
-            value = _plain(value)
+            value = plain(value)
         kept[key] = value
     if name == "InputLayer":
         kept["batch_input_shape"] = kept.pop("batch_shape", None)
@@ -103,30 +99,18 @@ def _inner(entry: Mapping[str, Any]) -> Config:
     return written
 
 
-def _plain(value: Mapping[str, Any]) -> Any:
-    """An object's configuration without Keras 3's keys; a function by its name."""
-    if value["class_name"] == "function":
-        return value["config"]
-    return {"class_name": value["class_name"], "config": value["config"]}
-
-
-def _initializer(value: Any) -> Any:
-    if not isinstance(value, Mapping) or "class_name" not in value:
-        return value
-    if value["class_name"] in SCALINGS:
-        scale, mode, distribution = SCALINGS[value["class_name"]]
-        config = {"scale": scale, "mode": mode, "distribution": distribution, "seed": value["config"].get("seed")}
+def plain(value: Mapping[str, Any]) -> Any:
+    """An object's ``{"class_name", "config"}`` in Keras 2's words; a function by its name."""
+    name, config = value["class_name"], value["config"]
+    if name == "function":
+        return config
+    if name in SCALINGS:
+        scale, mode, distribution = SCALINGS[name]
+        config = {"scale": scale, "mode": mode, "distribution": distribution, "seed": config.get("seed")}
         return {"class_name": "VarianceScaling", "config": config}
-    config = {key: v for key, v in value["config"].items() if key not in NEWER}
-    return {"class_name": value["class_name"], "config": config}
-
-
-def _regularizer(value: Any) -> Any:
-    """L1 and L2 as Keras 2 has them, one class for both."""
-    if isinstance(value, Mapping) and value.get("class_name") in ("L1", "L2"):
-        norms = {"l1": 0.0, "l2": 0.0, **value["config"]}
-        return {"class_name": "L1L2", "config": norms}
-    return _plain(value) if isinstance(value, Mapping) and "class_name" in value else value
+    if name in ("L1", "L2"):  # Keras 2 has one class for both
+        return {"class_name": "L1L2", "config": {"l1": 0.0, "l2": 0.0, **config}}
+    return {"class_name": name, "config": {key: v for key, v in config.items() if key not in NEWER}}
 
 
 def _mirrors(backward: Any, forward: Mapping[str, Any]) -> bool:
