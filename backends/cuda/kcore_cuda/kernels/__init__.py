@@ -1,0 +1,1 @@
+"""Kernels of NVIDIA's libraries by family; those generated for every C-family device come from `kcore.kernels`."""
