@@ -1,70 +1,10 @@
-"""What this backend keeps on disk and may lose: self-tests, tuning results, compiled kernels. It works without."""
+"""What this backend keeps on disk: the folder ``opencl`` in the cache folder."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-import warnings
-from pathlib import Path
+from kcore.backend.cache import Cache, enabled
 
-from platformdirs import user_cache_path
+__all__ = ["CACHE", "enabled", "read", "write"]
 
-_said = False
-
-
-def cache_folder() -> Path:
-    """The folder: ``opencl`` in ``$KCORE_CACHE_DIR``, or in the user's cache folder for kcore. It need not exist."""
-    return Path(os.environ.get("KCORE_CACHE_DIR") or user_cache_path("kcore")) / "opencl"
-
-
-def enabled() -> bool:
-    """Whether anything is kept: not where the environment variable KCORE_NO_CACHE is set (and not 0)."""
-    return os.environ.get("KCORE_NO_CACHE", "0") in ("", "0")
-
-
-def read(name: str) -> bytes | None:
-    """What was written under a name (``"selftest/ab12.json"``), or None."""
-    if not enabled():
-        return None
-    try:
-        return (cache_folder() / name).read_bytes()
-    except OSError:
-        return None
-
-
-def write(name: str, content: bytes) -> bool:
-    """Write under a name, as a whole or not at all; whoever reads at the same time sees the old or the new content.
-
-    Returns:
-        Whether it was written. Where the folder cannot be written or the disk is full that is said once.
-    """
-    if not enabled():
-        return False
-    path = cache_folder() / name
-    unfinished = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(unfinished, path)
-    except OSError as error:
-        if unfinished is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(unfinished)
-        _say(path, error)
-        return False
-    return True
-
-
-def _say(path: Path, error: OSError) -> None:
-    global _said
-    if not _said:
-        _said = True
-        warnings.warn(
-            f"kcore cannot write {path}: {error.strerror or error}. It works without, but tests devices and compiles "
-            "kernels again in every process; the environment variable KCORE_CACHE_DIR names another folder",
-            RuntimeWarning,
-            stacklevel=4,
-        )
+CACHE = Cache("opencl")
+read, write = CACHE.read, CACHE.write

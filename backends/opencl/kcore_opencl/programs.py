@@ -12,9 +12,9 @@ from typing import Any
 
 import pyopencl as cl
 
+from kcore.backend.dump import dump
 from kcore.codegen import Source
-from kcore_opencl.disk_cache import DiskCache
-from kcore_opencl.dump import dump
+from kcore_opencl.disk_cache import disk_cache
 from kcore_opencl.errors import BuildError
 from kcore_opencl.inlined import inlined
 from kcore_opencl.joining import Joined, join
@@ -30,7 +30,7 @@ class Programs:
 
     Args:
         context, device: PyOpenCL's.
-        by_source: whether the driver caches programs itself (see `DiskCache`).
+        by_source: whether the driver caches programs itself (see `disk_cache`).
         profile: where building is noted, or None.
         keep: whether programs are looked for and kept on disk.
     """
@@ -44,7 +44,7 @@ class Programs:
         self._built: dict[str, tuple[Any, str]] = {}
         self._lock = threading.Lock()
         self.by_source = by_source
-        self._disk = DiskCache(device, OPTIONS, by_source) if keep else None
+        self._disk = disk_cache(device, OPTIONS, by_source) if keep else None
         #: Kernels that were compiled, and those that were loaded from disk.
         self.compiled = self.loaded = 0
 

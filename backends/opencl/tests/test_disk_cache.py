@@ -12,8 +12,10 @@ import numpy as np
 import pyopencl as cl
 import pytest
 
+from kcore.backend import cache
+from kcore.backend.disk_cache import FOLDER, digest, evict
 from kcore.codegen import Argument, Source
-from kcore_opencl import cache, disk_cache
+from kcore_opencl import disk_cache
 from kcore_opencl.programs import Programs
 
 
@@ -32,7 +34,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("KCORE_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("KCORE_NO_CACHE", raising=False)
     monkeypatch.setattr(cache, "_said", False)
-    return tmp_path / "opencl" / disk_cache.FOLDER
+    return tmp_path / "opencl" / FOLDER
 
 
 def fresh(device) -> Programs:
@@ -77,7 +79,7 @@ def test_a_damaged_file_is_ignored_and_written_again(device, folder, damage):
     (file,) = folder.iterdir()
     content = file.read_bytes()
     head, _, program = content.partition(b"\n")
-    nothing = json.dumps({**json.loads(head), "digest": disk_cache._digest(b"nothing")}).encode() + b"\nnothing"
+    nothing = json.dumps({**json.loads(head), "digest": digest(b"nothing")}).encode() + b"\nnothing"
     damaged = {
         "torn": content[: len(content) - 7],
         "torn head": content[:20],
@@ -147,7 +149,7 @@ def test_the_size_is_bounded_by_removing_what_was_not_used_for_longest(tmp_path)
         file.write_bytes(bytes(100))
         os.utime(file, (i, i))
     os.utime(tmp_path / "0.bin", (9, 9))
-    disk_cache.evict(tmp_path, 300)
+    evict(tmp_path, 300)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0.bin", "3.bin", "4.bin"]
 
 

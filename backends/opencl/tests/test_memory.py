@@ -141,7 +141,7 @@ def test_out_of_memory_says_what_was_asked_and_what_would_fit(device, monkeypatc
 
     monkeypatch.setattr("kcore.backend.compile._arenas", {})  # that of an earlier test may be large enough
     monkeypatch.setattr(type(device.place.pool), "_own", refuse)
-    monkeypatch.setattr("kcore_opencl.memory.LARGE", 1 << 18)
+    monkeypatch.setattr("kcore.backend.slabs.LARGE", 1 << 18)
     monkeypatch.setattr("kcore_opencl.backend.OpenCLBackend.held", lambda self, d: d.memory - (1 << 19))
     with pytest.raises(MemoryError) as caught:
         model.fit(x, y, batch_size=6000, verbose=0)

@@ -8,8 +8,8 @@ import numpy as np
 import pyopencl as cl
 import pytest
 
+from kcore.backend import dump as dumping
 from kcore.codegen import Argument, Source
-from kcore_opencl import dump as dumping
 from kcore_opencl.errors import BuildError
 from kcore_opencl.joining import MOST, join
 from kcore_opencl.programs import Programs

@@ -48,7 +48,7 @@ class Store:
         found: dict[str, str] = {}
         if not cache.enabled():
             return found
-        for path in sorted((cache.cache_folder() / self._folder).glob("*.json")):
+        for path in sorted((cache.CACHE.folder / self._folder).glob("*.json")):
             try:
                 content = json.loads(path.read_text())
                 if content["about"] == self._about:

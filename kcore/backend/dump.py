@@ -12,6 +12,8 @@ from kcore.errors import KcoreError
 
 VARIABLE = "KCORE_DUMP_KERNELS"
 INDEX = "index.tsv"
+#: What a file of a dialect ends with.
+SUFFIXES = {"opencl": ".cl", "cuda": ".cu"}
 
 _lock = threading.Lock()
 
@@ -46,7 +48,7 @@ def _write(target: Path, sources: Iterable[Source], device: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
     lines = []
     for source in sources:
-        file = f"{source.name}-{source.key[:8]}.cl"
+        file = f"{source.name}-{source.key[:8]}{SUFFIXES[source.dialect]}"
         (target / file).write_text(source.text)
         lines.append("\t".join([file, device, source.key, origin(source)]))
     index = target / INDEX
