@@ -25,8 +25,8 @@ from kcore.codegen import Code
 from kcore.dtypes import numpy_dtype
 from kcore.graph.core import Graph, Node
 from kcore.graph.op import OPS, Spec
+from kcore.kernels import convolutions, products
 from kcore.ops import windows
-from kcore_opencl import convolutions, products
 from kcore_opencl.launch import Launch
 from kcore_opencl.place import Place, place_of
 

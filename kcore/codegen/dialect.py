@@ -24,7 +24,7 @@ def kind_of(dtype: str) -> str:
     return "unsigned" if dtype == "bool" or is_unsigned(dtype) else "int"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dialect:
     """One C-family language, as a table.
 

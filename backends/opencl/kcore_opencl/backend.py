@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from kcore.backend.base import Backend, Device, Problem
+from kcore.backend.base import Device, Problem
 from kcore.backend.batch import Rows
 from kcore.backend.kernel import Site, Thunk
+from kcore.codegen import Code
+from kcore.kernels import GeneratedBackend, Traits, provide
 from kcore_opencl import drivers
 
 drivers.load()
 
 import pyopencl as cl  # noqa: E402  (the drivers must be made visible before it is imported)
 
-import kcore_opencl.kernels  # noqa: E402
 from kcore_opencl import diagnosis, feeding, profile, sub_devices  # noqa: E402
 from kcore_opencl.device_list import MAKERS, DeviceList  # noqa: E402
 from kcore_opencl.errors import explained  # noqa: E402
-from kcore_opencl.launch import Launch  # noqa: E402
+from kcore_opencl.launch import Launch, launch  # noqa: E402
 from kcore_opencl.memory import Array, Block, Pages  # noqa: E402
 from kcore_opencl.place import ALIGNMENT, feeders, place_of  # noqa: E402
 
 
-class OpenCLBackend(Backend):
+class OpenCLBackend(GeneratedBackend):
     """Every op on an OpenCL device, by generated kernels."""
 
     name = "opencl"
@@ -36,8 +35,7 @@ class OpenCLBackend(Backend):
     alignment = ALIGNMENT
 
     def __init__(self) -> None:
-        for module in pkgutil.iter_modules(kcore_opencl.kernels.__path__, "kcore_opencl.kernels."):
-            importlib.import_module(module.name)
+        provide("opencl", package="kcore-opencl")
         self._list = DeviceList()
 
     def devices(self) -> list[Device]:
@@ -108,13 +106,20 @@ class OpenCLBackend(Backend):
 
     def row(self, array: Array, index: int) -> Array:
         """An element of the first axis, over the same memory."""
-        step = array.nbytes // max(array.shape[0], 1)
-        return Array(array.block, array.offset - array.block.offset + index * step, array.shape[1:], array.dtype)
+        return array.row(index)
 
     def _place(self, array: Array) -> Any:
         return array.block.place
 
     # -- computing -----------------------------------------------------------------------------------------------
+
+    def traits(self, device: Device) -> Traits:
+        """What generators want to know of a device."""
+        return place_of(device).traits
+
+    def bind(self, site: Site, code: Code) -> Thunk:
+        """Code bound to a site's arrays."""
+        return launch(site, code)
 
     def session(self) -> Any:
         """The context around a step: when it ends no array of the user's is read any more; KCORE_PROFILE notes it."""

@@ -13,6 +13,7 @@ from kcore.backend.kernel import Site
 from kcore.codegen import Argument, Code, Source
 from kcore.dtypes import itemsize
 from kcore.errors import DtypeError
+from kcore.kernels.table import segment_buffers
 from kcore_opencl.errors import explained
 from kcore_opencl.memory import Array
 
@@ -118,16 +119,6 @@ def _table(place: Place, source: Source, inputs: Sequence[Any], outputs: Sequenc
         places.append([(number[id(a.buffer)], a.offset) for a in arrays])
     flags = cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR
     return bases, cl.Buffer(place.context, flags, hostbuf=source.table(places))
-
-
-def segment_buffers(operands: Sequence[Sequence[tuple[str, int]]], inputs: Sequence[Any], outputs: Sequence[Any]):
-    """The distinct buffers the operands of a segmented kernel lie in."""
-    found: dict[int, Any] = {}
-    for row in operands:
-        for kind, index in row:
-            array = (inputs if kind == "input" else outputs)[index]
-            found.setdefault(id(array.buffer), array.buffer)
-    return list(found.values())
 
 
 def launch(site: Site, code: Code) -> Launch:

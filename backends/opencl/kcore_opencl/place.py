@@ -15,13 +15,14 @@ import pyopencl as cl
 from kcore.backend.base import Device
 from kcore.backend.batch import Rows
 from kcore.dtypes import itemsize, numpy_dtype
+from kcore.kernels import Traits, choosing
 from kcore_opencl import profile
 from kcore_opencl.errors import explained
 from kcore_opencl.feeding import Feeder
 from kcore_opencl.memory import Array, Block, Pages, Pool
 from kcore_opencl.programs import Programs
-from kcore_opencl.traits import Traits, traits_of
-from kcore_opencl.tuning import choosing
+from kcore_opencl.traits import traits_of
+from kcore_opencl.tuning.store import Store
 
 #: Arrays begin at multiples of this many bytes.
 ALIGNMENT = 128
@@ -70,7 +71,7 @@ class Place:
         self.traits: Traits = traits_of(device)
         self.pool = Pool(self)
         self.programs = Programs(self.context, device, self.traits.maker == "pocl", self.profile)
-        choosing.register(self.traits, device)
+        choosing.register(self.traits, Store(device))
         self._steps: deque[Any] = deque()
         self._staging = Staging(self.queue, self._enqueue_copy)
         self.feeder = Feeder(self)
@@ -260,10 +261,3 @@ def _first_place(device: Device) -> Place:
 def feeders() -> list[Feeder]:
     """What gathers batches on the devices in use."""
     return [place.feeder for place in list(_places.values())]
-
-
-def planned_traits() -> Traits:
-    """The traits of the device that a plan is being made for: what a kernel's `scratch` function may ask."""
-    from kcore.backend import control
-
-    return place_of(control.place()[1]).traits

@@ -8,8 +8,9 @@ from functools import cache
 from typing import Any
 
 from kcore.backend.base import Problem
+from kcore.kernels.traits import Traits
 from kcore_opencl import drivers
-from kcore_opencl.traits import Traits, traits_of
+from kcore_opencl.traits import traits_of
 
 #: float32 lanes of a compute unit, for the estimate of a GPU's rate.
 _LANES = {"nvidia": 128, "amd": 64, "intel": 8}

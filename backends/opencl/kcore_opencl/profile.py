@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyopencl as cl
 
+from kcore.kernels.work import flops, label, traffic
 from kcore_opencl.errors import explained
 from kcore_opencl.report import Row, Step, print_report
-from kcore_opencl.work import flops, label, traffic
 
 if TYPE_CHECKING:
     from kcore.backend.kernel import Site, Thunk

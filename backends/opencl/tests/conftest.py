@@ -17,10 +17,10 @@ from kcore.dtypes import numpy_dtype
 from kcore.errors import BackendNotFoundError
 from kcore.graph.core import Graph, Node
 from kcore.graph.op import OPS, Spec
+from kcore.kernels.traits import Traits
 from kcore_opencl.launch import Launch
 from kcore_opencl.memory import Array
 from kcore_opencl.place import Place, place_of
-from kcore_opencl.traits import Traits
 
 #: What chooses each driver, and the extra of kcore that installs it.
 DRIVERS = {"intel-cpu": "opencl-intel", "pocl": "opencl"}

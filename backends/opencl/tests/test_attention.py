@@ -11,10 +11,10 @@ import pytest
 import kcore.ops  # noqa: F401
 from kcore.codegen import Code
 from kcore.graph.op import OPS
+from kcore.kernels.attention import backward, forward, lanes
 from kcore.runtime.reference import run_op
 from kcore.testing.cases import Case, cases
 from kcore.testing.compare import difference, tolerance
-from kcore_opencl.attention import backward, forward, lanes
 
 Emit = Callable[..., Code]
 GENERATORS: dict[str, tuple[Emit, Emit]] = {

@@ -13,7 +13,7 @@ from kcore.graph.core import Graph, Node
 from kcore.graph.fuse import join_nodes
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore.graph.op import OPS, Spec
-from kcore_opencl.products import candidates, emit, product_of, supports
+from kcore.kernels.products import candidates, emit, product_of, supports
 
 TRANSPOSES = [(False, False), (False, True), (True, False), (True, True)]
 

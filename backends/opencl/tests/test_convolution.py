@@ -13,11 +13,11 @@ from kcore.graph.core import Graph, Node
 from kcore.graph.fuse import join_nodes
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore.graph.op import OPS, Spec
+from kcore.kernels.convolutions import candidates, emit, supports
+from kcore.kernels.convolutions.geometry import backward
+from kcore.kernels.convolutions.gpu import Block
+from kcore.kernels.convolutions.tiling import Patch, Strip
 from kcore.ops.windows import out_sizes
-from kcore_opencl.convolutions import candidates, emit, supports
-from kcore_opencl.convolutions.geometry import backward
-from kcore_opencl.convolutions.gpu import Block
-from kcore_opencl.convolutions.tiling import Patch, Strip
 
 
 def _attrs(rank: int = 2, strides=None, padding=None, dilation=None, groups: int = 1) -> dict[str, Any]:

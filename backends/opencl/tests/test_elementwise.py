@@ -12,7 +12,7 @@ from kcore.codegen import OPENCL, SpanTile, Tile, emit
 from kcore.dtypes import numpy_dtype
 from kcore.errors import DtypeError
 from kcore.graph.op import OPS
-from kcore_opencl.kernels.elementwise import tile_of
+from kcore.kernels.elementwise import tile_of
 
 UNARY = ["exp", "log1p", "tanh", "erf", "sqrt", "sign", "abs", "negative", "floor", "round", "isnan", "logical_not"]
 BINARY = [

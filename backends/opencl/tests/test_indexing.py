@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kcore_opencl.indexing import emit_gather, emit_scatter_add, emit_take_along
+from kcore.kernels.indexing import emit_gather, emit_scatter_add, emit_take_along
 
 
 @pytest.fixture

@@ -22,12 +22,13 @@ from kcore.backend.compile import Bound, Program
 from kcore.errors import BackendNotFoundError
 from kcore.graph import fuse_columns
 from kcore.graph.op import OPS
+from kcore.kernels import convolutions, products
 from kcore.runtime import GradientTape
 from kcore.testing.cases import all_ops, cases
 from kcore.testing.checks import gradient_inputs
 from kcore.testing.guarded import FILL, spread
 from kcore.testing.trainings import MODELS
-from kcore_opencl import convolutions, memory, products
+from kcore_opencl import memory
 from kcore_opencl.memory import Array
 from kcore_opencl.place import Place, place_of
 

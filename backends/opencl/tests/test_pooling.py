@@ -9,7 +9,7 @@ from kcore.graph.core import Graph, Node
 from kcore.graph.fuse import join_nodes
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore.graph.op import OPS, Spec
-from kcore_opencl.windows import emit_pool, supports
+from kcore.kernels.pooling import emit_pool, supports
 
 
 @pytest.fixture

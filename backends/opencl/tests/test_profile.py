@@ -11,8 +11,8 @@ import pytest
 
 from kcore.graph.core import Graph, Node
 from kcore.graph.op import OPS
+from kcore.kernels.work import flops, label
 from kcore_opencl.report import Row, Step, report
-from kcore_opencl.work import flops, label
 
 SCRIPT = """
 import kcore, numpy as np

@@ -7,7 +7,7 @@ import pytest
 
 from kcore.codegen import CUDA
 from kcore.codegen.philox import draw_of, emit_draw
-from kcore_opencl.philox import emit_random
+from kcore.kernels.philox import emit_random
 
 STATE = np.array([42, 1], np.uint32)
 

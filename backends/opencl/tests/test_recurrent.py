@@ -12,11 +12,11 @@ import pytest
 import kcore.ops  # noqa: F401
 from kcore.codegen import Code
 from kcore.graph.op import OPS
+from kcore.kernels.recurrent import backward, forward, lanes
+from kcore.kernels.recurrent.cells import CELLS, OPERATIONS
 from kcore.runtime.reference import run_op
 from kcore.testing.cases import Case, cases
 from kcore.testing.compare import difference, tolerance
-from kcore_opencl.recurrent import backward, forward, lanes
-from kcore_opencl.recurrent.cells import CELLS, OPERATIONS
 
 Emit = Callable[..., Code]
 GENERATORS: dict[str, tuple[Emit, Emit]] = {

@@ -10,7 +10,7 @@ import pytest
 from kcore.codegen import OPENCL, SpanReductionTile, emit
 from kcore.dtypes import numpy_dtype
 from kcore.graph.op import OPS
-from kcore_opencl.kernels.reduction import tile_of
+from kcore.kernels.reduction import tile_of
 
 
 @pytest.fixture

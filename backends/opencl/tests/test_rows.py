@@ -19,10 +19,10 @@ from kcore.graph.fuse_columns import FUSED_COLUMNS, fuse_columns
 from kcore.graph.fuse_rows import FUSED_ROWS, fuse_rows
 from kcore.graph.op import OPS, Op, Spec
 from kcore.graph.passes import rewrite
+from kcore.kernels.rows import code_for
 from kcore.runtime.reference import run_op
 from kcore.testing.cases import cases
 from kcore.testing.compare import difference, tolerance
-from kcore_opencl.kernels.rows import code_for
 
 COMPOSITES = [
     "softmax", "softmax_grad", "log_softmax", "layer_norm", "layer_norm_grad", "rms_norm", "softmax_cross_entropy",

@@ -7,8 +7,8 @@ import pytest
 
 from kcore.dtypes import numpy_dtype
 from kcore.graph.op import OPS
-from kcore_opencl.kernels import creation, shape
-from kcore_opencl.movement import moves
+from kcore.kernels import creation, shape
+from kcore.kernels.movement import moves
 
 #: One of each item size but float32's, of which all cases are.
 DTYPES = ["bool", "bfloat16", "float64"]

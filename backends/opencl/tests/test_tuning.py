@@ -16,9 +16,10 @@ import kcore_opencl
 from kcore.cli import main
 from kcore.codegen import Code
 from kcore.errors import KcoreError
-from kcore_opencl import cache, disk_cache, products
+from kcore.kernels import choosing, products
+from kcore_opencl import cache, disk_cache
 from kcore_opencl.traits import traits_of
-from kcore_opencl.tuning import choices, choosing, chosen, key_of, measuring, tuner, use
+from kcore_opencl.tuning import choices, chosen, key_of, measuring, tuner, use
 from kcore_opencl.tuning.shapes import nodes_of
 from kcore_opencl.tuning.store import Store
 
@@ -43,7 +44,7 @@ def untuned(request, tmp_path, monkeypatch):
 @pytest.fixture
 def place(device):
     """The device's state, known to the tuner, and in use."""
-    choosing.register(device.place.traits, device.place.device)
+    choosing.register(device.place.traits, Store(device.place.device))
     before = kcore.backend.current()
     kcore.use_backend(str(device.device))
     yield device.place
@@ -122,7 +123,7 @@ def test_other_drivers_and_versions_choose_for_themselves(place, monkeypatch):
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"about": 1}', "null"])
 def test_damaged_files_are_ignored(place, content):
     store(place).keep("some product", "some way", 1.0, 2.0)
-    (file,) = cache.cache_folder().glob("tuning/*/*.json")
+    (file,) = cache.CACHE.folder.glob("tuning/*/*.json")
     file.write_text(content)
     assert Store(place.device).choices == {}
 
@@ -132,7 +133,7 @@ def test_processes_that_tune_at_once_share_what_they_find(place):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda i: stores[i % 4].keep(f"product {i}", "way", 1.0, 2.0), range(40)))
     assert len(Store(place.device).choices) == 40
-    for file in cache.cache_folder().glob("tuning/*/*.json"):
+    for file in cache.CACHE.folder.glob("tuning/*/*.json"):
         json.loads(file.read_text())
 
 

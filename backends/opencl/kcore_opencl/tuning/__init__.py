@@ -7,6 +7,6 @@ again (`use`): another way adds the same numbers in another order. `kcore_opencl
 
 from __future__ import annotations
 
-from kcore_opencl.tuning.choosing import choices, chosen, key_of, use
+from kcore.kernels.choosing import choices, chosen, key_of, use
 
 __all__ = ["choices", "chosen", "key_of", "use"]

@@ -14,12 +14,12 @@ import numpy as np
 
 from kcore.backend.base import Device
 from kcore.dtypes import numpy_dtype
+from kcore.kernels.choosing import Asked, key_of
+from kcore.kernels.work import flops, label
 from kcore_opencl.errors import BuildError
 from kcore_opencl.launch import Launch
 from kcore_opencl.place import Place, place_of
 from kcore_opencl.programs import Programs
-from kcore_opencl.tuning.choosing import Asked, key_of
-from kcore_opencl.work import flops, label
 
 #: Share of its time a way must save to be taken instead of the default.
 GAIN = 0.03

@@ -12,8 +12,8 @@ from kcore.backend import current_device
 from kcore.backend.base import Device
 from kcore.backend.control import planning_for
 from kcore.errors import KcoreError
+from kcore.kernels.choosing import Asked, collecting, key_of, store_of
 from kcore_opencl.place import place_of
-from kcore_opencl.tuning.choosing import Asked, collecting, key_of, store_of
 from kcore_opencl.tuning.measuring import Result, measure
 from kcore_opencl.tuning.shapes import nodes_of
 

@@ -1,3 +1,0 @@
-"""Generators of kernels for recurrent layers over a whole sequence."""
-
-from __future__ import annotations

@@ -1,0 +1,72 @@
+"""Arrays made from nothing: of one value, of indices, of numbers known when the graph was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+from kcore.backend.kernel import Site, Thunk
+from kcore.codegen import OPENCL, Argument, Code, Source
+from kcore.codegen.group import Group, Statements, indented
+from kcore.codegen.signature import index_dtype
+from kcore.graph.core import Node
+from kcore.kernels.movement import Block, moves
+from kcore.kernels.shape import bits, movement
+from kcore.kernels.table import bound, generated, home
+from kcore.kernels.traits import Traits
+
+
+@movement("full")
+def full(node: Node) -> list[Block]:
+    """One value everywhere."""
+    out = node.outputs[0]
+    return [Block((out.size,), (1,), input=None, value=bits(node.attrs["value"], out.dtype))]
+
+
+@bound("constant")
+def constant(site: Site) -> Thunk:
+    """Uploaded once, and copied from there."""
+    backend, node = home(site), site.node
+    value = node.attrs["value"]
+    array = backend.empty(node.outputs[0].shape, value.dtype, site.device)
+    backend.upload(array, value.array)
+    code = moves(node, [Block((array.size,), (1,), (1,))], backend.traits(site.device))
+    return backend.bind(replace(site, inputs=(array,)), code)
+
+
+@generated("iota")
+def iota_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -> Code:
+    """Each element's index along an axis: what lies behind the axis is repeated, what lies before repeats it all."""
+    out = node.outputs[0]
+    shape, axis = out.shape, node.attrs["axis"]
+    index = index_dtype(out.size + 4096)
+    ctype = {"int32": "int", "int64": "long"}[index]
+    group = Group([node], [], [])
+    statements = Statements(OPENCL, {})
+    value = statements.converted("(i / inner % steps)", index, out.dtype)
+    statements.uses(out.dtype)
+    sizes = {"n": out.size, "inner": prod(shape[axis + 1 :]), "steps": shape[axis]}
+    local = 64 if traits.cpu else 256
+    lines = [
+        *group.comment,
+        *statements.prelude(),
+        OPENCL.kernel.format(name=group.name, local=local) + "(",
+        f"    {OPENCL.pointer(out.dtype, const=False)}y,",
+        "    const long y_start,",
+        ",\n".join(f"    const {ctype} {name}" for name in sizes) + ")",
+        "{",
+        "    y += y_start;",
+        f"    const {ctype} i = ({ctype})get_group_id(0) * {local} + ({ctype})get_local_id(0);",
+        "    if (i < n)",
+        *indented([OPENCL.store(out.dtype, "y", "i", value)], 2),
+        "}",
+        "",
+    ]
+    arguments = (
+        Argument("y", "output", out.dtype),
+        Argument("y_start", "start", "int64", 0),
+        *(Argument(name, "size", index, value=n) for name, n in sizes.items()),
+    )
+    groups = -(-out.size // local)
+    return Code((Source(group.name, "\n".join(lines), arguments, local, groups, "opencl"),))
