@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-LOCAL  := -e . -e backends/numpy -e backends/opencl -e plugins/rotary
+LOCAL  := -e . -e backends/numpy -e backends/opencl -e backends/cuda -e plugins/rotary
 STAMP  := $(VENV)/.kcore-installed
 DEMO   := $(VENV)/.kcore-demo-installed
-FILES  := pyproject.toml backends/numpy/pyproject.toml backends/opencl/pyproject.toml plugins/rotary/pyproject.toml
+FILES  := pyproject.toml $(wildcard backends/*/pyproject.toml) plugins/rotary/pyproject.toml
 
 .PHONY: help demo test bench lint format clean oclgrind
 

@@ -19,7 +19,13 @@ from pathlib import Path
 from requirements import ROOT, projects, requirements
 
 BIN = Path(sys.executable).parent
-PACKAGES = ["kcore", "backends/numpy/kcore_numpy", "backends/opencl/kcore_opencl", "plugins/rotary/kcore_rotary"]
+PACKAGES = [
+    "kcore",
+    "backends/cuda/kcore_cuda",
+    "backends/numpy/kcore_numpy",
+    "backends/opencl/kcore_opencl",
+    "plugins/rotary/kcore_rotary",
+]
 
 
 def command(*arguments: object, cwd: Path = ROOT, **environment: str) -> bool:

@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kcore.backend.base import Device, Problem
+from kcore.backend.hardware import glob, installed_gpus
 from kcore_opencl import drivers
-
-#: PCI vendor numbers of makers of GPUs.
-GPU_MAKERS = {0x1002: "AMD", 0x8086: "Intel", 0x10DE: "NVIDIA"}
 
 _DRIVER_OF = {
     "AMD": (
@@ -58,22 +56,6 @@ def problems(devices: Sequence[Device], root: Path = Path("/")) -> list[Problem]
                 "for a GPU install the driver of its maker",
             )
         )
-    return found
-
-
-def installed_gpus(root: Path = Path("/")) -> dict[str, list[Path]]:
-    """The GPUs the kernel knows of, by maker: their device folders."""
-    found: dict[str, list[Path]] = {}
-    folders = [*_glob(root / "sys/bus/pci/devices", "*"), *_glob(root / "sys/class/drm", "card*/device")]
-    seen = set()
-    for folder in folders:
-        place = folder.resolve()
-        maker = GPU_MAKERS.get(_number(folder / "vendor"))
-        # classes 0x03.. are display controllers; a card among the DRM devices is one in any case
-        shows = folder.name == "device" or _number(folder / "class") >> 16 == 0x03
-        if maker and shows and place not in seen:
-            seen.add(place)
-            found.setdefault(maker, []).append(folder)
     return found
 
 
@@ -155,7 +137,7 @@ def _of_gpus(gpus: dict[str, list[Path]], devices: Sequence[Device], root: Path)
             group = _group(denied[0])
             why = f"user {_user()} may not open {', '.join(map(str, denied))}"
             yield Problem(what, why, f"sudo usermod -aG {group} {_user()}, then log out and in again")
-        elif maker != "NVIDIA" and not _glob(root / "dev/dri", "renderD*"):
+        elif maker != "NVIDIA" and not glob(root / "dev/dri", "renderD*"):
             why = "there is no /dev/dri/renderD*: its kernel driver is not loaded, or this is a container without it"
             extra = " --device /dev/kfd" if maker == "AMD" else ""
             yield Problem(what, why, f"for a container: docker run --device /dev/dri{extra} ...")
@@ -177,7 +159,7 @@ def _rusticl_drivers(gpus: dict[str, list[Path]]) -> str:
 
 
 def _denied(root: Path) -> list[Path]:
-    nodes = [*_glob(root / "dev/dri", "renderD*"), *_glob(root / "dev", "kfd")]
+    nodes = [*glob(root / "dev/dri", "renderD*"), *glob(root / "dev", "kfd")]
     return [node for node in nodes if not os.access(node, os.R_OK | os.W_OK)]
 
 
@@ -193,14 +175,3 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "$USER"
-
-
-def _glob(folder: Path, pattern: str) -> list[Path]:
-    return sorted(folder.glob(pattern)) if folder.is_dir() else []
-
-
-def _number(file: Path) -> int:
-    try:
-        return int(file.read_text(), 16)
-    except (OSError, ValueError):
-        return 0

@@ -1,0 +1,150 @@
+"""The CUDA backend: devices, memory, and steps as CUDA graphs."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import kcore_cuda.kernels
+from kcore.backend.base import Device, Problem
+from kcore.backend.batch import Rows
+from kcore.backend.kernel import Site, Thunk
+from kcore.backend.slabs import Block
+from kcore.codegen import Code
+from kcore.kernels import GeneratedBackend, Traits, provide
+from kcore_cuda import interchange
+from kcore_cuda.device_list import DeviceList
+from kcore_cuda.graphs import Run, sources_of
+from kcore_cuda.launch import Submission, launch
+from kcore_cuda.memory import ALIGNMENT, Array
+from kcore_cuda.place import Place, place_of
+
+
+class CUDABackend(GeneratedBackend):
+    """Every op on an NVIDIA GPU, by generated kernels and NVIDIA's libraries."""
+
+    name = "cuda"
+    rank = 30
+    kcore_contract = 1
+    alignment = ALIGNMENT
+
+    def __init__(self) -> None:
+        provide("cuda", package="kcore-cuda")
+        for module in pkgutil.iter_modules(kcore_cuda.kernels.__path__, "kcore_cuda.kernels."):
+            importlib.import_module(module.name)
+        self._list = DeviceList()
+
+    def devices(self) -> list[Device]:
+        """The GPUs that can be used, in CUDA's order."""
+        return self._list.devices
+
+    def unused(self) -> list[tuple[Device, str]]:
+        """The GPUs that cannot be used."""
+        return self._list.unused
+
+    def problems(self) -> list[Problem]:
+        """What is missing, and what optional libraries would gain."""
+        return self._list.problems
+
+    def synchronize(self, device: Device) -> None:
+        """Wait for all that was submitted."""
+        place_of(device).synchronize()
+
+    # -- memory --------------------------------------------------------------------------------------------------
+
+    def held(self, device: Device) -> int:
+        """Bytes of the GPU's memory this process has taken from CuPy's pool."""
+        return place_of(device).pool.nbytes
+
+    def allocate(self, nbytes: int, device: Device) -> Block:
+        """Raw device memory."""
+        return place_of(device).allocate(nbytes)
+
+    def empty(self, shape: tuple[int, ...], dtype: str, device: Device) -> Array:
+        """A new array with undefined contents."""
+        return place_of(device).array(shape, dtype)
+
+    def view(self, storage: Block, offset: int, shape: tuple[int, ...], dtype: str) -> Array:
+        """An array over part of a block."""
+        return Array(storage, offset, shape, dtype)
+
+    def upload(self, array: Array, values: np.ndarray) -> None:
+        """Copy host values in."""
+        self._place(array).write(array, values)
+
+    def gather(self, array: Array, rows: Rows) -> None:
+        """Gather the rows of a batch while the device still computes the step before."""
+        self._place(array).gather(array, rows)
+
+    def download(self, array: Array) -> np.ndarray:
+        """Wait for the array and copy it out."""
+        return self._place(array).read(array)
+
+    def copy(self, dst: Array, src: Array) -> None:
+        """Copy on the device."""
+        self._place(dst).copy(dst, src)
+
+    def row(self, array: Array, index: int) -> Any:
+        """An element of the first axis, over the same memory."""
+        return array.row(index)
+
+    def adopt(self, values: Any, device: Device) -> Array | None:
+        """An array of CuPy, torch or another package that lies on the device, without a copy."""
+        return interchange.adopt(values, place_of(device))
+
+    def _place(self, array: Array) -> Place:
+        return array.block.place
+
+    # -- computing -----------------------------------------------------------------------------------------------
+
+    def traits(self, device: Device) -> Traits:
+        """What generators want to know of a GPU."""
+        return place_of(device).traits
+
+    def bind(self, site: Site, code: Code) -> Thunk:
+        """Generated code bound to a site's arrays."""
+        return launch(site, code)
+
+    def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
+        """Compile every kernel of the step at once, then make each run of neighbouring submissions one CUDA graph."""
+        submissions = [thunk for _, thunk in launches if isinstance(thunk, Submission)]
+        if submissions:
+            place = submissions[0].place
+            with place.working():
+                place.programs.build(sources_of(submissions))
+        parts: list[tuple[Thunk, list[int]]] = []
+        run: list[Submission] = []
+        numbers: list[int] = []
+
+        def close() -> None:
+            if run:
+                parts.append((Run(run, numbers), list(numbers)))
+                run.clear()
+                numbers.clear()
+
+        for i, (site, thunk) in enumerate(launches):
+            if isinstance(thunk, Submission):
+                run.append(thunk)
+                numbers.append(i)
+            else:
+                close()
+                parts.append((Plain(thunk, site), [i]))
+        close()
+        return parts
+
+
+class Plain:
+    """A thunk that cannot be recorded: control flow that asks the device, and work on the host."""
+
+    __slots__ = ("_thunk", "title")
+
+    def __init__(self, thunk: Thunk, site: Site):
+        self._thunk = thunk
+        self.title = f"op {site.node.op.name!r} between graphs: it goes back to the host"
+
+    def __call__(self) -> None:
+        self._thunk()

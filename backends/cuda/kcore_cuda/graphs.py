@@ -1,0 +1,131 @@
+"""A run of submissions as one CUDA graph: recorded at its second time, one launch from then on."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kcore_cuda import cuda, settings
+from kcore_cuda.launch import Launch, Submission
+
+if TYPE_CHECKING:
+    from kcore_cuda.place import Place
+
+#: Submissions from which on a graph is worth recording.
+LEAST = 3
+
+
+class Run:
+    """Neighbouring submissions of a step.
+
+    The first time they are submitted one by one: libraries choose and allocate then. The second time they are recorded
+    as a graph, unless they are few or graphs are switched off. Whoever binds a step to other memory makes other runs,
+    which are recorded anew; the arrays of this one live as long as it does.
+
+    Args:
+        submissions: what to submit, in order, all to one place.
+        numbers: the number of each in the step.
+    """
+
+    def __init__(self, submissions: Sequence[Submission], numbers: Sequence[int]):
+        self.place: Place = submissions[0].place
+        self.submissions = list(submissions)
+        self.numbers = list(numbers)
+        self.runs = 0
+        self.reason = ""
+        if len(submissions) < LEAST:
+            self.reason = f"fewer than {LEAST}"
+        elif not settings.graphs():
+            self.reason = f"{settings.GRAPHS}=0"
+        self._executable = 0
+
+    @property
+    def title(self) -> str:
+        """How it runs, for the printed plan."""
+        count = len(self.submissions)
+        if self.reason:
+            return f"{count} submitted one by one: {self.reason}"
+        return f"{count} as one CUDA graph" + ("" if self._executable else ", recorded at the second run")
+
+    def __call__(self) -> None:
+        place = self.place
+        with place.working():
+            if self._executable:
+                cuda.runtime.graphLaunch(self._executable, place.stream)
+            elif self.runs and not self.reason and not place.profile:
+                self._record()
+            else:
+                self._submit()
+            self.runs += 1
+            place.stepped()
+
+    def _submit(self) -> None:
+        for number, submission in zip(self.numbers, self.submissions, strict=True):
+            try:
+                submission.prepare()
+                if self.place.profile:
+                    self.place.profile.submission(submission)
+                else:
+                    submission.submit()
+            except Exception as error:
+                error.launch = number  # type: ignore[attr-defined]
+                raise
+
+    def _record(self) -> None:
+        """Record the graph and launch it; where that cannot be, submit and go on so."""
+        runtime, stream = cuda.runtime, self.place.stream
+        for submission in self.submissions:
+            submission.prepare()
+        try:
+            with self.place.capturing(), _no_collection():
+                runtime.streamBeginCapture(stream, runtime.streamCaptureModeThreadLocal)
+                try:
+                    for submission in self.submissions:
+                        submission.submit()
+                finally:
+                    graph = runtime.streamEndCapture(stream)
+            try:
+                self._executable = runtime.graphInstantiate(graph)
+            finally:
+                runtime.graphDestroy(graph)
+        except Exception as error:
+            self._refused(submission, error)
+            self._submit()
+            return
+        weakref.finalize(self, _destroy, self._executable).atexit = False
+        runtime.graphUpload(self._executable, stream)
+        runtime.graphLaunch(self._executable, stream)
+
+    def _refused(self, last: Submission, error: Exception) -> None:
+        where = f"{last.node.op.name!r} ({last.node.location()})" if last.node is not None else "a call"
+        self.reason = f"a graph could not be recorded, at {where}: {error}"
+        warnings.warn(f"{self.place.name}: {self.title}", RuntimeWarning, stacklevel=4)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector, whose finalizers free memory, which breaks a recording."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _destroy(executable: int) -> None:
+    """Free a graph; a broken context has taken it already."""
+    try:
+        cuda.runtime.graphExecDestroy(executable)
+    except cuda.runtime.CUDARuntimeError:
+        return
+
+
+def sources_of(submissions: Sequence[Submission]) -> list:
+    """The sources of all generated kernels among submissions."""
+    return [source for s in submissions if isinstance(s, Launch) for source in s.sources]
