@@ -34,8 +34,11 @@ class Dialect:
         function: qualifiers of a helper function.
         memory: qualifier of a pointer into device memory.
         shared: qualifier of an array that a work-group shares.
-        group, lane: index of the work-group, and of the work-item in it.
+        constant: qualifier of a table that never changes, outside of all functions.
+        group, lane, item: index of the work-group, of the work-item in it, and of the work-item among all.
         barrier: all work-items of a group wait here, and then see each other's shared writes.
+        wide_barrier: the same for writes to device memory as well.
+        atomic_or: function of (address of a shared int, bits).
         addresses: whether a pointer can be kept in memory as a number. If not, a segmented group finds its arrays as
             (base buffer, byte offset).
         types: C type of each dtype.
@@ -54,9 +57,13 @@ class Dialect:
     function: str
     memory: str
     shared: str
+    constant: str
     group: str
     lane: str
+    item: str
     barrier: str
+    wide_barrier: str
+    atomic_or: str
     addresses: bool
     types: Mapping[str, str]
     suffix: str
@@ -189,9 +196,13 @@ OPENCL = Dialect(
     function="static inline",
     memory="__global",
     shared="__local",
+    constant="__constant",
     group="get_group_id(0)",
     lane="get_local_id(0)",
+    item="get_global_id(0)",
     barrier="barrier(CLK_LOCAL_MEM_FENCE);",
+    wide_barrier="barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);",
+    atomic_or="atomic_or",
     addresses=False,
     types={
         "bool": "uchar", "uint8": "uchar", "uint16": "ushort", "uint32": "uint", "uint64": "ulong",
@@ -229,9 +240,13 @@ CUDA = Dialect(
     function="static __device__ __forceinline__",
     memory="",
     shared="__shared__",
+    constant="__constant__",
     group="blockIdx.x",
     lane="threadIdx.x",
+    item="(blockIdx.x * (size_t)blockDim.x + threadIdx.x)",
     barrier="__syncthreads();",
+    wide_barrier="__syncthreads();",
+    atomic_or="atomicOr",
     addresses=True,
     types={
         "bool": "unsigned char", "uint8": "unsigned char", "uint16": "unsigned short", "uint32": "unsigned int",

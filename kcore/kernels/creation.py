@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 
 from kcore.backend.kernel import Site, Thunk
-from kcore.codegen import OPENCL, Argument, Code, Source
+from kcore.codegen import Argument, Code, Source
 from kcore.codegen.group import Group, Statements, indented
 from kcore.codegen.signature import index_dtype
 from kcore.graph.core import Node
@@ -38,12 +38,12 @@ def constant(site: Site) -> Thunk:
 @generated("iota")
 def iota_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -> Code:
     """Each element's index along an axis: what lies behind the axis is repeated, what lies before repeats it all."""
-    out = node.outputs[0]
+    d, out = traits.dialect, node.outputs[0]
     shape, axis = out.shape, node.attrs["axis"]
     index = index_dtype(out.size + 4096)
-    ctype = {"int32": "int", "int64": "long"}[index]
+    ctype = d.types[index]
     group = Group([node], [], [])
-    statements = Statements(OPENCL, {})
+    statements = Statements(d, {})
     value = statements.converted("(i / inner % steps)", index, out.dtype)
     statements.uses(out.dtype)
     sizes = {"n": out.size, "inner": prod(shape[axis + 1 :]), "steps": shape[axis]}
@@ -51,15 +51,15 @@ def iota_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) 
     lines = [
         *group.comment,
         *statements.prelude(),
-        OPENCL.kernel.format(name=group.name, local=local) + "(",
-        f"    {OPENCL.pointer(out.dtype, const=False)}y,",
-        "    const long y_start,",
+        d.kernel.format(name=group.name, local=local) + "(",
+        f"    {d.pointer(out.dtype, const=False)}y,",
+        f"    const {d.types['int64']} y_start,",
         ",\n".join(f"    const {ctype} {name}" for name in sizes) + ")",
         "{",
         "    y += y_start;",
-        f"    const {ctype} i = ({ctype})get_group_id(0) * {local} + ({ctype})get_local_id(0);",
+        f"    const {ctype} i = ({ctype}){d.group} * {local} + ({ctype}){d.lane};",
         "    if (i < n)",
-        *indented([OPENCL.store(out.dtype, "y", "i", value)], 2),
+        *indented([d.store(out.dtype, "y", "i", value)], 2),
         "}",
         "",
     ]
@@ -69,4 +69,4 @@ def iota_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) 
         *(Argument(name, "size", index, value=n) for name, n in sizes.items()),
     )
     groups = -(-out.size // local)
-    return Code((Source(group.name, "\n".join(lines), arguments, local, groups, "opencl"),))
+    return Code((Source(group.name, "\n".join(lines), arguments, local, groups, d.name),))

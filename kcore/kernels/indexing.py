@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from kcore.codegen import OPENCL, Code
+from kcore.codegen import OPENCL, Code, Dialect
 from kcore.codegen.dialect import compute_dtype
 from kcore.codegen.group import Statements, group_of, indented, numbered
 from kcore.codegen.layout import aligned, collapse, contiguous
@@ -41,10 +41,11 @@ _RAW = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 class _Writer:
     """A kernel of one node being written."""
 
-    def __init__(self, node: Node, index: str):
+    def __init__(self, dialect: Dialect, node: Node, index: str):
         self.node = node
-        self.sig = Signature(OPENCL, index, starts=True)
-        self.statements = Statements(OPENCL, numbered([node]))
+        self.dialect = dialect
+        self.sig = Signature(dialect, index, starts=True)
+        self.statements = Statements(dialect, numbered([node]))
         self.index = self.sig.index
 
     def helper(self, *lines: str) -> None:
@@ -53,14 +54,20 @@ class _Writer:
     def code(self, body: list[str], local: int, groups: int) -> Code:
         return Code((self.sig.source(group_of(self.node), self.statements, body, local, groups),))
 
+    def clipped(self, indices: str, dtype: str) -> str:
+        """An index inside of an axis of `size`: one beyond becomes the nearest that is inside."""
+        types = self.dialect.types
+        if dtype == "uint64":
+            return f"({self.index})min({indices}, ({types['uint64']})(size - 1))"
+        if dtype in ("int64", "uint32") or self.index == types["int64"]:
+            wide = types["int64"]
+            return f"({self.index})min(max(({wide}){indices}, ({wide})0), ({wide})size - 1)"
+        return f"min(max((int){indices}, 0), size - 1)"
 
-def _clipped(indices: str, dtype: str, index: str) -> str:
-    """An index inside of an axis of `size`: one beyond becomes the nearest that is inside."""
-    if dtype == "uint64":
-        return f"({index})min({indices}, (ulong)(size - 1))"
-    if dtype in ("int64", "uint32") or index == "long":
-        return f"({index})clamp((long){indices}, 0L, (long)size - 1)"
-    return f"clamp((int){indices}, 0, size - 1)"
+    def item(self) -> str:
+        """The statement that names the work-item's element."""
+        d = self.dialect
+        return f"const {self.index} i = ({self.index}){d.group} * {LOCAL} + ({self.index}){d.lane};"
 
 
 # -- gather ------------------------------------------------------------------------------------------------------------
@@ -78,12 +85,12 @@ def emit_gather(node: Node, traits: Traits, wanted: Sequence[bool] | None = None
     axis = node.attrs["axis"]
     outer, size, inner = prod(x.shape[:axis]), x.shape[axis], prod(x.shape[axis + 1 :])
     raw = _RAW[itemsize(x.dtype)]
-    writer = _Writer(node, index_dtype(max(x.size, node.outputs[0].size + LOCAL)))
+    writer = _Writer(traits.dialect, node, index_dtype(max(x.size, node.outputs[0].size + LOCAL)))
     sig, index = writer.sig, writer.index
     sig.buffer("x", "input", raw, 0, const=True)
     sig.buffer("indices", "input", indices.dtype, 1, const=True)
     sig.buffer("y", "output", raw, 0)
-    at = _clipped("indices[k]", indices.dtype, index)
+    at = writer.clipped("indices[k]", indices.dtype)
     if traits.cpu and inner * itemsize(x.dtype) >= ROW_BYTES:
         rows = outer * indices.size
         share = _share(rows, inner * itemsize(x.dtype), traits)
@@ -115,12 +122,8 @@ def emit_gather(node: Node, traits: Traits, wanted: Sequence[bool] | None = None
     else:
         lines = [f"const {index} k = {row}, at = {at};"]
         row = "at"
-    body = [_item(index), "if (i < n) {", *indented([*lines, f"y[i] = x[{row}{column}];"]), "}"]
+    body = [writer.item(), "if (i < n) {", *indented([*lines, f"y[i] = x[{row}{column}];"]), "}"]
     return writer.code(body, LOCAL, -(-n // LOCAL))
-
-
-def _item(index: str) -> str:
-    return f"const {index} i = ({index})get_group_id(0) * {LOCAL} + ({index})get_local_id(0);"
 
 
 def _share(rows: int, row_bytes: int, traits: Traits) -> int:
@@ -158,7 +161,7 @@ def emit_take_along(node: Node, traits: Traits, wanted: Sequence[bool] | None = 
     layout = collapse(shape, [walk, aligned(indices.shape, contiguous(indices.shape), shape)])
     raw = _RAW[itemsize(x.dtype)]
     n = prod(shape)
-    writer = _Writer(node, index_dtype(max(x.size, n + LOCAL)))
+    writer = _Writer(traits.dialect, node, index_dtype(max(x.size, n + LOCAL)))
     sig, index = writer.sig, writer.index
     sig.buffer("x", "input", raw, 0, const=True)
     sig.buffer("indices", "input", indices.dtype, 1, const=True)
@@ -171,10 +174,10 @@ def emit_take_along(node: Node, traits: Traits, wanted: Sequence[bool] | None = 
     lines = [
         *coordinates(index, "i", "c", names, used),
         f"const {index} k = {offset_text(sig, 'indices', 'c', listed)};",
-        f"const {index} at = {_clipped('indices[k]', indices.dtype, index)};",
+        f"const {index} at = {writer.clipped('indices[k]', indices.dtype)};",
         f"y[i] = x[at * step + {offset_text(sig, 'x', 'c', walk)}];",
     ]
-    return writer.code([_item(index), "if (i < n) {", *indented(lines), "}"], LOCAL, -(-n // LOCAL))
+    return writer.code([writer.item(), "if (i < n) {", *indented(lines), "}"], LOCAL, -(-n // LOCAL))
 
 
 # -- scatter -----------------------------------------------------------------------------------------------------------
@@ -186,15 +189,15 @@ def emit_scatter_add(node: Node, traits: Traits, wanted: Sequence[bool] | None =
     dtype = node.outputs[0].dtype
     if traits.cpu and compute_dtype(dtype) == dtype:
         return _scatter_ranges(node, traits)
-    return _scatter_tiles(node)
+    return _scatter_tiles(node, traits)
 
 
-def _scatter(node: Node) -> tuple[_Writer, int, int, int, int]:
+def _scatter(dialect: Dialect, node: Node) -> tuple[_Writer, int, int, int, int]:
     """The writer with the arguments all scatters have, and outer, size, inner and count."""
     indices, updates = node.sources
     axis, size, dtype = node.attrs["axis"], node.attrs["size"], node.outputs[0].dtype
     outer, inner = prod(updates.shape[:axis]), prod(updates.shape[axis + len(indices.shape) :])
-    writer = _Writer(node, index_dtype(max(updates.size, node.outputs[0].size + LOCAL * ITEMS)))
+    writer = _Writer(dialect, node, index_dtype(max(updates.size, node.outputs[0].size + LOCAL * ITEMS)))
     writer.sig.buffer("indices", "input", indices.dtype, 0, const=True)
     writer.sig.buffer("updates", "input", dtype, 1, const=True)
     writer.sig.buffer("y", "output", dtype, 0)
@@ -206,7 +209,7 @@ def _scatter(node: Node) -> tuple[_Writer, int, int, int, int]:
 
 def _scatter_ranges(node: Node, traits: Traits) -> Code:
     """A work-group fills a range of the result's rows with zeros, then goes through all indices and adds its own."""
-    writer, outer, size, inner, count = _scatter(node)
+    writer, outer, size, inner, count = _scatter(OPENCL, node)
     sig, index, dtype = writer.sig, writer.index, node.outputs[0].dtype
     ctype = OPENCL.type(dtype)
     rows = outer * size
@@ -226,7 +229,7 @@ def _scatter_ranges(node: Node, traits: Traits) -> Code:
         ]
     scan = [
         f"for ({index} k = 0; k < count; ++k) {{",
-        f"    const {index} at = {_clipped('indices[k]', node.sources[0].dtype, index)};",
+        f"    const {index} at = {writer.clipped('indices[k]', node.sources[0].dtype)};",
         "    if (at >= low && at < high) {",
         *indented(add, 2),
         "    }",
@@ -257,22 +260,23 @@ def _scatter_ranges(node: Node, traits: Traits) -> Code:
     return writer.code(body, 1, -(-rows // share) if rows * inner else 0)
 
 
-def _scatter_tiles(node: Node) -> Code:
+def _scatter_tiles(node: Node, traits: Traits) -> Code:
     """A work-item keeps some elements of the result in registers while its group goes through all indices by tiles.
 
     A tile of indices lies in local memory; a group skips those in which no index meets its rows.
     """
-    writer, outer, size, inner, _ = _scatter(node)
+    d = traits.dialect
+    writer, outer, size, inner, _ = _scatter(d, node)
     sig, index, dtype = writer.sig, writer.index, node.outputs[0].dtype
-    ctype, block = OPENCL.type(dtype), LOCAL * ITEMS
+    ctype, block = d.type(dtype), LOCAL * ITEMS
     n = outer * size * inner
     sig.size("n", n)
     sig.size("inner", inner)
     body = [
-        f"__local {index} tile[{LOCAL}];",
-        "__local int hit;",
-        "const int lane = (int)get_local_id(0);",
-        f"const {index} begin = ({index})get_group_id(0) * {block}, end = min(begin + {block}, n) - 1;",
+        f"{d.shared} {index} tile[{LOCAL}];",
+        f"{d.shared} int hit;",
+        f"const int lane = (int){d.lane};",
+        f"const {index} begin = ({index}){d.group} * {block}, end = min(begin + {block}, n) - 1;",
         f"const {index} first = begin / inner, last = end / inner;",
         "const bool whole = first / size != last / size;  // its rows are all there are",
         f"const {index} low = whole ? 0 : first % size, high = whole ? size - 1 : last % size;",
@@ -283,23 +287,23 @@ def _scatter_tiles(node: Node) -> Code:
             f"const {index} from{j} = row{j} / size * count * inner + i{j} % inner;",
             f"{ctype} sum{j} = 0;",
         ]
-    update = OPENCL.load(dtype, "updates", "from{j} + k * inner")
+    update = d.load(dtype, "updates", "from{j} + k * inner")
     body += [
         f"for ({index} start = 0; start < count; start += {LOCAL}) {{",
         "    if (lane == 0) hit = 0;",
         f"    const {index} k = min(start + lane, count - 1);",
-        f"    tile[lane] = {_clipped('indices[k]', node.sources[0].dtype, index)};",
-        "    barrier(CLK_LOCAL_MEM_FENCE);",
-        "    if (tile[lane] >= low && tile[lane] <= high) atomic_or(&hit, 1);",
-        "    barrier(CLK_LOCAL_MEM_FENCE);",
+        f"    tile[lane] = {writer.clipped('indices[k]', node.sources[0].dtype)};",
+        f"    {d.barrier}",
+        f"    if (tile[lane] >= low && tile[lane] <= high) {d.atomic_or}(&hit, 1);",
+        f"    {d.barrier}",
         "    if (hit) {",
         f"        for ({index} k = start; k < count && k < start + {LOCAL}; ++k) {{",
         f"            const {index} at = tile[k - start];",
         *[f"            if (at == at{j} && i{j} < n) sum{j} += {update.format(j=j)};" for j in range(ITEMS)],
         "        }",
         "    }",
-        "    barrier(CLK_LOCAL_MEM_FENCE);",
+        f"    {d.barrier}",
         "}",
-        *[f"if (i{j} < n) {OPENCL.store(dtype, 'y', f'i{j}', f'sum{j}')}" for j in range(ITEMS)],
+        *[f"if (i{j} < n) {d.store(dtype, 'y', f'i{j}', f'sum{j}')}" for j in range(ITEMS)],
     ]
     return writer.code(body, LOCAL, -(-n // block))

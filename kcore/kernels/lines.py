@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from kcore.codegen import OPENCL, Source
+from kcore.codegen import Dialect, Source
 from kcore.codegen.group import Group, Statements
 from kcore.codegen.signature import Signature, index_dtype
 from kcore.dtypes import is_float
@@ -40,15 +40,16 @@ class Kernel:
     """One kernel of a node, whose body is written by hand.
 
     Args:
+        dialect: the language.
         node: gives the name, the comment, and the arrays.
         largest: the largest number that an index holds.
         part: what is added to the name.
     """
 
-    def __init__(self, node: Node, largest: int, part: str = ""):
-        self.node, self.part = node, part
-        self.signature = Signature(OPENCL, index_dtype(largest + 1024), starts=True)
-        self.statements = Statements(OPENCL, {})
+    def __init__(self, dialect: Dialect, node: Node, largest: int, part: str = ""):
+        self.dialect, self.node, self.part = dialect, node, part
+        self.signature = Signature(dialect, index_dtype(largest + 1024), starts=True)
+        self.statements = Statements(dialect, {})
         self.index = self.signature.index
 
     def input(self, name: str, number: int = 0) -> str:
@@ -73,7 +74,7 @@ class Kernel:
 
     def _type(self, dtype: str) -> str:
         self.statements.uses(dtype)
-        return OPENCL.type(dtype)
+        return self.dialect.type(dtype)
 
     def source(self, body: str, local: int, groups: int) -> Source:
         """The finished kernel."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from kcore.codegen import Argument, Code, Source
+from kcore.codegen import Argument, Code, Dialect, Source
 from kcore.codegen.group import Group, indented
 from kcore.codegen.layout import collapse, contiguous, extent
 from kcore.codegen.signature import index_dtype
@@ -91,33 +91,34 @@ def _source(node: Node, block: Block, traits: Traits) -> Source:
     axes = _axes(block)
     reach = [extent(axes.dims, s) for s in (axes.reads, axes.writes)]
     index = index_dtype(max(reach) + abs(block.origin) + block.at + 2 * SHARE)
-    kernel = _Text(node, block, axes, dtype, index)
+    kernel = _Text(node, block, axes, dtype, index, traits.dialect)
     return kernel.for_cpu() if traits.cpu else kernel.for_gpu()
 
 
 class _Text:
     """A kernel being written."""
 
-    def __init__(self, node: Node, block: Block, axes: _Axes, dtype: str, index: str):
+    def __init__(self, node: Node, block: Block, axes: _Axes, dtype: str, index: str, dialect: Dialect):
+        self.dialect = dialect
         self.group = Group([node], [], [])
         self.block, self.axes, self.dtype = block, axes, dtype
         self.index_dtype = index
-        self.index = {"int32": "int", "int64": "long"}[index]
-        self.type = {"uint8": "uchar", "uint16": "ushort", "uint32": "uint", "uint64": "ulong"}[dtype]
+        self.index, self.type = dialect.types[index], dialect.types[dtype]
         self.arguments: list[Argument] = []
         self.parameters: list[str] = []
         self.body: list[str] = []
         self.prelude: list[str] = []
         if block.input is not None:
-            self._buffer("x", "input", block.input, "const ")
-        self._buffer("y", "output", 0, "")
+            self._buffer("x", "input", block.input, const=True)
+        self._buffer("y", "output", 0, const=False)
         if block.input is None:
             self._argument(Argument("value", "size", dtype, value=block.value), f"const {self.type} value")
 
-    def _buffer(self, name: str, kind: str, index: int, const: str) -> None:
-        self._argument(Argument(name, kind, self.dtype, index), f"__global {const}{self.type} *{name}")
+    def _buffer(self, name: str, kind: str, index: int, const: bool) -> None:
+        self._argument(Argument(name, kind, self.dtype, index), self.dialect.pointer(self.dtype, const) + name)
         begin = len(self.arguments) - 1
-        self._argument(Argument(f"{name}_start", "start", "int64", begin), f"const long {name}_start")
+        long = self.dialect.types["int64"]
+        self._argument(Argument(f"{name}_start", "start", "int64", begin), f"const {long} {name}_start")
         self.body.append(f"{name} += {name}_start;")
 
     def _argument(self, argument: Argument, parameter: str) -> None:
@@ -135,15 +136,14 @@ class _Text:
         lines = [
             *self.group.comment,
             *self.prelude,
-            f"__kernel __attribute__((reqd_work_group_size({local}, 1, 1)))",
-            f"void {name}(",
+            f"{self.dialect.kernel.format(name=name, local=local)}(",
             ",\n".join(indented(self.parameters)) + ")",
             "{",
             *indented(self.body),
             "}",
             "",
         ]
-        return Source(name, "\n".join(lines), tuple(self.arguments), local, groups, "opencl")
+        return Source(name, "\n".join(lines), tuple(self.arguments), local, groups, self.dialect.name)
 
     def _offset(self, array: str, strides: Sequence[int], first: int, names: Sequence[str]) -> str:
         """Where an array's part lies for coordinates of the names given."""
@@ -288,7 +288,7 @@ class _Text:
 
     def for_gpu(self, local: int = 256) -> Source:
         """A work-item moves an element; neighbours write neighbours."""
-        index, axes = self.index, self.axes
+        d, index, axes = self.dialect, self.index, self.axes
         order = sorted(range(len(axes.dims)), key=lambda k: -abs(axes.writes[k]))
         dims = [axes.dims[k] for k in order]
         reads, writes = [axes.reads[k] for k in order], [axes.writes[k] for k in order]
@@ -300,7 +300,7 @@ class _Text:
             value = f"x[{self._offset('x', reads, self.block.origin, names)}]"
         target = self._offset("y", writes, self.block.at, names)
         self.body += [
-            f"const {index} plane = ({index})get_group_id(0) * {local} + ({index})get_local_id(0);",
+            f"const {index} plane = ({index}){d.group} * {local} + ({index}){d.lane};",
             f"if (plane < {self.size('n', n)}) {{",
             *indented([*lines, f"y[{target}] = {value};"]),
             "}",

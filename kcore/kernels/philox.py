@@ -16,7 +16,7 @@ _MASK = "0xFFFFFFFFUL"
 
 def emit_random(draw: Draw, traits: Traits) -> Code:
     """The kernel of a draw for a device."""
-    return _emit_wide(draw, traits) if traits.cpu else emit_draw(draw, OPENCL, starts=True)
+    return _emit_wide(draw, traits) if traits.cpu else emit_draw(draw, traits.dialect, starts=True)
 
 
 def _emit_wide(draw: Draw, traits: Traits) -> Code:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from kcore.codegen import OPENCL, Code
+from kcore.codegen import Code
 from kcore.codegen.dialect import compute_dtype
 from kcore.codegen.epilogue import Epilogue
 from kcore.codegen.group import Statements, indented
@@ -85,10 +85,11 @@ class _Pool:
         width = 8 if itemsize(self.wide) == 8 else 16
         plain = self.dtype not in ("float16", "bfloat16")
         wide = traits.cpu and plain and self.channels >= width and self.epilogue.widens
-        self.lanes = Lanes(OPENCL, width if wide else 1)
+        self.dialect = traits.dialect
+        self.lanes = Lanes(self.dialect, width if wide else 1)
         self.units = traits.units
         largest = max(self.batch * prod(large[1:]), self.batch * prod(small[1:]))
-        self.sig = Signature(OPENCL, index_dtype(largest + LOCAL), starts=True)
+        self.sig = Signature(self.dialect, index_dtype(largest + LOCAL), starts=True)
         self.index = self.sig.index
         self.statements: Statements = (
             self.epilogue.wide_statements(self.sig, width) if wide else self.epilogue.statements(self.sig)
@@ -148,7 +149,7 @@ class _Pool:
             "}",
         ]
         body = [
-            f"const {self.index} first = ({self.index})get_group_id(0) * share;",
+            f"const {self.index} first = ({self.index}){self.dialect.group} * share;",
             f"for ({self.index} row = first; row < first + share && row < rows; ++row) {{",
             *indented(coordinates(self.index, "row", "p", names, range(self.rank))),
             *indented([line for k in range(1, self.rank) for line in self._reach(k)]),
@@ -171,7 +172,7 @@ class _Pool:
             *element,
         ]
         body = [
-            f"const {self.index} i = ({self.index})get_group_id(0) * {LOCAL} + ({self.index})get_local_id(0);",
+            f"const {self.index} i = ({self.index}){self.dialect.group} * {LOCAL} + ({self.index}){self.dialect.lane};",
             "if (i < n) {",
             *indented(inner),
             "}",
@@ -235,14 +236,14 @@ class _Pool:
     def _load(self, name: str, at: str, dtype: str | None = None) -> str:
         dtype = dtype or self.dtype
         if self.lanes.width == 1:
-            return OPENCL.load(dtype, name, at)
+            return self.dialect.load(dtype, name, at)
         text = f"vload{self.lanes.width}(0, {name} + {at})"
         return text if dtype in (self.wide, "int32") else self.lanes.convert(self.wide, text)
 
     def _store(self, name: str, value: str, dtype: str | None = None) -> str:
         dtype = dtype or self.dtype
         if self.lanes.width == 1:
-            return OPENCL.store(dtype, name, "i", value)
+            return self.dialect.store(dtype, name, "i", value)
         if dtype != self.wide:
             value = self.lanes.convert(dtype, value)
         return f"vstore{self.lanes.width}({value}, 0, {name} + i);"
@@ -323,7 +324,7 @@ class _Pool:
         ]
 
     def _average(self) -> list[str]:
-        real = self.lanes.type(self.wide)
+        real, scalar = self.lanes.type(self.wide), self.dialect.type(self.wide)
         axes = range(1, self.rank + 1)
         places = [f"start{k} + t{k}" for k in axes]
         count = " * ".join(
@@ -332,11 +333,11 @@ class _Pool:
         return [
             f"{real} total = {self.lanes.literal(0, self.wide)};",
             *self._loops([f"total += {self._load('x', self._offset(places, True))};"]),
-            self._store("y", f"total * ({self.lanes.literal(1, self.wide)} / ({OPENCL.type(self.wide)})({count}))"),
+            self._store("y", f"total * ({self.lanes.literal(1, self.wide)} / ({scalar})({count}))"),
         ]
 
     def _average_grad(self) -> list[str]:
-        real, scalar = self.lanes.type(self.wide), OPENCL.type(self.wide)
+        real, scalar = self.lanes.type(self.wide), self.dialect.type(self.wide)
         axes = range(1, self.rank + 1)
         counts = []
         body = []

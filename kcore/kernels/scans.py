@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kcore.codegen import OPENCL, Code
+from kcore.codegen import Code
 from kcore.dtypes import is_float
 from kcore.graph.core import Node
 from kcore.kernels.lines import Kernel, Lines, lines_of
@@ -28,20 +28,21 @@ def scan_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) 
     lines = lines_of(shape, len(shape) - 1 if exclusive else node.attrs["axis"])
     first = "1" if exclusive else "0"
     sign = ("&&" if exclusive else "||") if dtype == "bool" else "*" if exclusive else "+"
-    k = Kernel(node, lines.size)
+    d = traits.dialect
+    k = Kernel(d, node, lines.size)
     ctype, index = k.input("x"), k.index
     k.output("y")
     k.size("lines", lines.count)
     k.size("n", lines.n)
     k.size("inner", lines.inner)
-    load, store = OPENCL.load(dtype, "x", "at"), OPENCL.store(dtype, "y", "at", "total")
+    load, store = d.load(dtype, "x", "at"), d.store(dtype, "y", "at", "total")
     if exclusive:  # the element is read before its place is written: y may be x
         step = f"const {ctype} next = total {sign} {load}; {store} total = next;"
     else:
         step = f"total = total {sign} {load}; {store}"
     if not _shared(lines):
         body = f"""
-            const {index} line = ({index})get_group_id(0) * {LOCAL} + ({index})get_local_id(0);
+            const {index} line = ({index}){d.group} * {LOCAL} + ({index}){d.lane};
             if (line < lines) {{
                 const {index} start = line / inner * n * inner + line % inner;
                 {ctype} total = {first};
@@ -52,9 +53,9 @@ def scan_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) 
             }}"""
         return Code((k.source(body, LOCAL, -(-lines.count // LOCAL)),))
     body = f"""
-            __local {ctype} totals[{LOCAL}];
-            const {index} line = ({index})get_group_id(0);
-            const {index} lane = ({index})get_local_id(0);
+            {d.shared} {ctype} totals[{LOCAL}];
+            const {index} line = ({index}){d.group};
+            const {index} lane = ({index}){d.lane};
             const {index} start = line / inner * n * inner + line % inner;
             const {index} share = (n + {LOCAL - 1}) / {LOCAL};
             const {index} first = lane * share;
@@ -65,7 +66,7 @@ def scan_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) 
                 own = own {sign} {load};
             }}
             totals[lane] = own;
-            barrier(CLK_LOCAL_MEM_FENCE);
+            {d.barrier}
             {ctype} total = {first};  // of all lanes before this one
             for ({index} other = 0; other < lane; ++other) total = total {sign} totals[other];
             for ({index} i = first; i < end; ++i) {{
@@ -80,7 +81,8 @@ def extreme_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = Non
     """The kernel of ``argmax`` or ``argmin``: the first extreme element, or the first NaN."""
     shape, dtype = node.inputs[0].shape, node.inputs[0].dtype  # type: ignore[union-attr]
     lines = lines_of(shape, node.attrs["axis"])
-    k = Kernel(node, lines.size)
+    d = traits.dialect
+    k = Kernel(d, node, lines.size)
     ctype, index = k.input("x"), k.index
     k.output("y")
     k.size("lines", lines.count)
@@ -97,13 +99,13 @@ def extreme_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = Non
         plain = f"{a} == {b}"
         return f"({plain} || ({a} != {a} && {b} != {b}))" if is_float(dtype) else plain
 
-    load = OPENCL.load(dtype, "x", "start + i * inner")
+    load = d.load(dtype, "x", "start + i * inner")
     if not _shared(lines):
         body = f"""
-            const {index} line = ({index})get_group_id(0) * {LOCAL} + ({index})get_local_id(0);
+            const {index} line = ({index}){d.group} * {LOCAL} + ({index}){d.lane};
             if (line < lines) {{
                 const {index} start = line / inner * n * inner + line % inner;
-                {ctype} best = {OPENCL.load(dtype, "x", "start")};
+                {ctype} best = {d.load(dtype, "x", "start")};
                 {index} found = 0;
                 for ({index} i = 1; i < n; ++i) {{
                     const {ctype} other = {load};
@@ -115,13 +117,13 @@ def extreme_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = Non
             }}"""
         return Code((k.source(body, LOCAL, -(-lines.count // LOCAL)),))
     body = f"""
-            __local {ctype} bests[{LOCAL}];
-            __local {index} places[{LOCAL}];
-            const {index} line = ({index})get_group_id(0);
-            const {index} lane = ({index})get_local_id(0);
+            {d.shared} {ctype} bests[{LOCAL}];
+            {d.shared} {index} places[{LOCAL}];
+            const {index} line = ({index}){d.group};
+            const {index} lane = ({index}){d.lane};
             const {index} start = line / inner * n * inner + line % inner;
             {index} found = lane;
-            {ctype} best = {OPENCL.load(dtype, "x", "start + lane * inner")};
+            {ctype} best = {d.load(dtype, "x", "start + lane * inner")};
             for ({index} i = lane + {LOCAL}; i < n; i += {LOCAL}) {{
                 const {ctype} other = {load};
                 const int beats = {better("other", "best")};
@@ -131,7 +133,7 @@ def extreme_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = Non
             bests[lane] = best;
             places[lane] = found;
             for (int step = {LOCAL // 2}; step; step /= 2) {{
-                barrier(CLK_LOCAL_MEM_FENCE);
+                {d.barrier}
                 if (lane < step) {{
                     const {ctype} other = bests[lane + step];
                     const {index} place = places[lane + step];

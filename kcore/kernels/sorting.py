@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kcore.codegen import OPENCL, Code, Source
+from kcore.codegen import Code, Dialect, Source
 from kcore.graph.core import Node
 from kcore.kernels.lines import Kernel, Lines, lines_of, ordered
 from kcore.kernels.table import generated
@@ -32,20 +32,22 @@ def argsort_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = Non
     lines = _lines(node)
     merges = _merges(lines.n)
     # the last merge must write the output
-    launches = [_runs(node, lines, into_output=merges % 2 == 0)]
-    launches += [_merge(node, lines, RUN << m, into_output=(merges - m) % 2 == 1) for m in range(merges)]
+    launches = [_runs(traits.dialect, node, lines, into_output=merges % 2 == 0)]
+    launches += [
+        _merge(traits.dialect, node, lines, RUN << m, into_output=(merges - m) % 2 == 1) for m in range(merges)
+    ]
     return Code(tuple(launches), lines.size * 4 if merges else 0)
 
 
-def _begin(node: Node, lines: Lines, part: str) -> tuple[Kernel, str, str]:
-    k = Kernel(node, lines.size, part)
+def _begin(d: Dialect, node: Node, lines: Lines, part: str) -> tuple[Kernel, str, str]:
+    k = Kernel(d, node, lines.size, part)
     ctype = k.input("x")
     return k, ctype, k.index
 
 
-def _runs(node: Node, lines: Lines, into_output: bool) -> Source:
+def _runs(d: Dialect, node: Node, lines: Lines, into_output: bool) -> Source:
     """Each work-item sorts a run of a line by insertion."""
-    k, ctype, index = _begin(node, lines, "_runs")
+    k, ctype, index = _begin(d, node, lines, "_runs")
     k.output("order") if into_output else k.scratch("order", "int32")
     k.size("lines", lines.count)
     k.size("n", lines.n)
@@ -53,17 +55,17 @@ def _runs(node: Node, lines: Lines, into_output: bool) -> Source:
     k.size("runs", runs)
     dtype = node.inputs[0].dtype  # type: ignore[union-attr]
     body = f"""
-        const {index} run = ({index})get_group_id(0) * {LOCAL} + ({index})get_local_id(0);
+        const {index} run = ({index}){d.group} * {LOCAL} + ({index}){d.lane};
         if (run < lines * runs) {{
             const {index} start = run / runs * n;
             const {index} first = run % runs * {RUN};
             const {index} end = first + {RUN} < n ? first + {RUN} : n;
             for ({index} i = first; i < end; ++i) {{
-                const {ctype} key = {OPENCL.load(dtype, "x", "start + i")};
+                const {ctype} key = {d.load(dtype, "x", "start + i")};
                 {index} at = i;
                 for (; at > first; --at) {{
                     const int before = order[start + at - 1];
-                    const {ctype} other = {OPENCL.load(dtype, "x", "start + before")};
+                    const {ctype} other = {d.load(dtype, "x", "start + before")};
                     if (!{ordered(dtype, "key", "other", node.attrs["descending"])}) break;
                     order[start + at] = before;
                 }}
@@ -73,9 +75,9 @@ def _runs(node: Node, lines: Lines, into_output: bool) -> Source:
     return k.source(body, LOCAL, -(-lines.count * runs // LOCAL))
 
 
-def _merge(node: Node, lines: Lines, run: int, into_output: bool) -> Source:
+def _merge(d: Dialect, node: Node, lines: Lines, run: int, into_output: bool) -> Source:
     """Each element of two neighbouring runs counts those of the other run that come before it."""
-    k, ctype, index = _begin(node, lines, "_merge")
+    k, ctype, index = _begin(d, node, lines, "_merge")
     if into_output:
         k.scratch("order", "int32")
         k.output("merged")
@@ -87,7 +89,7 @@ def _merge(node: Node, lines: Lines, run: int, into_output: bool) -> Source:
     k.size("run", run)
     dtype, descending = node.inputs[0].dtype, node.attrs["descending"]  # type: ignore[union-attr]
     body = f"""
-        const {index} element = ({index})get_group_id(0) * {LOCAL} + ({index})get_local_id(0);
+        const {index} element = ({index}){d.group} * {LOCAL} + ({index}){d.lane};
         if (element < lines * n) {{
             const {index} start = element / n * n;
             const {index} i = element - start;
@@ -96,14 +98,14 @@ def _merge(node: Node, lines: Lines, run: int, into_output: bool) -> Source:
             const {index} end = middle + run < n ? middle + run : n;
             const int left = i < middle;  // of equal elements those of the left run come first
             const int own = order[element];
-            const {ctype} key = {OPENCL.load(dtype, "x", "start + own")};
+            const {ctype} key = {d.load(dtype, "x", "start + own")};
             {index} low = left ? middle : pair;
             {index} high = left ? end : middle;
             const {index} first = low;
             while (low < high) {{
                 const {index} half_way = (low + high) / 2;
                 const int there = order[start + half_way];
-                const {ctype} other = {OPENCL.load(dtype, "x", "start + there")};
+                const {ctype} other = {d.load(dtype, "x", "start + there")};
                 const int sooner = left ? {ordered(dtype, "other", "key", descending)}
                                         : !{ordered(dtype, "key", "other", descending)};
                 low = sooner ? half_way + 1 : low;
@@ -119,7 +121,8 @@ def searchsorted_code(node: Node, traits: Traits, wanted: Sequence[bool] | None 
     """The kernel of ``searchsorted``: a bisection for each value."""
     sequence, values = node.inputs[0], node.inputs[1]
     assert sequence is not None and values is not None
-    k = Kernel(node, max(sequence.size, values.size))
+    d = traits.dialect
+    k = Kernel(d, node, max(sequence.size, values.size))
     ctype, index = k.input("sequence", 0), k.index
     k.input("values", 1)
     k.output("y")
@@ -130,14 +133,14 @@ def searchsorted_code(node: Node, traits: Traits, wanted: Sequence[bool] | None 
     if node.attrs["side"] == "right":
         before = f"!{ordered(dtype, 'value', 'other')}"
     body = f"""
-        const {index} i = ({index})get_group_id(0) * {LOCAL} + ({index})get_local_id(0);
+        const {index} i = ({index}){d.group} * {LOCAL} + ({index}){d.lane};
         if (i < count) {{
-            const {ctype} value = {OPENCL.load(dtype, "values", "i")};
+            const {ctype} value = {d.load(dtype, "values", "i")};
             {index} low = 0;
             {index} high = n;
             while (low < high) {{
                 const {index} half_way = (low + high) / 2;
-                const {ctype} other = {OPENCL.load(dtype, "sequence", "half_way")};
+                const {ctype} other = {d.load(dtype, "sequence", "half_way")};
                 const int before = {before};
                 low = before ? half_way + 1 : low;
                 high = before ? high : half_way;

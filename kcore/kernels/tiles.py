@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kcore.codegen import OPENCL, Argument, Source
+from kcore.codegen import OPENCL, Argument, Dialect, Source
 from kcore.codegen.group import group_of, indented
 from kcore.dtypes import itemsize
 from kcore.graph.core import Node
@@ -24,16 +24,26 @@ class Real:
         lanes: elements of a vector; 1 where work-items are the lanes.
         fma: template over ``{a}``, ``{b}``, ``{c}``.
         many: whether there are 32 vector registers (AVX-512) and not 16.
+        dialect: the language; vectors are OpenCL's.
     """
 
     dtype: str
     lanes: int
     fma: str
     many: bool = True
+    dialect: Dialect = OPENCL
 
     @property
     def type(self) -> str:
-        return OPENCL.types[self.dtype]
+        return self.dialect.types[self.dtype]
+
+    @property
+    def long(self) -> str:
+        return self.dialect.types["int64"]
+
+    def pointer(self, const: bool = False) -> str:
+        """Pointer to an element in device memory, ready for a name."""
+        return self.dialect.pointer(self.dtype, const)
 
     @property
     def vector(self) -> str:
@@ -41,7 +51,7 @@ class Real:
 
     def number(self, value: float) -> str:
         """A literal."""
-        return OPENCL.literal(value, self.dtype)
+        return self.dialect.literal(value, self.dtype)
 
     def load(self, pointer: str) -> str:
         """A whole vector at a pointer."""
@@ -96,9 +106,11 @@ class Text:
     Args:
         node: what it computes part of; gives the kernel's name and comment.
         part: what it is called after the node's name, where a node has several kernels.
+        dialect: the language.
     """
 
-    def __init__(self, node: Node, part: str = ""):
+    def __init__(self, node: Node, part: str = "", dialect: Dialect = OPENCL):
+        self.dialect = dialect
         group = group_of(node)
         self.name = group.name + (f"_{part}" if part else "")
         self._comment = group.comment
@@ -110,24 +122,23 @@ class Text:
 
     def buffer(self, name: str, kind: str, dtype: str, index: int = 0) -> None:
         """A buffer of the node, or of scratch memory, and its start."""
-        pointer = OPENCL.pointer(dtype, const=kind == "input") + name
+        pointer = self.dialect.pointer(dtype, const=kind == "input") + name
         self._arguments.append(Argument(name, kind, dtype, index))
         self._arguments.append(Argument(f"{name}_start", "start", "int64", len(self._arguments) - 1))
-        self._parameters += [pointer, f"const long {name}_start"]
+        self._parameters += [pointer, f"const {self.dialect.types['int64']} {name}_start"]
         self._head.append(f"{name} += {name}_start;")
 
     def pieces(self, scratch: Scratch, names: Iterable[str]) -> None:
         """Pointers to pieces of the scratch memory."""
         self.buffer("scratch", "scratch", scratch.dtype)
-        ctype = OPENCL.types[scratch.dtype]
         for name in names:
             at = self.size(f"{name}_at", scratch.places[name], "int64")
-            self._head.append(f"__global {ctype} *{name} = scratch + {at};")
+            self._head.append(f"{self.dialect.pointer(scratch.dtype, const=False)}{name} = scratch + {at};")
 
     def size(self, name: str, value: int, dtype: str = "int32") -> str:
         """An integer argument."""
         self._arguments.append(Argument(name, "size", dtype, value=int(value)))
-        self._parameters.append(f"const {OPENCL.types[dtype]} {name}")
+        self._parameters.append(f"const {self.dialect.types[dtype]} {name}")
         return name
 
     def sizes(self, values: Mapping[str, int]) -> None:
@@ -150,12 +161,12 @@ class Text:
     def source(self, groups: int, local: int = 1) -> Source:
         """The finished kernel."""
         dtypes = {a.dtype for a in self._arguments if a.kind in ("input", "output", "scratch")}
-        preludes = [OPENCL.preludes[d].rstrip("\n") for d in sorted(dtypes) if d == "float64"]
-        head = OPENCL.kernel.format(name=self.name, local=local)
+        preludes = [self.dialect.preludes[d].rstrip("\n") for d in sorted(dtypes & set(self.dialect.preludes))]
+        head = self.dialect.kernel.format(name=self.name, local=local)
         lines = [*self._comment, *preludes, *self._helpers, f"{head}("]
         lines += [",\n".join(indented(self._parameters)) + ")", "{"]
         lines += [*indented(self._head), *indented(self._lines), "}", ""]
-        return Source(self.name, "\n".join(lines), tuple(self._arguments), local, groups, "opencl")
+        return Source(self.name, "\n".join(lines), tuple(self._arguments), local, groups, self.dialect.name)
 
 
 def block(head: str, lines: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kcore.codegen import OPENCL, Code, Source
+from kcore.codegen import Code, Dialect, Source
 from kcore.graph.core import Node
 from kcore.kernels.attention.sizes import Operand, Sizes, sizes_of
 from kcore.kernels.tiles import Scratch, Text, loop
@@ -18,30 +18,38 @@ _INPUTS = ("g", "query", "key_", "value_", "bias", "mask", "out", "normalizer")
 
 @dataclass(frozen=True)
 class _Kernel:
-    """One kernel of a node: its sizes, and how many rows pass by in local memory at a time."""
+    """One kernel of a node: its sizes, how many rows pass by in local memory at a time, and the language."""
 
     node: Node
     sizes: Sizes
     turn: int
+    dialect: Dialect
 
     @property
     def type(self) -> str:
-        return OPENCL.types[self.sizes.dtype]
+        return self.dialect.types[self.sizes.dtype]
+
+    @property
+    def long(self) -> str:
+        return self.dialect.types["int64"]
+
+    def pointer(self, const: bool = True) -> str:
+        return self.dialect.pointer(self.sizes.dtype, const)
 
     def number(self, value: float) -> str:
-        return OPENCL.literal(value, self.sizes.dtype)
+        return self.dialect.literal(value, self.sizes.dtype)
 
 
 def _kernel(node: Node, traits: Traits) -> _Kernel:
     sizes = sizes_of(node)
     each = (sizes.size + sizes.out + 2) * (4 if sizes.dtype == "float32" else 8)
-    return _Kernel(node, sizes, max(1, min(32, traits.local // 2 // each)))
+    return _Kernel(node, sizes, max(1, min(32, traits.local // 2 // each)), traits.dialect)
 
 
 def _begin(k: _Kernel, part: str, inputs: Sequence[str], own: str) -> Text:
     """A kernel with its inputs and sizes; `own` counts the rows that lanes have to themselves."""
-    sizes = k.sizes
-    text = Text(k.node, part)
+    sizes, d = k.sizes, k.dialect
+    text = Text(k.node, part, d)
     for name in inputs:
         text.buffer(name, "input", sizes.dtype, _INPUTS.index(name) - 1 + sizes.first)
     for name, operand, dtype in (("bias", sizes.bias, sizes.dtype), ("mask", sizes.mask, "bool")):
@@ -50,32 +58,32 @@ def _begin(k: _Kernel, part: str, inputs: Sequence[str], own: str) -> Text:
             text.sizes({f"{name}_{axis}": step for axis, step in zip("bhq", operand.strides, strict=True)})
     text.sizes({"queries": sizes.queries, "heads": sizes.heads, "keys": sizes.keys})
     text.add(
-        "const int lane = get_local_id(0);",
+        f"const int lane = {d.lane};",
         f"const int blocks = ({own} + {LANES - 1}) / {LANES};",
-        "const int b = get_group_id(0) / (blocks * heads), h = get_group_id(0) / blocks % heads;",
-        f"const int own = get_group_id(0) % blocks * {LANES} + lane;",
+        f"const int b = {d.group} / (blocks * heads), h = {d.group} / blocks % heads;",
+        f"const int own = {d.group} % blocks * {LANES} + lane;",
         f"const int there = own < {own};",
     )
     return text
 
 
-def _row(name: str, rows: str, index: str, size: int) -> str:
+def _row(k: _Kernel, name: str, rows: str, index: str, size: int) -> str:
     """Pointer to a head's row of a (batch, rows, heads, size) array."""
-    return f"{name} + (((long)b * {rows} + {index}) * heads + h) * {size}"
+    return f"{name} + ((({k.long})b * {rows} + {index}) * heads + h) * {size}"
 
 
 def _held(k: _Kernel, name: str, source: str, rows: str, size: int, factor: str = "") -> list[str]:
     """A lane's own row, in registers; zeros in lanes that have none."""
     value = f"{name}_row[{{d}}]{factor}"
     return [
-        f"const __global {k.type} *{name}_row = {_row(source, rows, 'own', size)};",
+        f"{k.pointer()}{name}_row = {_row(k, source, rows, 'own', size)};",
         *(f"const {k.type} {name}{d} = there ? {value.format(d=d)} : 0;" for d in range(size)),
     ]
 
 
 def _passing(k: _Kernel, name: str, source: str, rows: str, size: int, factor: str = "") -> list[str]:
     """The rows that pass by, into local memory."""
-    fetch = f"({_row(source, rows, 'first + n / ' + str(size), size)})[n % {size}]{factor}"
+    fetch = f"({_row(k, source, rows, 'first + n / ' + str(size), size)})[n % {size}]{factor}"
     return loop("n", "lane", f"count * {size}", LANES, [f"{name}[n] = {fetch};"])
 
 
@@ -89,16 +97,16 @@ def _score(k: _Kernel, dot: str, query: str, key: str) -> list[str]:
     lines = [f"{k.type} s = {dot};"]
     low = k.number(sizes.low)
     if sizes.bias is not None:
-        lines.append(f"if (there) s += {_pair('bias', sizes.bias, query, key)};")
+        lines.append(f"if (there) s += {_pair(k, 'bias', sizes.bias, query, key)};")
     if sizes.causal:
         lines.append(f"s = {key} <= {query} ? s : {low};")
     if sizes.mask is not None:
-        lines.append(f"s = there && {_pair('mask', sizes.mask, query, key)} ? s : {low};")
+        lines.append(f"s = there && {_pair(k, 'mask', sizes.mask, query, key)} ? s : {low};")
     return lines
 
 
-def _pair(name: str, operand: Operand, query: str, key: str) -> str:
-    at = f"(long)b * {name}_b + (long)h * {name}_h + (long)({query}) * {name}_q"
+def _pair(k: _Kernel, name: str, operand: Operand, query: str, key: str) -> str:
+    at = f"({k.long})b * {name}_b + ({k.long})h * {name}_h + ({k.long})({query}) * {name}_q"
     return f"{name}[{at}{f' + {key}' if operand.along else ''}]"
 
 
@@ -118,15 +126,15 @@ def forward(node: Node, traits: Traits, wanted: Sequence[bool] = (True, True)) -
         if wanted[index]:
             text.buffer(name, "output", sizes.dtype, index)
     text.add(
-        f"__local {t} key_tile[{k.turn * sizes.size}], value_tile[{k.turn * sizes.out}];",
+        f"{k.dialect.shared} {t} key_tile[{k.turn * sizes.size}], value_tile[{k.turn * sizes.out}];",
         *_held(k, "q", "query", "queries", sizes.size, f" * {k.number(sizes.scale)}"),
-        f"{t} maximum = -INFINITY, sum = 0;",
+        f"{t} maximum = -{k.dialect.infinity}, sum = 0;",
         *(f"{t} mixed{d} = 0;" for d in range(sizes.out)),
     )
     each = [
         *_score(k, _dot("q", "key_tile", sizes.size), "own", "(first + j)"),
         f"const {t} now = fmax(maximum, s);",
-        f"const {t} base = now == -INFINITY ? 0 : now;  // nothing seen yet",
+        f"const {t} base = now == -{k.dialect.infinity} ? 0 : now;  // nothing seen yet",
         f"const {t} kept = exp(maximum - base), weight = exp(s - base);",
         "maximum = now;",
         "sum = sum * kept + weight;",
@@ -134,18 +142,18 @@ def forward(node: Node, traits: Traits, wanted: Sequence[bool] = (True, True)) -
     ]
     turn = [
         f"const int count = min({k.turn}, keys - first);",
-        "barrier(CLK_LOCAL_MEM_FENCE);",
+        k.dialect.barrier,
         *_passing(k, "key_tile", "key_", "keys", sizes.size),
         *_passing(k, "value_tile", "value_", "keys", sizes.out),
-        "barrier(CLK_LOCAL_MEM_FENCE);",
+        k.dialect.barrier,
         *loop("j", 0, "count", 1, each),
     ]
     text.add(*loop("first", 0, "keys", k.turn, turn))
     ends = []
     if wanted[1]:
-        ends.append("normalizer[((long)b * heads + h) * queries + own] = log(sum) + maximum;")
+        ends.append(f"normalizer[(({k.long})b * heads + h) * queries + own] = log(sum) + maximum;")
     if wanted[0]:
-        ends.append(f"__global {t} *row = {_row('out', 'queries', 'own', sizes.out)};")
+        ends.append(f"{k.pointer(const=False)}row = {_row(k, 'out', 'queries', 'own', sizes.out)};")
         ends += [f"row[{d}] = mixed{d} / sum;" for d in range(sizes.out)]
     text.block("if (there)", ends)
     return Code((text.source(_groups(sizes, sizes.queries), LANES),))
@@ -188,9 +196,9 @@ def _by_queries(k: _Kernel, names: Sequence[str], outputs: Sequence[str], scratc
     for name in held:
         text.buffer(name, "output", sizes.dtype, outputs.index(name))
     text.pieces(scratch, ["along"])
-    place = "((long)b * heads + h) * queries + own"
+    place = f"(({k.long})b * heads + h) * queries + own"
     text.add(
-        f"__local {t} key_tile[{k.turn * sizes.size}], value_tile[{k.turn * sizes.out}];",
+        f"{k.dialect.shared} {t} key_tile[{k.turn * sizes.size}], value_tile[{k.turn * sizes.out}];",
         *_held(k, "q", "query", "queries", sizes.size, f" * {k.number(sizes.scale)}"),
         *_held(k, "g", "g", "queries", sizes.out),
         *_held(k, "o", "out", "queries", sizes.out),
@@ -209,16 +217,16 @@ def _by_queries(k: _Kernel, names: Sequence[str], outputs: Sequence[str], scratc
         each.append(f"if (there) d_scores[({place}) * keys + first + j] = slope;")
     turn = [
         f"const int count = min({k.turn}, keys - first);",
-        "barrier(CLK_LOCAL_MEM_FENCE);",
+        k.dialect.barrier,
         *_passing(k, "key_tile", "key_", "keys", sizes.size),
         *_passing(k, "value_tile", "value_", "keys", sizes.out),
-        "barrier(CLK_LOCAL_MEM_FENCE);",
+        k.dialect.barrier,
         *loop("j", 0, "count", 1, each),
     ]
     if held:
         text.add(*loop("first", 0, "keys", k.turn, turn))
     if "dq" in held:
-        ends = [f"__global {t} *row = {_row('dq', 'queries', 'own', sizes.size)};"]
+        ends = [f"{k.pointer(const=False)}row = {_row(k, 'dq', 'queries', 'own', sizes.size)};"]
         ends += [f"row[{d}] = dq{d} * {k.number(sizes.scale)};" for d in range(sizes.size)]
         text.block("if (there)", ends)
     return text.source(_groups(sizes, sizes.queries), LANES)
@@ -232,10 +240,10 @@ def _by_keys(k: _Kernel, names: Sequence[str], outputs: Sequence[str], scratch: 
     for name, _ in held:
         text.buffer(name, "output", sizes.dtype, outputs.index(name))
     text.pieces(scratch, ["along"])
-    place = "((long)b * heads + h) * queries + first + n"
+    place = f"(({k.long})b * heads + h) * queries + first + n"
     text.add(
-        f"__local {t} query_tile[{k.turn * sizes.size}], g_tile[{k.turn * sizes.out}];",
-        f"__local {t} norms[{k.turn}], alongs[{k.turn}];",
+        f"{k.dialect.shared} {t} query_tile[{k.turn * sizes.size}], g_tile[{k.turn * sizes.out}];",
+        f"{k.dialect.shared} {t} norms[{k.turn}], alongs[{k.turn}];",
         *_held(k, "k", "key_", "keys", sizes.size),
         *_held(k, "v", "value_", "keys", sizes.out),
         *(f"{t} {name}{d} = 0;" for name, n in held for d in range(n)),
@@ -249,16 +257,16 @@ def _by_keys(k: _Kernel, names: Sequence[str], outputs: Sequence[str], scratch: 
         each += [f"{name}{d} += {weight} * {tile}[j * {n} + {d}];" for d in range(n)]
     turn = [
         f"const int count = min({k.turn}, queries - first);",
-        "barrier(CLK_LOCAL_MEM_FENCE);",
+        k.dialect.barrier,
         *_passing(k, "query_tile", "query", "queries", sizes.size, f" * {k.number(sizes.scale)}"),
         *_passing(k, "g_tile", "g", "queries", sizes.out),
         *loop("n", "lane", "count", LANES, [f"norms[n] = normalizer[{place}];", f"alongs[n] = along[{place}];"]),
-        "barrier(CLK_LOCAL_MEM_FENCE);",
+        k.dialect.barrier,
         *loop("j", 0, "count", 1, each),
     ]
     text.add(*loop("first", 0, "queries", k.turn, turn))
     for name, n in held:
-        ends = [f"__global {t} *row = {_row(name, 'keys', 'own', n)};"]
+        ends = [f"{k.pointer(const=False)}row = {_row(k, name, 'keys', 'own', n)};"]
         ends += [f"row[{d}] = {name}{d};" for d in range(n)]
         text.block("if (there)", ends)
     return text.source(_groups(sizes, sizes.keys), LANES)

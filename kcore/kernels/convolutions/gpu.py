@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
-from kcore.codegen.dialect import OPENCL, compute_dtype
+from kcore.codegen.dialect import compute_dtype
 from kcore.codegen.epilogue import Epilogue
 from kcore.codegen.group import Group, Statements, group_of, indented, numbered
 from kcore.codegen.signature import Signature, index_dtype
@@ -57,10 +57,11 @@ class _Tiles:
 
     def __init__(self, walk: Walk, traits: Traits, block: Block, group: Group, dtype: str, largest: int):
         self.walk, self.traits, self.block, self.group = walk, traits, block, group
-        self.sig = Signature(OPENCL, index_dtype(2 * largest), starts=True)
+        self.dialect = traits.dialect
+        self.sig = Signature(self.dialect, index_dtype(2 * largest), starts=True)
         self.index = self.sig.index
         self.dtype = dtype
-        self.real = OPENCL.type(dtype)
+        self.real = self.dialect.type(dtype)
         self.across, self.down = block.columns // SIDE, block.rows // SIDE
 
     def ctype(self, names: str) -> str:
@@ -71,10 +72,10 @@ class _Tiles:
         walk, block = self.walk, self.block
         tiles = ceil(walk.outer / block.columns)
         return [
-            f"__local {self.real} left[{block.depth}][{block.rows + 1}];",
-            f"__local {self.real} right[{block.depth}][{block.columns}];",
-            f"{self.ctype('lane')} = ({self.index}){OPENCL.lane};",
-            f"{self.ctype('number')} = ({self.index}){OPENCL.group};",
+            f"{self.dialect.shared} {self.real} left[{block.depth}][{block.rows + 1}];",
+            f"{self.dialect.shared} {self.real} right[{block.depth}][{block.columns}];",
+            f"{self.ctype('lane')} = ({self.index}){self.dialect.lane};",
+            f"{self.ctype('number')} = ({self.index}){self.dialect.group};",
             f"{self.ctype('first_column')} = number % {self.sig.size('column_tiles', tiles)} * {block.columns};",
             f"{self.ctype('group')} = number / column_tiles % {self.sig.size('groups', walk.groups)};",
             f"{self.ctype('tile')} = number / column_tiles / groups;",
@@ -115,7 +116,7 @@ class _Tiles:
                 inside.append(f"i{k} >= 0 && i{k} < {size}")
             at = f"({at} * {size} + i{k})"
         at = f"{at} * {walk.read} + group * {walk.inner} + c{term}"
-        load = OPENCL.load(self.x_dtype, "x", at)
+        load = self.dialect.load(self.x_dtype, "x", at)
         return [*lines, f"{name} = {' && '.join(inside)} ? {load} : 0;"]
 
     x_dtype = ""
@@ -134,11 +135,11 @@ class _Tiles:
             f"{self.ctype('row')} = lane / {SIDE};",
             f"{self.ctype('column')} = lane % {SIDE};",
             f"for ({self.index} first = {begin}; first < {end}; first += {block.depth}) {{",
-            *indented([*load, OPENCL.barrier]),
+            *indented([*load, self.dialect.barrier]),
             f"    for (int k = 0; k < {block.depth}; ++k) {{",
             *indented(lines, 2),
             "    }",
-            f"    {OPENCL.barrier}",
+            f"    {self.dialect.barrier}",
             "}",
         ]
 
@@ -212,7 +213,7 @@ class _Product(_Tiles):
                 at = f"(({tap}) * {walk.outer} + f) * {walk.groups * walk.inner} + group * {walk.inner} + c_w"
             else:
                 at = f"(({tap}) * {walk.inner} + c_w) * {walk.written} + group * {walk.outer} + f"
-            load = OPENCL.load(self.w_dtype, "w", at)
+            load = self.dialect.load(self.w_dtype, "w", at)
             row = f"lane / {block.columns}" + (f" + {step * r}" if r else "")
             lines += [
                 "{",
@@ -260,7 +261,7 @@ class _Correlation(_Tiles):
         assert x is not None and g is not None
         dtype = compute_dtype(node.outputs[0].dtype)
         super().__init__(walk, traits, block, group_of(node), dtype, max(x.size, g.size))
-        self.statements = Statements(OPENCL, numbered(self.group.nodes))
+        self.statements = Statements(self.dialect, numbered(self.group.nodes))
         self.sig.buffer("x", "input", x.dtype, 0, const=True)
         self.sig.buffer("g", "input", g.dtype, 1, const=True)
         self.sig.buffer("sums", "scratch", dtype, 0)
@@ -299,7 +300,7 @@ class _Correlation(_Tiles):
         load.append(f"{self.ctype('f')} = first_column + lane % {block.columns};")
         for r in range(ceil(block.depth / step)):
             row = f"lane / {block.columns}" + (f" + {step * r}" if r else "")
-            value = OPENCL.load(self.g_dtype, "g", f"(first + {row}) * {walk.written} + group * {walk.outer} + f")
+            value = self.dialect.load(self.g_dtype, "g", f"(first + {row}) * {walk.written} + group * {walk.outer} + f")
             load.append(
                 f"right[{row}][lane % {block.columns}] = first + {row} < end && f < {walk.outer} ? {value} : 0;"
             )
@@ -350,7 +351,7 @@ def emit_shared_correlation(walk: Walk, node: Node, traits: Traits, block: Block
     """The kernels of a kernel gradient: sums over parts of the positions, then the parts added in order."""
     out = node.outputs[0]
     if not node.inputs[1].size:  # type: ignore[union-attr]
-        return Code((emit_adding(node, 0),))
+        return Code((emit_adding(node, 0, traits.dialect),))
     source = _Correlation(_grouped(walk), node, traits, block).source()
     nbytes = block.splits * out.size * (8 if out.dtype == "float64" else 4)
-    return Code((source, emit_adding(node, block.splits)), nbytes)
+    return Code((source, emit_adding(node, block.splits, traits.dialect)), nbytes)

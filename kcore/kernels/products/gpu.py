@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from kcore.codegen import OPENCL, Code
+from kcore.codegen import Code, Dialect
 from kcore.codegen.group import indented
 from kcore.codegen.signature import Signature, coordinates, index_dtype, offset_text
 from kcore.dtypes import itemsize, numpy_dtype
@@ -66,7 +66,8 @@ def emit_gpu(product: Product, traits: Traits, tiling: GroupTiling) -> Code:
     """The kernel of a product on a GPU."""
     epilogue = product.epilogue
     size = product.products * product.rows * product.columns
-    sig = Signature(OPENCL, index_dtype(max(product.a.size, product.b.size, size)), starts=True)
+    d = traits.dialect
+    sig = Signature(d, index_dtype(max(product.a.size, product.b.size, size)), starts=True)
     statements = epilogue.statements(sig)
     sig.buffer("a", "input", product.a.dtype, epilogue.inputs[0] or 0, const=True)
     sig.buffer("b", "input", product.b.dtype, epilogue.inputs[1] or 0, const=True)
@@ -75,10 +76,10 @@ def emit_gpu(product: Product, traits: Traits, tiling: GroupTiling) -> Code:
         sig.size(name, value)
     element = epilogue.element(statements, "total", "i", "c")
     operands = [a for a in sig.arguments if a.kind in ("input", "output") and a.name not in ("a", "b")]
-    v = Vectors(product.dtype, 1, traits.fma)
+    v = Vectors(product.dtype, 1, traits.fma, d)
     parameters = [f"const {v.type} total", f"const {sig.index} i", f"const {sig.index} c"]
-    parameters += [OPENCL.pointer(a.dtype, a.kind == "input") + a.name for a in operands]
-    helper = [f"static inline void finish({', '.join(parameters)}) {{", *indented(element), "}"]
+    parameters += [d.pointer(a.dtype, a.kind == "input") + a.name for a in operands]
+    helper = [f"{d.function} void finish({', '.join(parameters)}) {{", *indented(element), "}"]
     body = _body(product, tiling, v, sig, [a.name for a in operands])
     statements.uses(product.a.dtype)
     statements.uses(product.b.dtype)
@@ -88,12 +89,12 @@ def emit_gpu(product: Product, traits: Traits, tiling: GroupTiling) -> Code:
 
 
 def _body(product: Product, tiling: GroupTiling, v: Vectors, sig: Signature, operands: list[str]) -> list[str]:
-    high, wide, index = tiling.height, tiling.width, sig.index
+    high, wide, index, d = tiling.height, tiling.width, sig.index, sig.dialect
     lines = [
-        f"__local {v.type} left[{DEPTH} * {high + 1}];",
-        f"__local {v.type} right[{DEPTH} * {wide + 1}];",
-        f"const {index} group = get_group_id(0);",
-        "const int lane = get_local_id(0);",
+        f"{d.shared} {v.type} left[{DEPTH} * {high + 1}];",
+        f"{d.shared} {v.type} right[{DEPTH} * {wide + 1}];",
+        f"const {index} group = {d.group};",
+        f"const int lane = {d.lane};",
         f"const int down = lane / {tiling.across}, across = lane % {tiling.across};",
         f"const {index} panels = (columns + {wide - 1}) / {wide};",
         f"const {index} tiles = (rows + {high - 1}) / {high};",
@@ -120,13 +121,13 @@ def _body(product: Product, tiling: GroupTiling, v: Vectors, sig: Signature, ope
     terms += [f"sum{r}_{c} = {v.multiply_add(f'a{r}', f'b{c}', f'sum{r}_{c}')};" for r, c in cells]
     lines += [
         f"for ({index} start = 0; start < inner; start += {DEPTH}) {{",
-        *indented(_fill("left", product.a.dtype, high, tiling.local, "row", "rows", not product.transposed_a)),
-        *indented(_fill("right", product.b.dtype, wide, tiling.local, "column", "columns", product.transposed_b)),
-        "    barrier(CLK_LOCAL_MEM_FENCE);",
+        *indented(_fill(d, "left", product.a.dtype, high, tiling.local, "row", "rows", not product.transposed_a)),
+        *indented(_fill(d, "right", product.b.dtype, wide, tiling.local, "column", "columns", product.transposed_b)),
+        f"    {d.barrier}",
         f"    for (int k = 0; k < {DEPTH}; ++k) {{",
         *indented(terms, 2),
         "    }",
-        "    barrier(CLK_LOCAL_MEM_FENCE);",
+        f"    {d.barrier}",
         "}",
     ]
     for r in range(tiling.rows):
@@ -140,7 +141,9 @@ def _body(product: Product, tiling: GroupTiling, v: Vectors, sig: Signature, ope
     return lines
 
 
-def _fill(to: str, dtype: str, size: int, local: int, start: str, limit: str, inward: bool) -> list[str]:
+def _fill(
+    dialect: Dialect, to: str, dtype: str, size: int, local: int, start: str, limit: str, inward: bool
+) -> list[str]:
     """Load a tile, zero beyond the edges; neighbouring work-items read neighbours, along the inner axis if `inward`."""
     name = "a" if to == "left" else "b"
     if inward:
@@ -153,6 +156,6 @@ def _fill(to: str, dtype: str, size: int, local: int, start: str, limit: str, in
     return [
         f"for (int n = lane; n < {DEPTH * size}; n += {local}) {{",
         *indented(split),
-        f"    {to}[k * {size + 1} + other] = {inside} ? {OPENCL.load(dtype, name, at)} : 0;",
+        f"    {to}[k * {size + 1} + other] = {inside} ? {dialect.load(dtype, name, at)} : 0;",
         "}",
     ]

@@ -1,10 +1,10 @@
-"""The element type a product is computed in, and its vectors, as OpenCL C text."""
+"""The element type a product is computed in, and its vectors, as C text."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kcore.codegen import OPENCL
+from kcore.codegen import OPENCL, Dialect
 
 
 @dataclass(frozen=True)
@@ -18,16 +18,18 @@ class Vectors:
         dtype: what is computed in.
         lanes: elements of a vector.
         fma: template over ``{a}``, ``{b}``, ``{c}`` for floats.
+        dialect: the language; vectors of more than one lane are OpenCL's.
     """
 
     dtype: str
     lanes: int
     fma: str
+    dialect: Dialect = OPENCL
 
     @property
     def type(self) -> str:
         """C type of an element."""
-        return OPENCL.types[self.dtype]
+        return self.dialect.types[self.dtype]
 
     @property
     def vector(self) -> str:

@@ -249,8 +249,8 @@ def cell_of(node: Node) -> Cell:
 
 def sigmoid(real: Real) -> list[str]:
     """The helper that formulas of gates call."""
-    one = real.number(1)
-    return [f"static inline {real.vector} sigmoid(const {real.vector} z) {{ return {one} / ({one} + exp(-z)); }}"]
+    v, one = real.vector, real.number(1)
+    return [f"{real.dialect.function} {v} sigmoid(const {v} z) {{ return {one} / ({one} + exp(-z)); }}"]
 
 
 def table(name: str, blocks: Sequence[int | None]) -> tuple[list[str], Callable[[str], str]]:

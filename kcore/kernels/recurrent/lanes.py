@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from kcore.codegen import OPENCL, Code, Source
+from kcore.codegen import Code, Dialect, Source
 from kcore.graph.core import Node
 from kcore.kernels.recurrent import matrices
 from kcore.kernels.recurrent.cells import Cell, sigmoid
@@ -17,7 +17,6 @@ from kcore.kernels.traits import Traits
 #: Rows of the batch of a work-group, and the depth of a tile of the state in local memory.
 ROWS = 4
 DEPTH = 64
-_BARRIER = "barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);"
 
 
 def _lanes(sizes: Sizes, traits: Traits) -> int:
@@ -27,12 +26,12 @@ def _lanes(sizes: Sizes, traits: Traits) -> int:
 
 def _walk(text: Text, sizes: Sizes, backward: bool) -> None:
     """Arguments and places of a kernel that walks over the steps."""
-    t = OPENCL.types[sizes.dtype]
+    d = text.dialect
     text.sizes({"steps": sizes.steps, "batch": sizes.batch, "units": sizes.units, **sizes.walk(backward)})
     text.add(
-        f"__local {t} tile[{ROWS * DEPTH}];",
-        "const int lane = get_local_id(0);",
-        f"const int first = get_group_id(0) * {ROWS};",
+        f"{d.shared} {d.types[sizes.dtype]} tile[{ROWS * DEPTH}];",
+        f"const int lane = {d.lane};",
+        f"const int first = {d.group} * {ROWS};",
         f"const int rows = min({ROWS}, batch - first);",
     )
 
@@ -42,7 +41,7 @@ def _own(lines: list[str], lanes: int) -> list[str]:
     return loop("u", "lane", "units", lanes, lines)
 
 
-def _gathered(accumulate: list[str], depth: str, element: str, lanes: int) -> list[str]:
+def _gathered(dialect: Dialect, accumulate: list[str], depth: str, element: str, lanes: int) -> list[str]:
     """Lines that add up over `depth`, `DEPTH` elements of each row at a time in local memory."""
     fetch = [
         f"const int row = n / {DEPTH}, k = k0 + n % {DEPTH};",
@@ -50,10 +49,10 @@ def _gathered(accumulate: list[str], depth: str, element: str, lanes: int) -> li
     ]
     turn = [
         *loop("n", "lane", ROWS * DEPTH, lanes, fetch),
-        "barrier(CLK_LOCAL_MEM_FENCE);",
+        dialect.barrier,
         f"const int end = u < units ? min({DEPTH}, {depth} - k0) : 0;",
         *loop("k", 0, "end", 1, accumulate),
-        "barrier(CLK_LOCAL_MEM_FENCE);",
+        dialect.barrier,
     ]
     return loop("k0", 0, depth, DEPTH, turn)
 
@@ -79,14 +78,15 @@ def forward(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) ->
         scratch.take("cell", sizes.batch * sizes.units)
     if cell.late:
         scratch.take("kept_state", sizes.batch * sizes.units)
-    text = Text(node, "inputs")
+    long = traits.dialect.types["int64"]
+    text = Text(node, "inputs", traits.dialect)
     for name in ("x", "kernel_", *(["bias"] if biased else [])):
         text.buffer(name, "input", sizes.dtype, cell.inputs.index(name))
     text.pieces(scratch, ["through"])
     text.sizes({"rows": sizes.rows, "columns": sizes.columns, "features": sizes.features})
     product = Matrices(
-        "rows", "columns", "features", "x[(long)r * features + k]", "kernel_[(long)k * columns + c]",
-        [f"through[(long)r * columns + c] = value{' + bias[c]' if biased else ''};"],
+        "rows", "columns", "features", f"x[({long})r * features + k]", f"kernel_[({long})k * columns + c]",
+        [f"through[({long})r * columns + c] = value{' + bias[c]' if biased else ''};"],
     )  # fmt: skip
     inputs = matrices.source(text, sizes.dtype, product, matrices.groups(sizes.rows, sizes.columns))
     return Code((inputs, _forward_steps(node, sizes, scratch, traits, read)), scratch.bytes)
@@ -94,15 +94,16 @@ def forward(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) ->
 
 def _real(sizes: Sizes, traits: Traits) -> Real:
     """The float type of one lane."""
-    return Real(sizes.dtype, 1, traits.fma)
+    return Real(sizes.dtype, 1, traits.fma, dialect=traits.dialect)
 
 
 def _forward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, wanted: frozenset[str]) -> Source:
-    t, cell, lanes, real = OPENCL.types[sizes.dtype], sizes.cell, _lanes(sizes, traits), _real(sizes, traits)
+    cell, lanes, real = sizes.cell, _lanes(sizes, traits), _real(sizes, traits)
+    t, long = real.type, real.long
     given = {name for name, value in zip(cell.inputs, node.inputs, strict=True) if value is not None}
     # Blocks of the bias that the product over the inputs has not added.
     late = "bias" in given and any(b >= cell.blocks for blocks in cell.bias_blocks for b in blocks)
-    text = Text(node, "steps")
+    text = Text(node, "steps", traits.dialect)
     used = {"h0", "c0", "recurrent", "mask"} | ({"bias"} if late else set())
     for index, name in enumerate(cell.inputs):
         if name in used & given:
@@ -114,24 +115,25 @@ def _forward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, w
     text.pieces(scratch, ["through", "states", *more])
     text.helper(*sigmoid(real))
     _walk(text, sizes, backward=False)
-    start = ["const long at = (long)(first + row) * units + u;", "state[at] = h0[at];"]
+    start = [f"const {long} at = ({long})(first + row) * units + u;", "state[at] = h0[at];"]
     start += ["cell[at] = c0[at];"] if cell.has_cell else []
     text.add(
-        f"__global {t} *state = states, *next_state = states + (long)batch * units;",
+        f"{real.pointer()}state = states, *next_state = states + ({long})batch * units;",
         *_own(loop("row", 0, "rows", 1, start), lanes),
-        _BARRIER,
+        real.dialect.wide_barrier,
     )
 
     def sweep(source: str, blocks: range, rows: list[list[str]]) -> list[str]:
         """All units: what the state gives to some blocks of the weights, then what becomes of each row."""
         weights = [f"const {t} w{g} = weight[{g} * units];" for g in blocks]
         sums = [f"acc{r}_{g} += tile[{r * DEPTH} + k] * w{g};" for r in range(ROWS) for g in blocks]
-        weight = f"const __global {t} *weight = recurrent + (long)(k0 + k) * {cell.blocks} * units + u;"
+        weight = f"{real.pointer(const=True)}weight = recurrent + ({long})(k0 + k) * {cell.blocks} * units + u;"
         body = ["const int u = u0 + lane;", *(f"{t} acc{r}_{g} = 0;" for r in range(ROWS) for g in blocks)]
-        body += _gathered([weight, *weights, *sums], "units", f"{source}[(long)(first + row) * units + k]", lanes)
+        element = f"{source}[({long})(first + row) * units + k]"
+        body += _gathered(real.dialect, [weight, *weights, *sums], "units", element, lanes)
         for r, lines in enumerate(rows):
             body += block(f"if (u < units && {r} < rows)", lines)
-        return [*loop("u0", 0, "units", lanes, body), _BARRIER]
+        return [*loop("u0", 0, "units", lanes, body), real.dialect.wide_barrier]
 
     steps = [_step(cell, r, real, "mask" in given, late, wanted) for r in range(ROWS)]
     if cell.late:
@@ -142,14 +144,14 @@ def _forward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, w
     turn = [
         "const int t = first_step + turn * direction;",
         *sweeps,
-        f"__global {t} *spare = state;",
+        f"{real.pointer()}spare = state;",
         "state = next_state;",
         "next_state = spare;",
     ]
     text.add(*loop("turn", 0, "steps", 1, turn))
     ends = ["last_h[at] = state[at];"] * ("last_h" in wanted) + ["last_c[at] = cell[at];"] * ("last_c" in wanted)
     if ends:
-        text.add(*_own(loop("row", 0, "rows", 1, ["const long at = (long)(first + row) * units + u;", *ends]), lanes))
+        text.add(*_own(loop("row", 0, "rows", 1, [start[0], *ends]), lanes))
     return text.source(-(-sizes.batch // ROWS), lanes)
 
 
@@ -165,14 +167,14 @@ def _early(cell: Cell, r: int, real: Real, wanted: frozenset[str]) -> list[str]:
 
 def _place(cell: Cell, r: int, real: Real) -> list[str]:
     return [
-        f"const long at = (long)(first + {r}) * units + u, step = (long)t * batch + first + {r};",
-        f"const __global {real.type} *z_in = through + step * {cell.blocks} * units + u;",
+        f"const {real.long} at = ({real.long})(first + {r}) * units + u, step = ({real.long})t * batch + first + {r};",
+        f"{real.pointer(const=True)}z_in = through + step * {cell.blocks} * units + u;",
     ]
 
 
 def _keep(cell: Cell, real: Real, slots: range) -> list[str]:
     """Lines that store slots for the gradient."""
-    lines = [f"__global {real.type} *gate = {cell.kept} + step * {cell.count} * units + u;"]
+    lines = [f"{real.pointer()}gate = {cell.kept} + step * {cell.count} * units + u;"]
     return lines + [f"gate[{k} * units] = {cell.slots[k]};" for k in slots]
 
 
@@ -225,7 +227,8 @@ def backward(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -
     scratch.take("dh", sizes.batch * sizes.units)
     if cell.has_cell:
         scratch.take("dc", sizes.batch * sizes.units)
-    launches = [_turned(node, sizes, scratch), _backward_steps(node, sizes, scratch, traits, read)]
+    long = traits.dialect.types["int64"]
+    launches = [_turned(node, sizes, scratch, traits.dialect), _backward_steps(node, sizes, scratch, traits, read)]
     numbers = {"rows": sizes.rows, "columns": sizes.columns, "wide": wide}
     numbers.update({"features": sizes.features, "units": sizes.units})
     by_inputs, by_state = _column(cell, state=False), _column(cell, state=True)
@@ -234,7 +237,7 @@ def backward(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -
             ["kernel_"],
             Matrices(
                 "rows", "features", "columns",
-                f"slopes[(long)r * wide + {by_inputs('k')}]", "kernel_[(long)c * columns + k]", [],
+                f"slopes[({long})r * wide + {by_inputs('k')}]", f"kernel_[({long})c * columns + k]", [],
             ),
             (sizes.rows, sizes.features),
         ),
@@ -242,13 +245,16 @@ def backward(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -
             ["x"],
             Matrices(
                 "features", "columns", "rows",
-                "x[(long)k * features + r]", f"slopes[(long)k * wide + {by_inputs('c')}]", [],
+                f"x[({long})k * features + r]", f"slopes[({long})k * wide + {by_inputs('c')}]", [],
             ),
             (sizes.features, sizes.columns),
         ),
         "d_recurrent": (
             ["h0", "hidden"],
-            Matrices("units", "columns", "rows", _before(sizes), f"slopes[(long)k * wide + {by_state('c')}]", []),
+            Matrices(
+                "units", "columns", "rows",
+                _before(sizes, long), f"slopes[({long})k * wide + {by_state('c')}]", [],
+            ),
             (sizes.units, sizes.columns),
         ),
     }  # fmt: skip
@@ -260,27 +266,27 @@ def backward(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -
         late = replace(
             early,
             columns="late",
-            left=f"{early.left} * {cell.kept}[(long)k * wide + {slot} * units + r]",
-            right="slopes[(long)k * wide + early + c]",
-            store=["d_recurrent[(long)r * columns + early + c] = value;"],
+            left=f"{early.left} * {cell.kept}[({long})k * wide + {slot} * units + r]",
+            right=f"slopes[({long})k * wide + early + c]",
+            store=[f"d_recurrent[({long})r * columns + early + c] = value;"],
         )
-        early = replace(early, columns="early", store=["d_recurrent[(long)r * columns + c] = value;"])
+        early = replace(early, columns="early", store=[f"d_recurrent[({long})r * columns + c] = value;"])
         products["d_recurrent"] = (["h0", "hidden"], early, (sizes.units, first))
         products["d_recurrent_late"] = (["h0", "hidden", "gates"], late, (sizes.units, sizes.columns - first))
     for part, (inputs, product, (height, width)) in products.items():
         name = part.removesuffix("_late")
         if name in read:
-            text = Text(node, part)
+            text = Text(node, part, traits.dialect)
             for operand in inputs:
                 text.buffer(operand, "input", sizes.dtype, cell.grad_inputs.index(operand))
             text.buffer(name, "output", sizes.dtype, names.index(name))
             text.pieces(scratch, ["slopes"])
             text.sizes({**numbers, "batch": sizes.batch})
-            store = product.store or [f"{name}[(long)r * {product.columns} + c] = value;"]
+            store = product.store or [f"{name}[({long})r * {product.columns} + c] = value;"]
             product = replace(product, store=store)
             launches.append(matrices.source(text, sizes.dtype, product, matrices.groups(height, width)))
     if "d_bias" in read:
-        launches.append(_bias(node, sizes, scratch))
+        launches.append(_bias(node, sizes, scratch, traits.dialect))
     return Code(tuple(launches), scratch.bytes)
 
 
@@ -296,40 +302,42 @@ def _column(cell: Cell, *, state: bool) -> Callable[[str], str]:
     return lambda column: f"({column} + {turn} * units) % columns"
 
 
-def _before(sizes: Sizes) -> str:
+def _before(sizes: Sizes, long: str) -> str:
     """The state before the step of row `k`, unit `r`."""
     if sizes.reverse:
-        return "(k < rows - batch ? hidden[(long)(k + batch) * units + r] : h0[(long)(k - rows + batch) * units + r])"
-    return "(k < batch ? h0[(long)k * units + r] : hidden[(long)(k - batch) * units + r])"
+        last = f"h0[({long})(k - rows + batch) * units + r]"
+        return f"(k < rows - batch ? hidden[({long})(k + batch) * units + r] : {last})"
+    return f"(k < batch ? h0[({long})k * units + r] : hidden[({long})(k - batch) * units + r])"
 
 
-def _turned(node: Node, sizes: Sizes, scratch: Scratch) -> Source:
+def _turned(node: Node, sizes: Sizes, scratch: Scratch, dialect: Dialect) -> Source:
     """The recurrent weights transposed, so that lanes read along units."""
-    text = Text(node, "turned")
+    text = Text(node, "turned", dialect)
     text.buffer("recurrent", "input", sizes.dtype, sizes.cell.grad_inputs.index("recurrent"))
     text.pieces(scratch, ["turned"])
     text.sizes({"units": sizes.units, "columns": sizes.columns})
-    side, t = 16, OPENCL.types[sizes.dtype]
+    side, t, long = 16, dialect.types[sizes.dtype], dialect.types["int64"]
     text.add(
-        f"__local {t} tile[{side * (side + 1)}];  // a column more than it holds, against bank conflicts",
+        f"{dialect.shared} {t} tile[{side * (side + 1)}];  // a column more than it holds, against bank conflicts",
         f"const int across = (columns + {side - 1}) / {side};",
-        f"const int top = get_group_id(0) / across * {side}, side = get_group_id(0) % across * {side};",
-        f"const int i = get_local_id(0) / {side}, j = get_local_id(0) % {side};",
+        f"const int top = {dialect.group} / across * {side}, side = {dialect.group} % across * {side};",
+        f"const int i = {dialect.lane} / {side}, j = {dialect.lane} % {side};",
         f"if (top + i < units && side + j < columns) tile[j * {side + 1} + i] = "
-        "recurrent[(long)(top + i) * columns + side + j];",
-        "barrier(CLK_LOCAL_MEM_FENCE);",
-        "if (side + i < columns && top + j < units) turned[(long)(side + i) * units + top + j] = "
+        f"recurrent[({long})(top + i) * columns + side + j];",
+        dialect.barrier,
+        f"if (side + i < columns && top + j < units) turned[({long})(side + i) * units + top + j] = "
         f"tile[i * {side + 1} + j];",
     )
     return text.source(-(-sizes.units // side) * -(-sizes.columns // side), side * side)
 
 
 def _backward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, wanted: frozenset[str]) -> Source:
-    t, cell, lanes = OPENCL.types[sizes.dtype], sizes.cell, _lanes(sizes, traits)
+    cell, lanes, real = sizes.cell, _lanes(sizes, traits), _real(sizes, traits)
+    t, long = real.type, real.long
     given = {name for name, value in zip(cell.grad_inputs, node.inputs, strict=True) if value is not None}
     used = {"g_hidden", "g_h", "g_c", "c0", "mask", "cells", "gates"}
     used |= {"h0", "hidden"} if "h_old" in cell.recalls else {"hidden"} if "h" in cell.recalls else set()
-    text = Text(node, "steps")
+    text = Text(node, "steps", traits.dialect)
     for index, name in enumerate(cell.grad_inputs):
         if name in used & given:
             text.buffer(name, "input", "bool" if name == "mask" else sizes.dtype, index)
@@ -339,7 +347,7 @@ def _backward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, 
     text.pieces(scratch, ["turned", "slopes", "dh", *(["dc"] if cell.has_cell else [])])
     _walk(text, sizes, backward=True)
     start = [
-        "const long at = (long)(first + row) * units + u;",
+        f"const {long} at = ({long})(first + row) * units + u;",
         f"dh[at] = {'g_h[at]' if 'g_h' in given else '0'};",
         *([f"dc[at] = {'g_c[at]' if 'g_c' in given else '0'};"] if cell.has_cell else []),
     ]
@@ -349,33 +357,33 @@ def _backward_steps(node: Node, sizes: Sizes, scratch: Scratch, traits: Traits, 
         """All units: the sum over the slopes of some blocks times the weights, then what becomes of each row's."""
         skipped = f"{first} * units + " if first else ""
         column = _column(cell, state=True)("k")
-        element = f"slopes[((long)t * batch + first + row) * {cell.count} * units + {skipped}{column}]"
-        weight = f"const {t} weight = turned[(long)({skipped}k0 + k) * units + u];"
+        element = f"slopes[(({long})t * batch + first + row) * {cell.count} * units + {skipped}{column}]"
+        weight = f"const {t} weight = turned[({long})({skipped}k0 + k) * units + u];"
         sums = [f"acc{r} += tile[{r * DEPTH} + k] * weight;" for r in range(ROWS)]
         body = ["const int u = u0 + lane;", *(f"{t} acc{r} = 0;" for r in range(ROWS))]
-        body += _gathered([weight, *sums], f"{blocks} * units", element, lanes)
-        return [*loop("u0", 0, "units", lanes, [*body, *ends]), _BARRIER]
+        body += _gathered(real.dialect, [weight, *sums], f"{blocks} * units", element, lanes)
+        return [*loop("u0", 0, "units", lanes, [*body, *ends]), real.dialect.wide_barrier]
 
-    add = [f"if (u < units && {r} < rows) dh[(long)(first + {r}) * units + u] += acc{r};" for r in range(ROWS)]
+    add = [f"if (u < units && {r} < rows) dh[({long})(first + {r}) * units + u] += acc{r};" for r in range(ROWS)]
     turn = ["const int t = first_step + turn * direction;"]
     for state, name, sequence in (("c", "c_old", "cells"), ("h", "h_old", "hidden")):
         if name in cell.recalls:
-            after = f"{sequence} + (long)(t + direction) * batch * units"
-            turn.append(f"const __global {t} *{state}_before = turn + 1 < steps ? {after} : {state}0;")
+            after = f"{sequence} + ({long})(t + direction) * batch * units"
+            turn.append(f"{real.pointer(const=True)}{state}_before = turn + 1 < steps ? {after} : {state}0;")
     turn += [
-        *_own(loop("row", 0, "rows", 1, _slopes(cell, given, _real(sizes, traits))), lanes),
-        _BARRIER,
+        *_own(loop("row", 0, "rows", 1, _slopes(cell, given, real)), lanes),
+        real.dialect.wide_barrier,
     ]
     if cell.late:
         late: list[str] = []
         for r in range(ROWS):
-            late += block(f"if (u < units && {r} < rows)", _late_slopes(cell, r, _real(sizes, traits)))
+            late += block(f"if (u < units && {r} < rows)", _late_slopes(cell, r, real))
         turn += sweep(cell.early_count, cell.late, late)
     turn += sweep(0, cell.early_count if cell.late else cell.blocks, add)
     text.add(*loop("turn", 0, "steps", 1, turn))
     if ends:
         copies = [f"{name}[at] = {name[:2]}[at];" for name in ends]
-        text.add(*_own(loop("row", 0, "rows", 1, ["const long at = (long)(first + row) * units + u;", *copies]), lanes))
+        text.add(*_own(loop("row", 0, "rows", 1, [start[0], *copies]), lanes))
     return text.source(-(-sizes.batch // ROWS), lanes)
 
 
@@ -383,15 +391,15 @@ def _slopes(cell: Cell, given: set[str], real: Real) -> list[str]:
     """The gradients of one unit's slots before their activation; dh is left as what does not pass through them."""
     t = real.type
     lines = [
-        "const long at = (long)(first + row) * units + u, step = (long)t * batch + first + row;",
+        f"const {real.long} at = ({real.long})(first + row) * units + u, step = ({real.long})t * batch + first + row;",
         f"const {t} to_h = dh[at]{' + g_hidden[step * units + u]' if 'g_hidden' in given else ''};",
-        f"__global {t} *slope = slopes + step * {cell.count} * units + u;",
+        f"{real.pointer()}slope = slopes + step * {cell.count} * units + u;",
     ]
     if "mask" in given:
         zeros = [f"slope[{k} * units] = 0;" for k in range(cell.count)]
         lines += block("if (!mask[step])", ["dh[at] = to_h;", *zeros, "continue;"])
     if cell.kept:
-        lines.append(f"const __global {t} *gate = {cell.kept} + step * {cell.count} * units + u;")
+        lines.append(f"{real.pointer(const=True)}gate = {cell.kept} + step * {cell.count} * units + u;")
         lines += [f"const {t} {name} = gate[{k} * units];" for k, name in enumerate(cell.slots)]
     recalled = {
         "c_old": "c_before[at]",
@@ -415,7 +423,7 @@ def _late_slopes(cell: Cell, r: int, real: Real) -> list[str]:
     slot, slope, handed = cell.late_slopes(real)
     place = f"(step * {cell.count} + {slot}) * units + u"
     return [
-        f"const long at = (long)(first + {r}) * units + u, step = (long)t * batch + first + {r};",
+        f"const {real.long} at = ({real.long})(first + {r}) * units + u, step = ({real.long})t * batch + first + {r};",
         f"const {real.type} {cell.slots[slot]} = {cell.kept}[{place}];",
         f"const {real.type} h_old = h_before[at], to_kept = acc{r};",
         f"slopes[{place}] = {slope};",
@@ -423,22 +431,23 @@ def _late_slopes(cell: Cell, r: int, real: Real) -> list[str]:
     ]
 
 
-def _bias(node: Node, sizes: Sizes, scratch: Scratch) -> Source:
+def _bias(node: Node, sizes: Sizes, scratch: Scratch, dialect: Dialect) -> Source:
     """The sum of all slopes of each slot, for every place of the bias; a lane per element."""
     cell = sizes.cell
-    text = Text(node, "d_bias")
+    text = Text(node, "d_bias", dialect)
     text.buffer("d_bias", "output", sizes.dtype, cell.grad_outputs.index("d_bias"))
     text.pieces(scratch, ["slopes"])
     text.sizes({"rows": sizes.rows, "columns": sizes.columns, "wide": sizes.wide, "units": sizes.units})
-    t, lanes, size = OPENCL.types[sizes.dtype], 64, cell.bias_size
+    t, lanes, size = dialect.types[sizes.dtype], 64, cell.bias_size
     column = _column(cell, state=False)("c")
     if size > cell.blocks:
         column = f"c < columns ? {column} : {_column(cell, state=True)('c - columns')}"
     text.add(
-        "const int c = get_global_id(0);",
+        f"const int c = (int){dialect.item};",
         f"if (c >= {size} * units) return;",
         f"const int column = {column};",
         f"{t} sum = 0;",
     )
-    text.add(*loop("r", 0, "rows", 1, ["sum += slopes[(long)r * wide + column];"]), "d_bias[c] = sum;")
+    add = f"sum += slopes[({dialect.types['int64']})r * wide + column];"
+    text.add(*loop("r", 0, "rows", 1, [add]), "d_bias[c] = sum;")
     return text.source(-(-size * sizes.units // lanes), lanes)

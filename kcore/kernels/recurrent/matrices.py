@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kcore.codegen import OPENCL, Source
+from kcore.codegen import Source
 from kcore.kernels.tiles import Text, block, loop
 
 #: Rows and columns of the result that a work-item makes; and work-items along a side of the square.
@@ -42,13 +42,14 @@ def groups(rows: int, columns: int) -> int:
 
 def source(text: Text, dtype: str, matrices: Matrices, count: int) -> Source:
     """The finished kernel, of which `text` has the arguments already."""
-    t, m, items = OPENCL.types[dtype], matrices, LANES * LANES
+    d, m, items = text.dialect, matrices, LANES * LANES
+    t = d.types[dtype]
     text.add(
-        f"__local {t} left[{DEPTH * SIDE}], right[{DEPTH * SIDE}];",
-        "const int item = get_local_id(0);",
+        f"{d.shared} {t} left[{DEPTH * SIDE}], right[{DEPTH * SIDE}];",
+        f"const int item = {d.lane};",
         f"const int across = ({m.columns} + {SIDE - 1}) / {SIDE};",
-        f"const int top = get_group_id(0) / across * {SIDE};",
-        f"const int side = get_group_id(0) % across * {SIDE};",
+        f"const int top = {d.group} / across * {SIDE};",
+        f"const int side = {d.group} % across * {SIDE};",
         f"const int own_row = item / {LANES}, own_column = item % {LANES};",
         *(f"{t} acc{i}_{j} = 0;" for i in range(EACH) for j in range(EACH)),
     )
@@ -65,9 +66,9 @@ def source(text: Text, dtype: str, matrices: Matrices, count: int) -> Source:
     ]
     turn = [
         *loop("n", "item", DEPTH * SIDE, items, fetch),
-        "barrier(CLK_LOCAL_MEM_FENCE);",
+        d.barrier,
         *loop("k", 0, DEPTH, 1, work),
-        "barrier(CLK_LOCAL_MEM_FENCE);",
+        d.barrier,
     ]
     text.add(*loop("k0", 0, m.depth, DEPTH, turn))
     for i in range(EACH):

@@ -32,7 +32,7 @@ void attention_layer_attention(
     const int own = get_group_id(0) % blocks * 64 + lane;
     const int there = own < queries;
     __local float key_tile[128], value_tile[128];
-    const __global float *q_row = query + (((long)b * queries + own) * heads + h) * 4;
+    __global const float *q_row = query + (((long)b * queries + own) * heads + h) * 4;
     const float q0 = there ? q_row[0] * 0.25f : 0;
     const float q1 = there ? q_row[1] * 0.25f : 0;
     const float q2 = there ? q_row[2] * 0.25f : 0;

@@ -17,7 +17,7 @@ void gather_layer_gather(
     y += y_start;
     const int first = (int)get_group_id(0) * share;
     for (int row = first; row < first + share && row < rows; ++row) {
-        const int k = row, at = clamp((int)indices[k], 0, size - 1);
+        const int k = row, at = min(max((int)indices[k], 0), size - 1);
         __global const uint *from = x + (at) * inner;
         __global uint *to = y + row * inner;
         int c = 0;

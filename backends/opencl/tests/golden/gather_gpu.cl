@@ -16,7 +16,7 @@ void gather_layer_gather(
     y += y_start;
     const int i = (int)get_group_id(0) * 64 + (int)get_local_id(0);
     if (i < n) {
-        const int k = i / inner, at = clamp((int)indices[k], 0, size - 1);
+        const int k = i / inner, at = min(max((int)indices[k], 0), size - 1);
         y[i] = x[at * inner + i % inner];
     }
 }

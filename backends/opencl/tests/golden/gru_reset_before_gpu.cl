@@ -260,7 +260,7 @@ void gru_layer_gru_steps(
                 barrier(CLK_LOCAL_MEM_FENCE);
                 const int end = u < units ? min(64, units - k0) : 0;
                 for (int k = 0; k < end; ++k) {
-                    const __global float *weight = recurrent + (long)(k0 + k) * 3 * units + u;
+                    __global const float *weight = recurrent + (long)(k0 + k) * 3 * units + u;
                     const float w0 = weight[0 * units];
                     const float w1 = weight[1 * units];
                     acc0_0 += tile[0 + k] * w0;
@@ -276,7 +276,7 @@ void gru_layer_gru_steps(
             }
             if (u < units && 0 < rows) {
                 const long at = (long)(first + 0) * units + u, step = (long)t * batch + first + 0;
-                const __global float *z_in = through + step * 3 * units + u;
+                __global const float *z_in = through + step * 3 * units + u;
                 const float h_old = state[at];
                 const float z = sigmoid((z_in[0 * units] + acc0_0));
                 const float r = sigmoid((z_in[1 * units] + acc0_1));
@@ -289,7 +289,7 @@ void gru_layer_gru_steps(
             }
             if (u < units && 1 < rows) {
                 const long at = (long)(first + 1) * units + u, step = (long)t * batch + first + 1;
-                const __global float *z_in = through + step * 3 * units + u;
+                __global const float *z_in = through + step * 3 * units + u;
                 const float h_old = state[at];
                 const float z = sigmoid((z_in[0 * units] + acc1_0));
                 const float r = sigmoid((z_in[1 * units] + acc1_1));
@@ -302,7 +302,7 @@ void gru_layer_gru_steps(
             }
             if (u < units && 2 < rows) {
                 const long at = (long)(first + 2) * units + u, step = (long)t * batch + first + 2;
-                const __global float *z_in = through + step * 3 * units + u;
+                __global const float *z_in = through + step * 3 * units + u;
                 const float h_old = state[at];
                 const float z = sigmoid((z_in[0 * units] + acc2_0));
                 const float r = sigmoid((z_in[1 * units] + acc2_1));
@@ -315,7 +315,7 @@ void gru_layer_gru_steps(
             }
             if (u < units && 3 < rows) {
                 const long at = (long)(first + 3) * units + u, step = (long)t * batch + first + 3;
-                const __global float *z_in = through + step * 3 * units + u;
+                __global const float *z_in = through + step * 3 * units + u;
                 const float h_old = state[at];
                 const float z = sigmoid((z_in[0 * units] + acc3_0));
                 const float r = sigmoid((z_in[1 * units] + acc3_1));
@@ -342,7 +342,7 @@ void gru_layer_gru_steps(
                 barrier(CLK_LOCAL_MEM_FENCE);
                 const int end = u < units ? min(64, units - k0) : 0;
                 for (int k = 0; k < end; ++k) {
-                    const __global float *weight = recurrent + (long)(k0 + k) * 3 * units + u;
+                    __global const float *weight = recurrent + (long)(k0 + k) * 3 * units + u;
                     const float w2 = weight[2 * units];
                     acc0_2 += tile[0 + k] * w2;
                     acc1_2 += tile[64 + k] * w2;
@@ -353,7 +353,7 @@ void gru_layer_gru_steps(
             }
             if (u < units && 0 < rows) {
                 const long at = (long)(first + 0) * units + u, step = (long)t * batch + first + 0;
-                const __global float *z_in = through + step * 3 * units + u;
+                __global const float *z_in = through + step * 3 * units + u;
                 const float h_old = state[at];
                 const float z = next_state[at];
                 const float g = tanh((z_in[2 * units] + acc0_2));
@@ -368,7 +368,7 @@ void gru_layer_gru_steps(
             }
             if (u < units && 1 < rows) {
                 const long at = (long)(first + 1) * units + u, step = (long)t * batch + first + 1;
-                const __global float *z_in = through + step * 3 * units + u;
+                __global const float *z_in = through + step * 3 * units + u;
                 const float h_old = state[at];
                 const float z = next_state[at];
                 const float g = tanh((z_in[2 * units] + acc1_2));
@@ -383,7 +383,7 @@ void gru_layer_gru_steps(
             }
             if (u < units && 2 < rows) {
                 const long at = (long)(first + 2) * units + u, step = (long)t * batch + first + 2;
-                const __global float *z_in = through + step * 3 * units + u;
+                __global const float *z_in = through + step * 3 * units + u;
                 const float h_old = state[at];
                 const float z = next_state[at];
                 const float g = tanh((z_in[2 * units] + acc2_2));
@@ -398,7 +398,7 @@ void gru_layer_gru_steps(
             }
             if (u < units && 3 < rows) {
                 const long at = (long)(first + 3) * units + u, step = (long)t * batch + first + 3;
-                const __global float *z_in = through + step * 3 * units + u;
+                __global const float *z_in = through + step * 3 * units + u;
                 const float h_old = state[at];
                 const float z = next_state[at];
                 const float g = tanh((z_in[2 * units] + acc3_2));

@@ -69,7 +69,7 @@ void gru_grad_layer_gru_grad_steps(
     }
     for (int turn = 0; turn < steps; ++turn) {
         const int t = first_step + turn * direction;
-        const __global float *h_before = turn + 1 < steps ? hidden + (long)(t + direction) * batch * units : h0;
+        __global const float *h_before = turn + 1 < steps ? hidden + (long)(t + direction) * batch * units : h0;
         for (int u = lane; u < units; u += 128) {
             for (int row = 0; row < rows; ++row) {
                 const long at = (long)(first + row) * units + u, step = (long)t * batch + first + row;
@@ -82,7 +82,7 @@ void gru_grad_layer_gru_grad_steps(
                     slope[2 * units] = 0;
                     continue;
                 }
-                const __global float *gate = gates + step * 3 * units + u;
+                __global const float *gate = gates + step * 3 * units + u;
                 const float z = gate[0 * units];
                 const float r = gate[1 * units];
                 const float g = gate[2 * units];
@@ -987,7 +987,7 @@ void gru_grad_layer_gru_grad_d_bias(
     d_bias += d_bias_start;
     scratch += scratch_start;
     __global float *slopes = scratch + slopes_at;
-    const int c = get_global_id(0);
+    const int c = (int)get_global_id(0);
     if (c >= 3 * units) return;
     const int column = c;
     float sum = 0;

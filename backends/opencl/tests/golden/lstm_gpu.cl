@@ -278,7 +278,7 @@ void lstm_layer_lstm_steps(
                 barrier(CLK_LOCAL_MEM_FENCE);
                 const int end = u < units ? min(64, units - k0) : 0;
                 for (int k = 0; k < end; ++k) {
-                    const __global float *weight = recurrent + (long)(k0 + k) * 4 * units + u;
+                    __global const float *weight = recurrent + (long)(k0 + k) * 4 * units + u;
                     const float w0 = weight[0 * units];
                     const float w1 = weight[1 * units];
                     const float w2 = weight[2 * units];
@@ -304,7 +304,7 @@ void lstm_layer_lstm_steps(
             }
             if (u < units && 0 < rows) {
                 const long at = (long)(first + 0) * units + u, step = (long)t * batch + first + 0;
-                const __global float *z_in = through + step * 4 * units + u;
+                __global const float *z_in = through + step * 4 * units + u;
                 const float h_old = state[at];
                 const float c_old = cell[at];
                 const float i = sigmoid((z_in[0 * units] + acc0_0));
@@ -329,7 +329,7 @@ void lstm_layer_lstm_steps(
             }
             if (u < units && 1 < rows) {
                 const long at = (long)(first + 1) * units + u, step = (long)t * batch + first + 1;
-                const __global float *z_in = through + step * 4 * units + u;
+                __global const float *z_in = through + step * 4 * units + u;
                 const float h_old = state[at];
                 const float c_old = cell[at];
                 const float i = sigmoid((z_in[0 * units] + acc1_0));
@@ -354,7 +354,7 @@ void lstm_layer_lstm_steps(
             }
             if (u < units && 2 < rows) {
                 const long at = (long)(first + 2) * units + u, step = (long)t * batch + first + 2;
-                const __global float *z_in = through + step * 4 * units + u;
+                __global const float *z_in = through + step * 4 * units + u;
                 const float h_old = state[at];
                 const float c_old = cell[at];
                 const float i = sigmoid((z_in[0 * units] + acc2_0));
@@ -379,7 +379,7 @@ void lstm_layer_lstm_steps(
             }
             if (u < units && 3 < rows) {
                 const long at = (long)(first + 3) * units + u, step = (long)t * batch + first + 3;
-                const __global float *z_in = through + step * 4 * units + u;
+                __global const float *z_in = through + step * 4 * units + u;
                 const float h_old = state[at];
                 const float c_old = cell[at];
                 const float i = sigmoid((z_in[0 * units] + acc3_0));

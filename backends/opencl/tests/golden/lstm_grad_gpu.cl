@@ -75,7 +75,7 @@ void lstm_grad_layer_lstm_grad_steps(
     }
     for (int turn = 0; turn < steps; ++turn) {
         const int t = first_step + turn * direction;
-        const __global float *c_before = turn + 1 < steps ? cells + (long)(t + direction) * batch * units : c0;
+        __global const float *c_before = turn + 1 < steps ? cells + (long)(t + direction) * batch * units : c0;
         for (int u = lane; u < units; u += 128) {
             for (int row = 0; row < rows; ++row) {
                 const long at = (long)(first + row) * units + u, step = (long)t * batch + first + row;
@@ -89,7 +89,7 @@ void lstm_grad_layer_lstm_grad_steps(
                     slope[3 * units] = 0;
                     continue;
                 }
-                const __global float *gate = gates + step * 4 * units + u;
+                __global const float *gate = gates + step * 4 * units + u;
                 const float i = gate[0 * units];
                 const float f = gate[1 * units];
                 const float g = gate[2 * units];
@@ -744,7 +744,7 @@ void lstm_grad_layer_lstm_grad_d_bias(
     d_bias += d_bias_start;
     scratch += scratch_start;
     __global float *slopes = scratch + slopes_at;
-    const int c = get_global_id(0);
+    const int c = (int)get_global_id(0);
     if (c >= 4 * units) return;
     const int column = c;
     float sum = 0;

@@ -24,7 +24,7 @@ void scatter_add_layer_scatter_add(
     __global const float *source = updates;
     __global float *target = y;
     for (int k = 0; k < count; ++k) {
-        const int at = clamp((int)indices[k], 0, size - 1);
+        const int at = min(max((int)indices[k], 0), size - 1);
         if (at >= low && at < high) {
             __global const float *from = source + k * inner;
             __global float *to = target + at * inner;

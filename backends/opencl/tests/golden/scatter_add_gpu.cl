@@ -37,7 +37,7 @@ void scatter_add_layer_scatter_add(
     for (int start = 0; start < count; start += 64) {
         if (lane == 0) hit = 0;
         const int k = min(start + lane, count - 1);
-        tile[lane] = clamp((int)indices[k], 0, size - 1);
+        tile[lane] = min(max((int)indices[k], 0), size - 1);
         barrier(CLK_LOCAL_MEM_FENCE);
         if (tile[lane] >= low && tile[lane] <= high) atomic_or(&hit, 1);
         barrier(CLK_LOCAL_MEM_FENCE);

@@ -19,7 +19,7 @@ void take_along_axis_layer_take_along_axis(
     if (i < n) {
         const int c0 = i;
         const int k = c0;
-        const int at = clamp((int)indices[k], 0, size - 1);
+        const int at = min(max((int)indices[k], 0), size - 1);
         y[i] = x[at * step + c0 * x_c0];
     }
 }
