@@ -36,7 +36,9 @@ class DeviceList:
                 register(device, gpu)
             if old:
                 self.problems.append(
-                    Problem(f"{device} ({gpu.name}) is not used", old, 'pip install "kcore[opencl]" drives it by OpenCL')
+                    Problem(
+                        f"{device} ({gpu.name}) is not used", old, 'pip install "kcore[opencl]" drives it by OpenCL'
+                    )
                 )
         if self.devices:
             self.problems += installation.gains(installation.toolkit(list(installation.wheels())))

@@ -75,7 +75,9 @@ def problem_of(found: Listing, root: Path = Path("/")) -> Problem | None:
         )
     if major < 12:
         return Problem(
-            f"cuda: {name} is too old", "kcore needs CuPy 14 for CUDA 12 or 13", f"pip uninstall -y {name}, then {right}"
+            f"cuda: {name} is too old",
+            "kcore needs CuPy 14 for CUDA 12 or 13",
+            f"pip uninstall -y {name}, then {right}",
         )
     return _of_cupy(name, major, installed[name])
 
@@ -95,7 +97,9 @@ def _of_driver(found: Listing, root: Path) -> Problem:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
         if hidden is not None:
             return Problem(
-                "cuda: no device", f"CUDA_VISIBLE_DEVICES={hidden!r} names none of the GPUs", "unset CUDA_VISIBLE_DEVICES"
+                "cuda: no device",
+                f"CUDA_VISIBLE_DEVICES={hidden!r} names none of the GPUs",
+                "unset CUDA_VISIBLE_DEVICES",
             )
         return Problem(
             "cuda: no device",
@@ -113,7 +117,9 @@ def _of_cupy(name: str, major: int, number: str) -> Problem | None:
     """Why CuPy, alone and right for the driver, cannot be used."""
     again = f'pip install --force-reinstall "kcore[cuda{major}]"'
     if int(number.partition(".")[0]) < 14:
-        return Problem(f"cuda: {name} {number} is too old", "kcore needs CuPy 14", f'pip install --upgrade "{name}[ctk]"')
+        return Problem(
+            f"cuda: {name} {number} is too old", "kcore needs CuPy 14", f'pip install --upgrade "{name}[ctk]"'
+        )
     try:
         importlib.import_module("cupy")
         nvrtc = importlib.import_module("cupy.cuda").nvrtc

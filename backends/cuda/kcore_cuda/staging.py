@@ -76,9 +76,7 @@ class Staging:
         free = min((s for s in fitting if s.free), key=lambda s: s.nbytes, default=None)
         if free is not None and free.nbytes <= 4 * max(nbytes, 4096):
             return self._last(free)
-        while self._slots and (
-            len(self._slots) >= SLOTS or sum(s.nbytes for s in self._slots) + nbytes > BYTES
-        ):
+        while self._slots and (len(self._slots) >= SLOTS or sum(s.nbytes for s in self._slots) + nbytes > BYTES):
             oldest = self._slots.pop(0)
             oldest.wait()
             if (oldest.landing is not None) == landing and nbytes <= oldest.nbytes <= 4 * max(nbytes, 4096):

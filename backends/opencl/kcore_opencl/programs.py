@@ -1,4 +1,4 @@
-"""From source to kernels: what is not on disk is built, many sources as one program, and kept."""
+"""The compiled kernels of an OpenCL device."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import re
 import threading
 import warnings
 from collections.abc import Iterable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pyopencl as cl
 
-from kcore.backend.dump import dump
+from kcore.backend import programs
+from kcore.backend.programs import Refused
 from kcore.codegen import Source
 from kcore_opencl.disk_cache import disk_cache
 from kcore_opencl.errors import BuildError
 from kcore_opencl.inlined import inlined
-from kcore_opencl.joining import Joined, join
 
 #: No warnings: PoCL would print them.
 OPTIONS = ("-cl-std=CL1.2", "-w")
@@ -25,7 +24,7 @@ OPTIONS = ("-cl-std=CL1.2", "-w")
 _building = threading.Lock()
 
 
-class Programs:
+class Programs(programs.Programs):
     """The compiled kernels of one device, by `Source.key`.
 
     Args:
@@ -35,41 +34,16 @@ class Programs:
         keep: whether programs are looked for and kept on disk.
     """
 
+    error = BuildError
+
     def __init__(
         self, context: Any, device: Any, by_source: bool = False, profile: Any = None, keep: bool = True
     ) -> None:
+        name = f"{device.name.strip()} ({device.platform.name.strip()}, driver {device.driver_version})"
+        super().__init__(name, disk_cache(device, OPTIONS, by_source) if keep else None, profile)
         self._context = context
         self._device = device
-        self._profile = profile
-        self._built: dict[str, tuple[Any, str]] = {}
-        self._lock = threading.Lock()
         self.by_source = by_source
-        self._disk = disk_cache(device, OPTIONS, by_source) if keep else None
-        #: Kernels that were compiled, and those that were loaded from disk.
-        self.compiled = self.loaded = 0
-
-    @property
-    def name(self) -> str:
-        """The device and its driver, for messages."""
-        device = self._device
-        return f"{device.name.strip()} ({device.platform.name.strip()}, driver {device.driver_version})"
-
-    def build(self, sources: Iterable[Source]) -> None:
-        """Load or build all that are not there yet.
-
-        Raises:
-            BuildError: one of them does not compile.
-        """
-        with self._lock:
-            missing = {s.key: s for s in sources if s.key not in self._built}
-            if not missing:
-                return
-            dump(missing.values(), self.name)
-            with self._profile.span(f"build {len(missing)} kernels") if self._profile else nullcontext():
-                self._load(missing)
-                rest = [s for key, s in missing.items() if key not in self._built]
-                for joined in join(rest):
-                    self._build(joined)
 
     def kernel(self, source: Source) -> Any:
         """A new kernel object of a source, with arguments of its own.
@@ -77,55 +51,29 @@ class Programs:
         Raises:
             BuildError: it does not compile.
         """
-        known = self._built.get(source.key)
-        if known is None:
-            self.build([source])
-            known = self._built[source.key]
-        program, name = known
-        return cl.Kernel(program, name)
+        return cl.Kernel(*self.find(source))
 
-    def _load(self, missing: dict[str, Source]) -> None:
-        disk = self._disk
-        if disk is None:
-            return
-        for stored in disk.find(missing):
-            content = disk.load(stored)
-            if content is None:
-                continue
-            try:
-                if self.by_source:
-                    program = self._compiled(content.decode())
-                else:
-                    program = _quietly(cl.Program(self._context, [self._device], [content]))
-            except (cl.Error, UnicodeDecodeError):  # the driver does not take it back
-                disk.forget(stored)
-                continue
-            present = program.get_info(cl.program_info.KERNEL_NAMES).split(";")
-            if not set(stored.kernels.values()) <= set(present):  # a file of another process came in between
-                disk.forget(stored)
-                continue
-            self.loaded += len(stored.kernels)
-            self._built.update((key, (program, name)) for key, name in stored.kernels.items())
-
-    def _build(self, joined: Joined) -> None:
+    def _compile(self, text: str, name: str) -> Any:
         try:
-            program = self._compiled(joined.text)
+            return self._compiled(text)
         except cl.Error as error:
-            log = _log(error)
-            if len(joined.sources) == 1 and joined.text == joined.sources[0].text:
-                source = joined.sources[0]
-                raise BuildError(self.name, source.name, source.text, log) from None
-            for source in joined.sources:  # which one was it?
-                self._build(Joined([source], [source.name], source.text))
-            return
-        kernels = {s.key: name for s, name in zip(joined.sources, joined.names, strict=True)}
-        self.compiled += len(kernels)
-        self._built.update((key, (program, name)) for key, name in kernels.items())
-        if self._disk is None:
-            return
-        content = joined.text.encode() if self.by_source else _binary(program)
-        if content:
-            self._disk.store(kernels, content)
+            raise Refused(_log(error)) from None
+
+    def _content(self, program: Any, text: str) -> bytes:
+        return text.encode() if self.by_source else _binary(program)
+
+    def _restored(self, content: bytes, kernels: Iterable[str]) -> Any:
+        try:
+            if self.by_source:
+                program = self._compiled(content.decode())
+            else:
+                program = _quietly(cl.Program(self._context, [self._device], [content]))
+            present = program.get_info(cl.program_info.KERNEL_NAMES).split(";")
+        except (cl.Error, UnicodeDecodeError) as error:
+            raise Refused(str(error)) from None
+        if not set(kernels) <= set(present):  # a file of another process came in between
+            raise Refused("it holds other kernels")
+        return program
 
     def _compiled(self, text: str) -> Any:
         if "portable" in self._device.platform.name.lower():

@@ -10,8 +10,8 @@ import pytest
 
 from kcore.backend import dump as dumping
 from kcore.codegen import Argument, Source
+from kcore.codegen.joining import MOST, join
 from kcore_opencl.errors import BuildError
-from kcore_opencl.joining import MOST, join
 from kcore_opencl.programs import Programs
 
 HELPER = "float twice(float a)\n{\n    return a * 2.0f;\n}\n"

@@ -1,7 +1,8 @@
 """Many sources as one program: a driver's compiler starts once, and helpers that several kernels share stand once.
 
 Measured with 49 kernels of a residual network: Intel's runtime builds them in 2.1 s joined, in 3.6 s one by one; PoCL's
-front end takes 0.4 s against 4.7 s. Neither builds programs in parallel, threads or not.
+front end takes 0.4 s against 4.7 s. NVRTC makes 35 small kernels in 0.3 s joined, in 1.3 s one by one. None of them builds
+programs in parallel, threads or not.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from kcore.codegen import Source
+from kcore.codegen.source import Source
 
 #: Most kernels of one program.
 MOST = 32
 
+#: Directives that mean the same to all that join a program.
+_SHARED = ("#pragma OPENCL", "#include")
+#: What makes a function a kernel, in OpenCL C and CUDA C.
+_KERNEL = re.compile(r"\b(?:__kernel|kernel|__global__)\b")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -36,7 +41,7 @@ class Joined:
 def join(sources: Iterable[Source]) -> list[Joined]:
     """The programs that hold all sources.
 
-    Sources join one program if they have the same pragmas and agree on what every helper's name stands for; one with
+    Sources join one program if they have the same pragmas and includes and agree on what every helper's name stands for; one with
     other directives of the preprocessor, which would reach into its neighbours, stays alone as it is.
     """
     groups: dict[tuple[str, ...], list[_Group]] = {}
@@ -67,13 +72,13 @@ class _Parts:
 def _parts(source: Source) -> _Parts | None:
     text = _COMMENT.sub("", source.text)
     directives = tuple(line.strip() for line in text.splitlines() if line.lstrip().startswith("#"))
-    if any(not d.startswith("#pragma OPENCL") for d in directives):
+    if any(not d.startswith(_SHARED) for d in directives):
         return None
     text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     helpers: dict[str, str] = {}
     kernel = ""
     for piece in _declarations(text):
-        if re.search(r"\b(__)?kernel\b", piece):
+        if _KERNEL.search(piece):
             if kernel:
                 return None
             kernel = piece
