@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -22,9 +22,11 @@ from kcore.graph.fuse_columns import FUSED_COLUMNS, fuse_columns
 from kcore.graph.fuse_product import FUSED_PRODUCT, fuse_products, hoist_elementwise
 from kcore.graph.fuse_reduction import FUSED_REDUCTION, fuse_reductions
 from kcore.graph.fuse_rows import FUSED_ROWS, fuse_rows
+from kcore.graph.loops import tighten_loops
 from kcore.graph.match import fuse_patterns
 from kcore.graph.op import OPS, Op
 from kcore.graph.passes import remove_dead, rewrite
+from kcore.graph.pieces import join_pieces
 from kcore.graph.plan import Plan, make_plan
 
 #: Kernels every backend has through the core: control flow, which only runs other graphs.
@@ -84,6 +86,8 @@ def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
     remove_dead(graph)
     table = backend.kernels
     graph = rewrite(graph, None, Op.decomposer)
+    tighten_loops(graph, Op.decomposer)
+    join_pieces(graph)
     if composites:
         fuse_patterns(graph, table.patterns())
     graph = rewrite(graph, lambda node: composites and choose(backend, node) is not None, Op.decomposer)
@@ -195,9 +199,12 @@ class Program:
             self.plan: Plan = make_plan(graph, kernel_of, backend.strided_views, keep_inputs, backend.largest(device))
         self._constants: dict[Value, Any] = {}
 
-    def bind(self, storage: Any, base: int = 0) -> Bound:
-        """Bind every kernel to its buffers in `storage` from byte `base` on."""
-        return Bound(self, storage, base)
+    def bind(self, storage: Any, base: int = 0, places: Mapping[Value, Any] | None = None) -> Bound:
+        """Bind every kernel to its buffers in `storage` from byte `base` on, or where `places` has arrays for values.
+
+        Places are for inputs, if the program keeps them, and for outputs that `Plan.may_lie_elsewhere`.
+        """
+        return Bound(self, storage, base, places)
 
     def constant(self, value: Value) -> Any:
         """A constant on the device, uploaded once."""
@@ -212,10 +219,10 @@ class Program:
 class Bound:
     """A program with its arrays: thunks in order, the input arrays to fill and the output arrays to read."""
 
-    def __init__(self, program: Program, storage: Any, base: int):
+    def __init__(self, program: Program, storage: Any, base: int, places: Mapping[Value, Any] | None = None):
         self.program = program
         plan, backend = program.plan, program.backend
-        arrays: dict[Value, Any] = {}
+        arrays: dict[Value, Any] = dict(places or {})
 
         def array_of(value: Value | None) -> Any:
             if value is None:

@@ -95,42 +95,116 @@ def cond(site: Site) -> Thunk:
     return run
 
 
+#: Kernels that the steps of a scan are bound to at most; those of a longer one share two places.
+BOUND = 1 << 14
+
+
 def _scan_scratch(node: Node) -> int:
-    return _arena(node.attrs["body"]) + _room(node.attrs["body"].outputs[: node.attrs["carried"]])
+    return _arena(node.attrs["body"]) + 2 * _room(node.attrs["body"].outputs[: node.attrs["carried"]])
 
 
-@kernel("scan", backend=CORE, scratch=_scan_scratch)
+@kernel("scan", backend=CORE, scratch=_scan_scratch, strided=False)
 def scan(site: Site) -> Thunk:
+    """Each step is bound to its rows and to the carry where the step before left it, so that little is copied."""
     backend, attrs = site.memory[0], site.attrs
-    graph, carried, scanned = attrs["body"], attrs["carried"], attrs["scanned"]
-    steps = range(attrs["length"])
-    order = list(reversed(steps) if attrs["reverse"] else steps)
-    body = _bind(site, graph)
-    # a body may hand its carry through in another place (a, b = b, a): all are saved before any is overwritten
-    carry = _staged(site, graph.outputs[:carried], _arena(graph))
-    begin, shared = site.inputs[:carried], site.inputs[carried + scanned :]
-    rows = [[backend.row(x, i) for x in site.inputs[carried : carried + scanned]] for i in order]
-    stacked = [[None if y is None else backend.row(y, i) for y in site.outputs[carried:]] for i in order]
+    carried, scanned, length = attrs["carried"], attrs["scanned"], attrs["length"]
+    room = attrs["body"].outputs[:carried] * 2
+    staged = _staged(site, room, _arena(attrs["body"]))
+    steps = _ScanSteps(site, (staged[:carried], staged[carried:]))
+    order = range(length)[:: -1 if attrs["reverse"] else 1]
+    xs, ys = site.inputs[carried : carried + scanned], site.outputs[carried:]
+    work = [
+        steps.bind([backend.row(x, i) for x in xs], [None if y is None else backend.row(y, i) for y in ys])
+        for i in order
+    ]
+    ends = [(out, array) for out, array in zip(site.outputs, steps.carry, strict=False) if out is not None]
+    copy = backend.copy
 
     def run() -> None:
-        for array, source in zip(carry, begin, strict=True):
-            backend.copy(array, source)
-        for array, source in zip(body.inputs[carried + scanned :], shared, strict=True):
-            backend.copy(array, source)
-        for xs, ys in zip(rows, stacked, strict=True):
-            for array, source in zip(body.inputs, [*carry, *xs], strict=False):
-                backend.copy(array, source)
-            body.run()
-            for array, value in zip(carry, body.outputs, strict=False):
-                backend.copy(array, value)
-            for y, value in zip(ys, body.outputs[carried:], strict=True):
-                if y is not None:
-                    backend.copy(y, value)
-        for out, array in zip(site.outputs, carry, strict=False):
-            if out is not None:
-                backend.copy(out, array)
+        for array, source in steps.begin:
+            copy(array, source)
+        for before, program, after in work:
+            for array, source in before:
+                copy(array, source)
+            program()
+            for array, source in after:
+                copy(array, source)
+        for out, array in ends:
+            copy(out, array)
 
     return run
+
+
+Copies = list[tuple[Any, Any]]
+
+
+class _ScanSteps:
+    """Binds the steps of a scan, in the order they run.
+
+    Args:
+        site: of the scan.
+        turns: two places for each carry, which the steps fill in turn.
+
+    Attributes:
+        carry: where the step that was bound last leaves each carry.
+        begin: what is copied before the first step.
+    """
+
+    def __init__(self, site: Site, turns: tuple[list[Any], list[Any]]):
+        backend, self.storage, self.base = site.memory
+        self.site, self.turns = site, turns
+        self.program = _program(site.attrs["body"], backend, site.device)
+        self.carried, self.scanned = site.attrs["carried"], site.attrs["scanned"]
+        self.shared = site.inputs[self.carried + self.scanned :]
+        #: Whether every step is bound to a place of its own.
+        self.each = site.attrs["length"] * len(self.program.plan.steps) <= BOUND
+        self.begin: Copies = []
+        self.carry = list(site.inputs[: self.carried])
+        if not self.each:
+            self.begin = list(zip(turns[1], self.carry, strict=True))
+            self.carry = turns[1]
+        self.known: list[Bound] = []
+        self.count = 0
+
+    def bind(self, xs: list[Any], ys: list[Any]) -> tuple[Copies, Thunk, Copies]:
+        """The next step: what is copied before it, the step, what is copied after it.
+
+        Args:
+            xs: its rows.
+            ys: the rows of what it hands out, None where nobody reads them.
+        """
+        inputs, outputs = self.program.plan.graph.inputs, self.program.plan.graph.outputs
+        turn = self.turns[self.count % 2]
+        if self.each or len(self.known) < 2:
+            places = dict(zip(inputs, self.carry, strict=False))
+            places.update(zip(inputs[self.carried + self.scanned :], self.shared, strict=True))
+            rows: list[tuple[Value, Any]] = []
+            if self.each:
+                places.update((v, x) for v, x in zip(inputs[self.carried :], xs, strict=False) if _is_aligned(v))
+                rows = [(v, y) for v, y in zip(outputs[self.carried :], ys, strict=True) if y is not None]
+            for value, array in [*(row for row in rows if _is_aligned(row[0])), *zip(outputs, turn, strict=False)]:
+                if self.program.plan.may_lie_elsewhere(value):
+                    places.setdefault(value, array)
+            self.known.append(self.program.bind(self.storage, self.base, places))
+        bound = self.known[-1] if self.each else self.known[self.count % 2]
+        fixed = set(map(id, [*self.carry, *turn, *xs, *ys]))
+        before = [(a, x) for a, x in zip(bound.inputs[self.carried :], xs, strict=False) if a is not x]
+        after = [(y, a) for y, a in zip(ys, bound.outputs[self.carried :], strict=True) if y is not None and a is not y]
+        left = []
+        for array, place, value in zip(bound.outputs, turn, outputs, strict=False):
+            if self.program.plan.may_lie_elsewhere(value) and id(array) in fixed:
+                left.append(array)  # the step wrote it to where it may stay until the next step has run
+            else:
+                after.append((place, array))
+                left.append(place)
+        self.carry = left
+        self.count += 1
+        return before, bound.run, after
+
+
+def _is_aligned(value: Value) -> bool:
+    """Whether rows of such values lie as kernels may want them."""
+    return aligned(value.nbytes) == value.nbytes
 
 
 def _while_scratch(node: Node) -> int:

@@ -208,6 +208,7 @@ SIMPLIFY: dict[str, Callable[[Node, tuple], Value | None]] = {
     **dict.fromkeys(("sum", "prod", "max", "min", "any", "all"), _same_spec),
     "stop_gradient": lambda node, inputs: inputs[0],
     "identity": lambda node, inputs: inputs[0],
+    "known_as": lambda node, inputs: inputs[1],
     "negative": _inverse,
     "logical_not": _inverse,
     "transpose": _transpose,

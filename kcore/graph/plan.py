@@ -59,6 +59,10 @@ class Plan:
             value = self.views[value][0]
         return value
 
+    def may_lie_elsewhere(self, value: Value) -> bool:
+        """Whether an output's own memory can be given when the plan is bound: no view, no input, nothing over it."""
+        return value in self.offsets and value.node is not None and value not in self.reuses.values()
+
     def __str__(self) -> str:
         return format_plan(self)
 

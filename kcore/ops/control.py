@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy as np
 from kcore.dtypes import numpy_dtype
 from kcore.errors import GradientError
 from kcore.graph.core import Graph
-from kcore.graph.op import Spec, primitive
+from kcore.graph.op import OPS, Spec, composite, primitive
 from kcore.ops.creation import zeros_like as zeros_like_op
 from kcore.ops.getitem import getitem
-from kcore.ops.shape import stack
+from kcore.ops.shape import concatenate, reshape, stack
 from kcore.runtime.apply import convert_to_tensor
 from kcore.runtime.function import flatten, rebuild
 from kcore.runtime.reference import run_graph
@@ -87,23 +87,30 @@ def _scan(*inputs, body, carried, scanned, length, reverse):
 
 @_scan.gradient
 def _(ctx: Any, *gs: Any) -> Any:
-    """A scan in the other direction over the saved carries; each step recomputes its forward body."""
+    """A scan in the other direction over the carries of all steps, each of which computes its forward body again.
+
+    Nothing of that needs the step before, so that most of it is computed for all steps at once (`kcore.graph.loops`);
+    and what is dear of it was kept.
+    """
     body, carried, scanned = ctx.attrs["body"], ctx.attrs["carried"], ctx.attrs["scanned"]
     length, reverse = ctx.attrs["length"], ctx.attrs["reverse"]
     carry, xs, shared = ctx.inputs[:carried], ctx.inputs[carried : carried + scanned], ctx.inputs[carried + scanned :]
 
-    def forward(*values: Any) -> Any:
-        return (*inline(body, values)[:carried], *values[:carried])
-
-    saving = _body(body.name + "_carries", forward, [v.spec for v in body.inputs])
-    carries = _tuple(_scan(*ctx.inputs, body=saving, carried=carried, scanned=scanned, length=length, reverse=reverse))[
-        carried:
+    carries = [
+        _before(ctx.outputs[body.outputs.index(v, carried)], x, reverse)
+        for v, x in zip(body.outputs[:carried], carry, strict=True)
     ]
     floats = [i for i, x in enumerate(carry) if _is_float(x)]
     shared_floats = [i for i, x in enumerate(shared) if _is_float(x)]
     g_carry = [gs[i] if gs[i] is not None else zeros_like_op(carry[i]) for i in floats]
     stacked = [i for i in range(carried, len(body.outputs)) if gs[i] is not None]
-    steps = [*carries, *xs, *[gs[i] for i in stacked]]
+    kept = _dear(body, carried)
+    steps = [
+        *carries,
+        *xs,
+        *[gs[i] for i in stacked],
+        *[ctx.outputs[body.outputs.index(v, carried)] for v in kept],
+    ]
 
     def backward(*values: Any) -> Any:
         at = len(floats)
@@ -112,8 +119,9 @@ def _(ctx: Any, *gs: Any) -> Any:
         old, x, g_ys = (
             values[at : at + carried],
             values[at + carried : at + carried + scanned],
-            values[at + carried + scanned : at + len(steps)],
+            values[at + carried + scanned : at + len(steps) - len(kept)],
         )
+        known = dict(zip(kept, values[at + len(steps) - len(kept) : at + len(steps)], strict=True))
         common = values[at + len(steps) :]
         grads: list[Any] = [None] * len(body.outputs)
         for i, g in zip(floats, g_now, strict=True):
@@ -121,25 +129,14 @@ def _(ctx: Any, *gs: Any) -> Any:
         for i, g in zip(stacked, g_ys, strict=True):
             grads[i] = g
         primal = [*old, *x, *common]
-        pulled = _dense(vjp(lambda *v: tuple(inline(body, v)), primal, grads), primal)
+        pulled = _dense(vjp(lambda *v: tuple(inline(body, v, known)), primal, grads), primal)
         summed = [a + pulled[carried + scanned + i] for a, i in zip(g_shared, shared_floats, strict=True)]
         return (*[pulled[i] for i in floats], *summed, *pulled[carried : carried + scanned])
 
     begin = [*g_carry, *[zeros_like_op(shared[i]) for i in shared_floats]]
     inner = [t.spec for t in begin] + [Spec(t.shape[1:], t.dtype) for t in steps] + [t.spec for t in shared]
     graph = _body(body.name + "_grad", backward, inner)
-    result = _tuple(
-        _scan(
-            *begin,
-            *steps,
-            *shared,
-            body=graph,
-            carried=len(begin),
-            scanned=len(steps),
-            length=length,
-            reverse=not reverse,
-        )
-    )
+    result = _run_scan([*begin, *steps, *shared], graph, len(begin), len(steps), length, not reverse)
     grads: list[Any] = [None] * len(ctx.inputs)
     for i, g in zip(floats, result, strict=False):
         grads[i] = g
@@ -188,6 +185,15 @@ def _(ctx: Any, *gs: Any) -> Any:
     return vjp(bounded, ctx.inputs, gs)
 
 
+@composite("control", infer=lambda x, value: value, inputs=("x", "value"))
+def known_as(x, value):
+    """`value`, which is known to be what `x` would be computed as; its gradient is that of `x`."""
+    return OPS["identity"](value)
+
+
+known_as.gradient(lambda ctx, g: (g, None))
+
+
 def _is_float(x: Any) -> bool:
     return x.dtype in ("float16", "bfloat16", "float32", "float64")
 
@@ -198,6 +204,33 @@ def _tuple(x: Any) -> tuple:
 
 def _dense(grads: list[Any], like: Any) -> tuple:
     return tuple(zeros_like_op(x) if g is None else g for g, x in zip(grads, like, strict=True))
+
+
+def _dear(body: Graph, carried: int) -> list[Any]:
+    """The products in a step that depend on the carry: better kept for the gradient than computed again."""
+    depends, found = set(body.inputs[:carried]), []
+    for node in body.nodes:
+        if any(v in depends for v in node.sources):
+            depends.update(node.outputs)
+            if node.op.family in ("contraction", "convolution") and len(node.outputs) == 1:
+                found.append(node.outputs[0])
+    return found
+
+
+def _run_scan(inputs: Sequence[Any], body: Graph, carried: int, scanned: int, length: int, reverse: bool) -> tuple:
+    """The outputs of a scan that hands out, behind those of its body, what its gradient asks for of all steps."""
+    count = len(body.outputs)
+    body.outputs += [v for v in body.outputs[:carried] + _dear(body, carried) if v not in body.outputs[carried:]]
+    outs = _scan(*inputs, body=body, carried=carried, scanned=scanned, length=length, reverse=reverse)
+    return _tuple(outs)[:count]
+
+
+def _before(stack: Any, start: Any, reverse: bool) -> Any:
+    """What each step found: what each step left, moved by one step, with the start before it."""
+    if not stack.shape[0]:
+        return stack
+    begin = reshape(start, (1, *start.shape))
+    return concatenate([stack[1:], begin] if reverse else [begin, stack[:-1]], axis=0)
 
 
 def _body(name: str, fn: Callable[..., Any], specs: list[Spec]) -> Graph:
@@ -386,18 +419,7 @@ def scan(
             "scan: the carry must keep its structure, shapes and dtypes; "
             f"it began as {_said(t.spec for t in carry)} and became {_said(new)}"
         )
-    outs = _tuple(
-        _scan(
-            *carry,
-            *sequence,
-            *captured,
-            body=graph,
-            carried=len(carry),
-            scanned=len(sequence),
-            length=int(steps),
-            reverse=bool(reverse),
-        )
-    )
+    outs = _run_scan([*carry, *sequence, *captured], graph, len(carry), len(sequence), int(steps), bool(reverse))
     last = rebuild(carry_structure, iter(outs[: len(carry)]))
     return last, rebuild(structure[2], iter(outs[len(carry) :]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -210,8 +210,14 @@ def body_value(graph: Graph, x: Any) -> Value:
     raise TracingError(f"the body of {graph.name!r} returned {x!r}, which it did not compute")
 
 
-def inline(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
-    """Apply a graph's nodes to tensors, in the current mode; returns its outputs as tensors."""
+def inline(graph: Graph, inputs: Sequence[Any], values: Mapping[Value, Any] | None = None) -> list[Any]:
+    """Apply a graph's nodes to tensors, in the current mode; returns its outputs as tensors.
+
+    Args:
+        graph: what to apply.
+        inputs: one tensor per input.
+        values: what some outputs of nodes are known to be.
+    """
     known: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
 
     def get(value: Value | None) -> Any:
@@ -228,6 +234,8 @@ def inline(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
         with at_path(node.path):
             result = node.op(*map(get, node.inputs), **node.attrs)
         known.update(zip(node.outputs, result if isinstance(result, tuple) else (result,), strict=True))
+        if values and node.outputs[0] in values:
+            known[node.outputs[0]] = OPS["known_as"](result, values[node.outputs[0]])
     return [get(v) for v in graph.outputs]
 
 

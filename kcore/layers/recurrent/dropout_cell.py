@@ -43,18 +43,18 @@ class DropoutRNNCell:
 
     def drop_inputs(self, inputs: Any, training: bool) -> Any:
         """The inputs with their mask applied; a list with one copy per mask where there are several."""
-        return _dropped(inputs, self.get_dropout_mask(inputs) if training else None, self.dropout_mask_count)
+        return _dropped(inputs, self.get_dropout_mask(inputs) if training else None)
 
     def drop_state(self, state: Any, training: bool) -> Any:
         """The state with its mask applied, likewise."""
-        return _dropped(state, self.get_recurrent_dropout_mask(state) if training else None, self.dropout_mask_count)
+        return _dropped(state, self.get_recurrent_dropout_mask(state) if training else None)
 
     def reset_dropout_masks(self) -> None:
         """Forget the masks, at the end of a sequence."""
         self._dropout_mask = self._recurrent_dropout_mask = None
 
 
-def _dropped(x: Any, masks: Any, count: int | None) -> Any:
-    if count is None:
-        return x if masks is None else x * masks
-    return [x] * count if masks is None else [x * mask for mask in masks]
+def _dropped(x: Any, masks: Any) -> Any:
+    if isinstance(masks, list):
+        return [x * mask for mask in masks]
+    return x if masks is None else x * masks

@@ -59,29 +59,19 @@ class GRUCell(GRUArguments, RecurrentCell):
         (h,) = states
         inputs, dropped = self.drop_inputs(inputs, training), self.drop_state(h, training)
         bias, state_bias = self._biases()
-        x_z, x_r, x_g = self._parts(inputs, self.kernel, bias)
+        x_z, x_r, x_g = self.split(self.product(inputs, self.kernel, bias))
         if self.reset_after:
-            h_z, h_r, inner = self._parts(dropped, self.recurrent_kernel, state_bias)
+            h_z, h_r, inner = self.split(self.product(dropped, self.recurrent_kernel, state_bias))
         else:
-            h_z, h_r = self._parts(dropped, self.recurrent_kernel[:, : 2 * self.units], None)
+            h_z, h_r = self.split(self.product(dropped, self.recurrent_kernel[:, : 2 * self.units]))
         z, r = self.recurrent_activation(x_z + h_z), self.recurrent_activation(x_r + h_r)
         if self.reset_after:
             inner = r * inner
         else:
-            kept = dropped[2] if self.implementation == 1 else dropped
+            kept = dropped[2] if isinstance(dropped, list) else dropped
             inner = ops.matmul(r * kept, self.recurrent_kernel[:, 2 * self.units :])
         h = z * h + (1.0 - z) * self.activation(x_g + inner)
         return h, [h]
-
-    def _parts(self, x: Any, weights: Any, bias: Any) -> list[Any]:
-        """What inputs or state give to each gate; with `implementation` 1 each gate has a copy of its own."""
-        gates = weights.shape[1] // self.units
-        if self.implementation == 1:
-            columns = ops.split(weights, gates, axis=1)
-            parts = [ops.matmul(x[g], columns[g]) for g in range(gates)]
-            return parts if bias is None else [p + b for p, b in zip(parts, ops.split(bias, gates), strict=True)]
-        product = ops.matmul(x, weights)
-        return ops.split(product if bias is None else product + bias, gates, axis=1)
 
     def _biases(self) -> tuple[Any, Any]:
         """The biases of inputs and state; None where there is none."""

@@ -62,26 +62,16 @@ class LSTMCell(LSTMArguments, RecurrentCell):
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         h, c = states
-        if self.implementation == 1:
-            gates = self._separate_gates(inputs, h, training)
+        x = self.product(self.drop_inputs(inputs, training), self.kernel, self.bias)
+        state = self.product(self.drop_state(h, training), self.recurrent_kernel)
+        if isinstance(x, list) or isinstance(state, list):
+            gates = [a + b for a, b in zip(self.split(x), self.split(state), strict=True)]
         else:
-            inputs = self.drop_inputs(inputs, training)
-            z = ops.matmul(inputs, self.kernel) + ops.matmul(h, self.recurrent_kernel)
-            gates = ops.split(z if self.bias is None else z + self.bias, 4, axis=1)
+            gates = self.split(x + state)
         i, f, candidate, o = gates
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(candidate)
         h = self.recurrent_activation(o) * self.activation(c)
         return h, [h, c]
-
-    def _separate_gates(self, inputs: Any, h: Any, training: bool) -> list[Any]:
-        """The four gates, each from its own masked inputs and state."""
-        inputs, h = self.drop_inputs(inputs, training), self.drop_state(h, training)
-        kernels = ops.split(self.kernel, 4, axis=1)
-        recurrent = ops.split(self.recurrent_kernel, 4, axis=1)
-        biases = [0.0] * 4 if self.bias is None else ops.split(self.bias, 4, axis=0)
-        return [
-            ops.matmul(inputs[g], kernels[g]) + ops.matmul(h[g], recurrent[g]) + biases[g] for g in range(self.gates)
-        ]
 
     def is_standard(self) -> bool:
         return self.activation is activations.tanh and self.recurrent_activation is activations.sigmoid

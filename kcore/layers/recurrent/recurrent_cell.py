@@ -74,6 +74,25 @@ class RecurrentCell(DropoutRNNCell, Layer):
         """Zeros for every state."""
         return [ops.zeros((batch_size, self.units), dtype=self.compute_dtype) for _ in range(self.state_count)]
 
+    def product(self, x: Any, weights: Any, bias: Any = None) -> Any:
+        """What inputs or state give to the gates, side by side; a list of one per gate where each has its own copy.
+
+        Args:
+            x: ``(batch, features)``, or a list of such copies, each with a mask of its own.
+            weights: ``(features, gates * units)``.
+            bias: ``(gates * units,)`` or None.
+        """
+        if not isinstance(x, list):
+            product = ops.matmul(x, weights)
+            return product if bias is None else product + bias  # before the state's, so for all steps at once
+        columns = self.split(weights)
+        parts = [ops.matmul(copy, w) for copy, w in zip(x, columns, strict=False)]
+        return parts if bias is None else [p + b for p, b in zip(parts, self.split(bias), strict=True)]
+
+    def split(self, x: Any) -> list[Any]:
+        """The parts of each gate, which lie side by side along the last axis unless they are in a list already."""
+        return x if isinstance(x, list) else ops.split(x, x.shape[-1] // self.units, axis=-1)
+
     # -- a whole sequence --------------------------------------------------------------------------------------------
 
     #: The class whose `call` the op computes; none for a cell without one.

@@ -38,8 +38,7 @@ class SimpleRNNCell(RecurrentArguments, RecurrentCell):
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         (h,) = states
         inputs, h = self.drop_inputs(inputs, training), self.drop_state(h, training)
-        z = ops.matmul(inputs, self.kernel) + ops.matmul(h, self.recurrent_kernel)
-        h = self.activation(z if self.bias is None else z + self.bias)
+        h = self.activation(self.product(inputs, self.kernel, self.bias) + ops.matmul(h, self.recurrent_kernel))
         return h, [h]
 
     def is_standard(self) -> bool:
