@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any, ClassVar
@@ -13,6 +14,10 @@ from kcore.backend.disk_cache import DiskCache
 from kcore.backend.dump import dump
 from kcore.codegen import Source
 from kcore.codegen.joining import Joined, join
+
+#: Kernels held for whoever asks next; those that were asked for least recently go first. What an executable runs stays
+#: as long as the executable does, and what is gone from here is loaded from disk when it is asked for again.
+HELD = 256
 
 
 class Refused(Exception):
@@ -39,8 +44,8 @@ class Programs(ABC):
         self.name = name
         self._disk = disk
         self._profile = profile
-        self._built: dict[str, tuple[Any, str]] = {}
-        self._lock = threading.Lock()
+        self._built: OrderedDict[str, tuple[Any, str]] = OrderedDict()
+        self._lock = threading.RLock()
         #: Kernels that were compiled, and those that were loaded from disk.
         self.compiled = self.loaded = 0
 
@@ -71,7 +76,10 @@ class Programs(ABC):
             BuildError: one does not compile.
         """
         with self._lock:
-            missing = {s.key: s for s in sources if s.groups and s.key not in self._built}
+            asked = {s.key: s for s in sources if s.groups}
+            missing = {key: s for key, s in asked.items() if key not in self._built}
+            for key in asked.keys() - missing.keys():
+                self._built.move_to_end(key)
             if not missing:
                 return
             dump(missing.values(), self.name)
@@ -80,6 +88,8 @@ class Programs(ABC):
                 rest = [s for key, s in missing.items() if key not in self._built]
                 for joined in join(rest):
                     self._build(joined)
+            for key in [key for key in self._built if key not in asked][: max(0, len(self._built) - HELD)]:
+                del self._built[key]
 
     def find(self, source: Source) -> tuple[Any, str]:
         """The program that holds a source's kernel, and what the kernel is called in it.
@@ -87,11 +97,12 @@ class Programs(ABC):
         Raises:
             BuildError: it does not compile.
         """
-        known = self._built.get(source.key)
-        if known is None:
-            self.build([source])
-            known = self._built[source.key]
-        return known
+        with self._lock:
+            if source.key in self._built:
+                self._built.move_to_end(source.key)
+            else:
+                self.build([source])
+            return self._built[source.key]
 
     def _load(self, missing: dict[str, Source]) -> None:
         disk = self._disk

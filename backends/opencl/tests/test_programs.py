@@ -9,6 +9,7 @@ import pyopencl as cl
 import pytest
 
 from kcore.backend import dump as dumping
+from kcore.backend import programs as building
 from kcore.codegen import Argument, Source
 from kcore.codegen.joining import MOST, join
 from kcore_opencl.errors import BuildError
@@ -54,6 +55,29 @@ def test_sources_share_a_program_and_keep_their_own_results(device, programs):
 def test_sources_that_differ_in_names_are_built_once(programs):
     programs.build([source("first", "1.0f"), source("second", "1.0f")])
     assert programs.compiled == 1
+
+
+def test_what_nobody_asks_for_goes_while_those_who_run_it_keep_it(device, programs, monkeypatch):
+    monkeypatch.setattr(building, "HELD", 2)
+    place, sources = device.place, [source("first", f"{i}.0f") for i in range(4)]
+    out = np.zeros(1, np.float32)
+    buffer = cl.Buffer(place.context, cl.mem_flags.READ_WRITE, 4)
+    kernel = programs.kernel(sources[0])
+    kernel.set_args(buffer)
+    for s in (sources[1], sources[2], sources[1], sources[3]):
+        programs.build([s])
+    assert list(programs._built) == [sources[1].key, sources[3].key]
+    cl.enqueue_nd_range_kernel(place.queue, kernel, (1,), (1,))
+    cl.enqueue_copy(place.queue, out, buffer)
+    assert float(out[0]) == 0 and result(programs, place, sources[2]) == 4
+    assert (programs.compiled, programs.loaded) == (4, 1)
+
+
+def test_a_step_of_more_kernels_than_are_held_has_them_all(programs, monkeypatch):
+    monkeypatch.setattr(building, "HELD", 2)
+    sources = [source("first", f"{i}.0f") for i in range(5)]
+    programs.build(sources)
+    assert [programs.find(s)[1] for s in sources] and (programs.compiled, programs.loaded) == (5, 0)
 
 
 def test_helpers_of_one_name_and_two_meanings_do_not_meet(device, programs):
