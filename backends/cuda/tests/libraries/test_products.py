@@ -1,0 +1,208 @@
+"""Matrix products on cuBLAS: operand order, leading dimensions and strides, by an acted column-major library."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from library_stage import Cublas, Stage, aligned_copy, kernel_for, node_of
+
+import kcore.ops  # noqa: F401
+from kcore.graph.core import Graph, Node
+from kcore.graph.fuse import fuse_elementwise
+from kcore.graph.fuse_product import FUSED_PRODUCT, fuse_products
+from kcore.graph.op import OPS, sample
+from kcore_cuda.kernels import contraction, splitting
+from kcore_cuda.libraries import cublas
+from kcore_cuda.libraries.cublas import row_major
+
+MATMUL = OPS["matmul"]
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    return Stage(monkeypatch)
+
+
+MORE = [
+    sample((7, 3, 4), (7, 4, 5), transpose_a=False),
+    sample((7, 4, 3), (1, 5, 4), transpose_a=True, transpose_b=True),
+    sample((3, 1, 2, 6), (3, 5, 6, 4)),
+    sample((1, 1), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("dtype", cublas.DTYPES)
+@pytest.mark.parametrize("case", [*MATMUL.samples, *MORE], ids=lambda c: f"{c.inputs}{c.attrs or ''}")
+def test_every_sample_is_what_numpy_says(stage, case, dtype):
+    node, arrays = node_of("matmul", case, dtype)
+    kernel = kernel_for("matmul", node)
+    if not all(v.size for v in node.sources):
+        assert kernel is None, "what is empty is left to the generated kernels"
+        return
+    (result,) = stage.act(kernel, node, arrays)
+    exact = MATMUL.fn(*(a.astype("float64") for a in arrays), **node.attrs)
+    relative, absolute = MATMUL.tolerance[dtype]
+    np.testing.assert_allclose(result.astype("float64"), exact, rtol=relative, atol=absolute)
+
+
+def test_a_batch_is_one_call_and_a_broadcast_one_a_few(stage):
+    node, arrays = node_of("matmul", sample((7, 3, 4), (7, 4, 5)), "float32")
+    stage.act(kernel_for("matmul", node), node, arrays)
+    assert [c[2] for c in stage.library.calls if c[0] == "gemm"] == [7]
+    stage.library.calls.clear()
+    node, arrays = node_of("matmul", sample((2, 1, 3, 4), (5, 4, 3)), "float32")
+    stage.act(kernel_for("matmul", node), node, arrays)
+    assert [c[2] for c in stage.library.calls if c[0] == "gemm"] == [5, 5]
+
+
+def test_a_product_of_too_many_calls_is_left_to_the_generated_kernel():
+    node, _ = node_of("matmul", sample((40, 1, 3, 4), (1, 41, 4, 3)), "float32")
+    assert not contraction.supports(node)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tf32", "computed"),
+    [("float32", "0", 68), ("float32", "1", 77), ("float64", "1", 70), ("bfloat16", "1", 68), ("float16", "0", 68)],
+)
+def test_sums_are_float32_and_tf32_is_asked_for(stage, monkeypatch, dtype, tf32, computed):
+    monkeypatch.setenv("KCORE_CUDA_TF32", tf32)
+    node, arrays = node_of("matmul", sample((3, 4), (4, 5)), dtype)
+    stage.act(kernel_for("matmul", node), node, arrays)
+    assert stage.library.calls[-1] == ("gemm", computed, 1)
+
+
+def test_the_stream_is_set_before_the_workspace_which_it_would_take_away(monkeypatch):
+    from kcore_cuda import cuda
+
+    Stage(monkeypatch)
+    log = cuda.cublas.calls
+    log.clear()
+    monkeypatch.setattr(cublas, "_set_workspace", lambda: lambda *given: log.append(("workspace", *given)) or 0)
+    cublas.Cublas(5, (1024, 64))
+    assert log == [("create",), ("setStream", 7, 5), ("workspace", 7, 1024, 64), ("setMathMode", 7, 16)]
+
+
+@pytest.mark.parametrize(
+    ("capability", "megabytes"), [((7, 5), 4), ((8, 0), 4), ((8, 9), 4), ((9, 0), 32), ((10, 0), 32), ((12, 0), 12)]
+)
+def test_the_workspace_is_what_nvidia_recommends(capability, megabytes):
+    assert cublas.workspace_bytes(capability) == megabytes << 20
+
+
+def test_sizes_beyond_32_bits_are_refused():
+    assert row_major(3, 4, 5, False, False).fits
+    assert not row_major(1 << 31, 4, 5, False, False).fits
+    assert not row_major(3, 0, 5, False, False).fits
+
+
+def fused(*shapes, body, dtype="float32", transpose_b=False):
+    """The fused product of ``body(a @ b, *others)``; inputs a, b and others."""
+    graph = Graph()
+    values = [graph.placeholder(s, dtype) for s in shapes]
+    attrs = {"transpose_a": False, "transpose_b": transpose_b}
+    (spec,) = MATMUL.infer(values[0].spec, values[1].spec, **attrs)
+    total = graph.add(Node(MATMUL, values[:2], attrs, [spec], "model/dense"))[0]
+
+    def op(name, *operands, **options):
+        operands = [v if hasattr(v, "spec") else graph.constant(np.asarray(v, dtype), dtype) for v in operands]
+        specs = OPS[name].infer(*(v.spec for v in operands), **options)
+        return graph.add(Node(OPS[name], operands, options, specs, "model/dense"))[0]
+
+    graph.outputs = list(body(op, total, *values[2:]))
+    fuse_elementwise(graph, lambda n: n.op.elementwise)
+    fuse_products(graph, lambda n: n.op.elementwise, lambda n: True)
+    (node,) = graph.nodes
+    assert node.op is FUSED_PRODUCT
+    order = [node.inputs.index(v) for v in values]
+    return node, order
+
+
+def acted(stage, node, order, arrays, outputs=None):
+    inputs = [None] * len(arrays)
+    for at, array in zip(order, arrays, strict=True):
+        inputs[at] = array
+    return stage.act(contraction.fused_product, node, inputs, outputs)
+
+
+@pytest.fixture(autouse=True)
+def take_small_ones(monkeypatch):
+    monkeypatch.setattr(contraction, "SMALL", 0)
+
+
+def drawn(*shapes, dtype="float32"):
+    rng = np.random.default_rng(3)
+    return [rng.normal(size=s).astype(dtype) for s in shapes]
+
+
+def test_what_follows_is_one_generated_kernel(stage):
+    shapes = (6, 4), (4, 5), (5,)
+    node, order = fused(*shapes, body=lambda op, y, b: [op("maximum", op("add", y, b), 0.0)])
+    a, b, bias = drawn(*shapes)
+    (result,) = acted(stage, node, order, [a, b, bias])
+    np.testing.assert_allclose(result, np.maximum(a @ b + bias, 0), rtol=1e-5, atol=1e-6)
+    assert stage.ran == ["fused"]
+    assert splitting.split(node).scratch_bytes == 0, "the product lies in the output until then"
+
+
+def test_the_product_itself_may_be_wanted_too(stage):
+    shapes = (6, 4), (4, 5), (5,)
+    node, order = fused(*shapes, body=_with_mask)
+    a, b, bias = drawn(*shapes)
+    product, total, mask = acted(stage, node, order, [a, b, bias])
+    np.testing.assert_allclose(product, a @ b, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(total, a @ b + bias, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(mask, total > 0)
+
+
+def _with_mask(op, y, b):
+    total = op("add", y, b)
+    return [y, total, op("greater", total, 0.0)]
+
+
+def test_an_output_that_may_lie_over_an_operand_is_not_written_before_it_is_read(stage):
+    shapes = (6, 4), (4, 5), (6, 5)
+    node, order = fused(*shapes, body=lambda op, y, r: [y, op("add", y, r)])
+    assert splitting.split(node).target is None
+    a, b, residual = drawn(*shapes)
+    shared = aligned_copy(residual)
+    for first in (0, 1):  # the plan may put either over the residual
+        shared.values[...] = residual
+        outputs = [aligned_copy(np.zeros((6, 5), "float32")) for _ in range(2)]
+        outputs[first] = shared
+        acted(stage, node, order, [a, b, shared], outputs)
+        np.testing.assert_allclose(outputs[0].values, a @ b, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(outputs[1].values, a @ b + residual, rtol=1e-5, atol=1e-6)
+
+
+def test_a_small_fused_product_is_left_to_one_generated_kernel(monkeypatch):
+    node, _ = fused((6, 4), (4, 5), (5,), body=lambda op, y, b: [op("add", y, b)])
+    assert contraction.supports(node)
+    monkeypatch.setattr(contraction, "SMALL", 1 << 18)
+    assert not contraction.supports(node)
+
+
+def test_cupy_has_what_is_called():
+    """The functions exist with as many arguments as are given: by CuPy's own signatures."""
+    library = pytest.importorskip("cupy").cuda.cublas
+    for name, count in (("gemmEx", 19), ("gemmStridedBatchedEx", 23), ("setStream", 2), ("setMathMode", 2)):
+        signature = getattr(library, name).__doc__.splitlines()[0]
+        assert signature.count(",") + 1 == count, signature
+        acted_one = inspect.signature(getattr(Cublas, name))
+        assert len(acted_one.parameters) - 1 == count
+    from cupy.cuda import runtime
+
+    assert {"CUBLAS_OP_T", "CUBLAS_COMPUTE_32F_FAST_TF32", "CUBLAS_GEMM_DEFAULT"} <= set(dir(library))
+    assert [cublas.cuda_type(d) for d in cublas.DTYPES] == [2, 14, 0, 1]
+    assert runtime.CUDA_R_16BF == 14
+    assert (library.CUBLAS_COMPUTE_32F, library.CUBLAS_COMPUTE_32F_FAST_TF32, library.CUBLAS_COMPUTE_64F) == (
+        68,
+        77,
+        70,
+    )
+
+
+def test_cublas_has_the_workspace_that_cupy_does_not_offer():
+    pytest.importorskip("cupy")
+    assert cublas._set_workspace().restype is not None
