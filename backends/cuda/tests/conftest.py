@@ -1,0 +1,77 @@
+"""What the tests of the CUDA backend share: a machine with a fake GPU, on which kernels compute or are only looked at."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import kcore
+import kcore.ops  # noqa: F401  (registers the ops)
+from kcore.backend import backend_of
+from kcore_cuda import device_list, gpus, installation, place
+from kcore_cuda.gpus import Gpu, Listing
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake_cuda import Fake  # noqa: E402
+
+HOPPER = Gpu(0, "NVIDIA Fake H100", (9, 0), 80 << 30, units=132, bus="0000:01:00.0")
+TURING = Gpu(1, "NVIDIA Fake T4", (7, 5), 16 << 30, units=40, bus="0000:02:00.0")
+#: One for the whole run: tensors that the core keeps (numbers in eager calls) stay where they are.
+_FAKE = Fake()
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """``listed(gpu, ...)``: the machine has these GPUs, and everything that is needed is installed."""
+
+    def make(*found: Gpu, driver: int = 13000):
+        monkeypatch.setattr(gpus, "listing", lambda: Listing(driver, found))
+        monkeypatch.setattr(installation, "problem_of", lambda found: None)
+        return device_list.DeviceList()
+
+    return make
+
+
+@pytest.fixture
+def machine(listed, monkeypatch, tmp_path):
+    """A machine with a fake GPU, in use as ``cuda:0``; kernels are looked at, but nothing computes."""
+    monkeypatch.setenv("KCORE_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("KCORE_NO_CACHE", raising=False)
+    fake = _FAKE
+    fake.install(monkeypatch)
+    fake.launched.clear()
+    fake.calls.clear()
+    fake.execute = None
+    before = kcore.backend.current()
+    monkeypatch.setattr(backend_of("cuda"), "_list", listed(HOPPER, TURING))
+    kcore.use_backend("cuda")
+    yield fake
+    kcore.use_backend(str(before))
+
+
+@pytest.fixture
+def computing(machine):
+    """The same, and kernels compute."""
+    from opencl_executor import Executor
+
+    from kcore_opencl import drivers
+
+    devices = [d for p in drivers.load().platforms for d in p.get_devices() if "Intel" in p.name]
+    if not devices:
+        pytest.skip('no OpenCL driver with generic pointers; to install it, type: pip install "kcore[opencl-intel]"')
+    if not isinstance(_EXECUTOR.get("it"), Executor):
+        _EXECUTOR["it"] = Executor(devices[0])
+    machine.execute = _EXECUTOR["it"]
+    return machine
+
+
+_EXECUTOR: dict[str, object] = {}
+
+
+@pytest.fixture
+def here(machine):
+    """The state of the fake GPU."""
+    return place.place_of(kcore.backend.current().device)
