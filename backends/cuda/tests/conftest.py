@@ -1,4 +1,4 @@
-"""What the tests of the CUDA backend share: a machine with a fake GPU, on which kernels compute or are only looked at."""
+"""What the tests of the CUDA backend share: a machine with a fake GPU, whose kernels compute or are only looked at."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def listed(monkeypatch):
 
 @pytest.fixture
 def machine(listed, monkeypatch, tmp_path):
-    """A machine with a fake GPU, in use as ``cuda:0``; kernels are looked at, but nothing computes."""
+    """A machine with a fake GPU and no libraries, in use as ``cuda:0``; kernels are looked at, but nothing computes."""
     monkeypatch.setenv("KCORE_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("KCORE_NO_CACHE", raising=False)
     fake = _FAKE
@@ -46,10 +46,16 @@ def machine(listed, monkeypatch, tmp_path):
     fake.calls.clear()
     fake.execute = None
     before = kcore.backend.current()
-    monkeypatch.setattr(backend_of("cuda"), "_list", listed(HOPPER, TURING))
+    backend = backend_of("cuda")
+    monkeypatch.setattr(backend, "_list", listed(HOPPER, TURING))
+    libraries = [k for k in backend.kernels if k.priority > 0]
+    for kernel in libraries:
+        backend.kernels.remove(kernel)
     kcore.use_backend("cuda")
     yield fake
     kcore.use_backend(str(before))
+    for kernel in libraries:
+        backend.kernels.add(kernel)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A CUDA without a GPU, behind the very calls that the backend makes by CuPy: memory is the host's, and every rule is kept.
+"""A CUDA without a GPU, behind the very calls that the backend makes by CuPy; its memory is the host's.
 
 It looks at each call: launches have as many arguments as the kernel's text declares, with pointers into live memory;
 nothing is allocated, freed or waited for while a graph is recorded. Streams are lazy: what is submitted runs only when

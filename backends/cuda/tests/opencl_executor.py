@@ -45,10 +45,9 @@ _WORDS = [
     (r"(\w+)\[(.*?)\] = __float2half_rn\((.*)\);", r"vstore_half_rte(\3, \2, \1);"),
 ]  # fmt: skip
 _FLOAT = (
-    "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "pow", "tanh", "sinh", "cosh", "sin", "cos",
-    "tan", "asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh", "erf", "erfc", "floor", "ceil", "rint", "trunc",
-    "round", "fabs", "fmod", "copysign", "fma", "fmax", "fmin", "hypot", "ldexp", "lgamma", "tgamma", "nextafter", "cbrt",
-)  # fmt: skip
+    "exp exp2 expm1 log log1p log2 log10 sqrt rsqrt pow tanh sinh cosh sin cos tan asin acos atan atan2 asinh acosh "
+    "atanh erf erfc floor ceil rint trunc round fabs fmod copysign fma fmax fmin hypot ldexp lgamma tgamma cbrt"
+).split()
 _HALF = """static inline float round_float16(const float value) {
     ushort bits;
     vstore_half_rte(value, 0, (half *)&bits);
