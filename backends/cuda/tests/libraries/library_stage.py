@@ -231,13 +231,14 @@ class Stage:
     def __init__(self, monkeypatch):
         from kcore_cuda import cuda
         from kcore_cuda.kernels import attention, contraction, convolution, splitting
-        from kcore_cuda.libraries import cublas, cudnn
+        from kcore_cuda.libraries import cublas, cublaslt, cudnn
 
         self.library = Cublas()
         self.place = Place()
         monkeypatch.setitem(cuda.__dict__, "cublas", self.library)
         monkeypatch.setattr(cublas, "_set_workspace", lambda: lambda *given: 0)
         monkeypatch.setattr(cudnn, "library", lambda: SimpleNamespace())
+        monkeypatch.setattr(cublaslt, "library", lambda: ModuleNotFoundError("acted without", name="nvmath"))
         self.libraries = SimpleNamespace(cublas=cublas.Cublas(99, (4096, 1 << 20)), cudnn=Cudnn(), cublaslt=None)
         for module in (attention, contraction, convolution, splitting):
             for name, stand_in in (
