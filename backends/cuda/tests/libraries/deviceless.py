@@ -88,15 +88,42 @@ def main() -> None:
         for name in OPERATIONS:
             nodes = [node_of(name, case, dtype)[0] for case in OPS[name].samples]
             asked = [convolution_of(node) for node in nodes if takes(node)]
-            plans = [cudnn.plan(d, options, device_property=device) for d in asked]
             for description in asked if dtype == "bfloat16" else []:
-                _, tensors = cudnn.new_graph(description, device_property=device)
-                told = [*description.operands, description.result]
-                assert [tuple(t.get_dim()) for t in tensors] == [t.dims for t in told], description
-                assert [tuple(t.get_stride()) for t in tensors] == [t.strides for t in told], description
-                assert [t.get_uid() for t in tensors] == [1, 2, 3]
+                compare(description, [*description.operands, description.result], device)
+            plans = [cudnn.plan(d, options, device_property=device) for d in asked]
             found[f"{name} {dtype} {options}"] = [len(asked), sum(p is not None for p in plans)]
+    attention(device)
     print(json.dumps(found))
+
+
+def compare(description: object, told: list, device: object) -> None:
+    """Whether the frontend's tensors are those that were described, in order."""
+    from kcore_cuda.libraries import cudnn
+
+    _, tensors = cudnn.new_graph(description, device_property=device)
+    assert [tuple(t.get_dim()) for t in tensors] == [t.dims for t in told], description
+    assert [tuple(t.get_stride()) for t in tensors] == [t.strides for t in told], description
+    assert [t.get_uid() for t in tensors] == list(range(1, len(told) + 1))
+
+
+def attention(device: object) -> None:
+    """The same for attention and its gradient, with and without a bias and the causal mask."""
+    from library_stage import node_of
+
+    from kcore.graph.op import sample
+    from kcore_cuda.libraries.attention import attention_of
+
+    shapes, out = ((2, 5, 3, 8), (2, 7, 3, 8), (2, 7, 3, 16)), (2, 5, 3, 16)
+    for bias in (None, (1, 3, 5, 7)):
+        for causal in (False, True):
+            case = sample(*shapes, bias, None, scale=0.3, causal=causal)
+            d = attention_of(node_of("attention", case, "bfloat16")[0])
+            added = [] if d.bias is None else [d.bias]
+            compare(d, [d.query, d.key, d.value, *added, d.out, d.stats], device)
+            case = sample(out, *shapes, bias, None, out, (2, 3, 5), scale=0.3, causal=causal)
+            d = attention_of(node_of("attention_grad", case, "bfloat16")[0])
+            grads = [d.query, d.key, d.value]
+            compare(d, [*grads, d.out, d.out, d.stats, *added, *grads], device)
 
 
 if __name__ == "__main__":
