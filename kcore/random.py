@@ -10,9 +10,29 @@ import numpy as np
 
 from kcore.config import floatx
 from kcore.ops import random as _ops
-from kcore.ops.elementwise import add, cast, cos, exp, log, logical_and, multiply, negative, sigmoid, sqrt, where
+from kcore.ops.elementwise import abs as absolute
+from kcore.ops.elementwise import (
+    add,
+    cast,
+    clip,
+    cos,
+    exp,
+    floor,
+    log,
+    log1p,
+    logical_and,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    sigmoid,
+    sqrt,
+    where,
+)
 from kcore.ops.indexing import gather, take_along_axis
-from kcore.ops.reduction import argmax
+from kcore.ops.reduction import argmax, cumsum
+from kcore.ops.reduction import sum as reduce_sum
 from kcore.ops.shape import broadcast_to, expand_dims, squeeze
 from kcore.ops.sorting import argsort
 from kcore.runtime.seeds import SeedGenerator, draw_seed
@@ -20,6 +40,7 @@ from kcore.runtime.seeds import SeedGenerator, draw_seed
 __all__ = [
     "SeedGenerator",
     "beta",
+    "binomial",
     "categorical",
     "dropout",
     "gamma",
@@ -247,6 +268,119 @@ def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: str | None = None, 
     parts = [_gamma_parts(half, parameter, tiny) for half, parameter in zip(halves, parameters, strict=True)]
     (d, scale), (other, other_scale) = parts
     return cast(sigmoid(log(d / other) + scale - other_scale), dtype)
+
+
+#: Candidates per draw of a binomial distribution of mean 10 or more; each is taken with a probability above 0.86.
+CANDIDATES = 14
+#: Values that a binomial draw of a mean below 10 can have: a larger one has a probability below 1e-16.
+SMALL_VALUES = 48
+
+
+def _stirling(k: Any) -> Any:
+    """log k! - (log sqrt(2 pi) + (k + 1/2) log(k + 1) - (k + 1)), by the first terms of its series; k >= 0."""
+    x = k + 1.0
+    square = x * x
+    return (1.0 / 12.0 - (1.0 / 360.0 - 1.0 / 1260.0 / square) / square) / x
+
+
+def _few_successes(uniform: Any, n: Any, p: Any) -> Any:
+    """Binomial draws of a mean below 10: how many values of the distribution function a uniform number exceeds."""
+    ahead = np.arange(SMALL_VALUES - 1, dtype=uniform.dtype).reshape(-1, *(1,) * len(uniform.shape))
+    left = expand_dims(n, 0) - ahead
+    ratio = log(maximum(left, 1.0)) - np.log(ahead + 1) + expand_dims(log(maximum(p, 1e-30)) - log1p(negative(p)), 0)
+    first = expand_dims(n * log1p(negative(p)), 0)
+    rest = first + cumsum(where(left > 0.0, ratio, -200.0), axis=0)
+    reached = exp(first) + cumsum(exp(rest), axis=0)
+    more = cast(expand_dims(uniform, 0) >= reached, uniform.dtype)
+    return cast(uniform >= squeeze(exp(first), 0), uniform.dtype) + reduce_sum(more, axis=0)
+
+
+def _many_successes(u: Any, v: Any, n: Any, p: Any, tiny: float) -> Any:
+    """Binomial draws of a mean of 10 or more and p of 1/2 or less: of the candidates the first that is taken."""
+    spread = sqrt(n * p * (1.0 - p))
+    b = spread * 2.53 + 1.15
+    a = b * 0.0248 + p * 0.01 - 0.0873
+    alpha = (5.1 / b + 2.83) * spread
+    odds = p / (1.0 - p)
+    mode = floor((n + 1.0) * p)
+    u = u - 0.5
+    near = maximum(0.5 - absolute(u), tiny)
+    k = floor((a * 2.0 / near + b) * u + n * p + 0.5)
+    inside = logical_and(k >= 0.0, k <= n)
+    k = minimum(maximum(k, 0.0), n)
+    at_once = logical_and(near >= 0.07, v <= 0.92 - 4.2 / b)
+    bound = (
+        (mode + 0.5) * log((mode + 1.0) / (odds * (n - mode + 1.0)))
+        + (n + 1.0) * log((n - mode + 1.0) / (n - k + 1.0))
+        + (k + 0.5) * log(odds * (n - k + 1.0) / (k + 1.0))
+        + (_stirling(mode) + _stirling(n - mode) - _stirling(k) - _stirling(n - k))
+    )
+    below = log(maximum(v, tiny) * alpha / (a / (near * near) + b)) <= bound
+    taken = logical_and(inside, logical_or(at_once, below))
+    first = expand_dims(argmax(cast(taken, "int32"), axis=0), 0)
+    return squeeze(take_along_axis(k, first, axis=0), 0)
+
+
+def _known(function: str, name: str, value: Any, limit: float) -> np.ndarray | None:
+    """A parameter's numbers, checked, if they are known now."""
+    if hasattr(value, "dtype") and not isinstance(value, np.ndarray | np.generic):
+        return None
+    known = np.asarray(value)
+    if known.dtype.kind not in "fiu" or not ((known >= 0) & (known <= limit)).all():
+        range_ = "in [0, 1]" if limit == 1 else "of 0 or more"
+        raise ValueError(f"`keras.random.{function}` requires `{name}` {range_}. Received: {name}={value!r}")
+    return known
+
+
+def binomial(shape: Sequence[int], counts: Any, probabilities: Any, dtype: str | None = None, seed: Seed = None) -> Any:
+    """Draw from the binomial distribution: how many of `counts` trials succeed, each with its probability.
+
+    Args:
+        shape: ints.
+        counts: number of trials, 0 or more, a number or what broadcasts to `shape`.
+        probabilities: probability of success in [0, 1], a number or what broadcasts to `shape`.
+        dtype: a floating dtype; None is `config.floatx()`.
+        seed: an int, a `SeedGenerator`, or None for the global generator.
+
+    Returns: a tensor of `shape` and `dtype`, of whole numbers.
+
+    Raises:
+        ValueError: if `dtype` is not a floating dtype, or a given number is out of its range.
+
+    Example:
+
+    >>> from kcore import random
+    >>> draws = random.binomial((1000,), 20, 0.3, seed=0).numpy()
+    >>> bool((draws == draws.round()).all()), bool(abs(draws.mean() - 6) < 0.3)
+    (True, True)
+
+    Source: `keras.random.binomial`; Hoermann (1993), and inversion for means below 10.
+    """
+    dtype, sizes = _float_dtype("binomial", dtype), _shape("binomial", shape)
+    wide = "float64" if dtype == "float64" else "float32"
+    known = _known("binomial", "counts", counts, np.inf), _known("binomial", "probabilities", probabilities, 1)
+    n, p = (
+        broadcast_to(cast(value if array is None else array, wide), sizes)
+        for value, array in zip((counts, probabilities), known, strict=True)
+    )
+    p = clip(p, 0.0, 1.0)
+    likely = p > 0.5
+    p = where(likely, 1.0 - p, p)
+    uniform = _ops.random_uniform(draw_seed(seed), shape=(2 * CANDIDATES + 1, *sizes), dtype=wide)
+    means = None
+    if known[0] is not None and known[1] is not None:
+        means = known[0] * np.minimum(known[1], 1 - known[1])
+    if means is not None and (means < 10).all():
+        draws = _few_successes(uniform[2 * CANDIDATES], n, p)
+    else:
+        small = n * p < 10.0
+        safe = where(small, maximum(n, 20.0), n), where(small, 0.5, p)
+        tiny = 1.0 / _ops.UNIFORM_LANES[wide][1]
+        draws = _many_successes(uniform[:CANDIDATES], uniform[CANDIDATES : 2 * CANDIDATES], *safe, tiny)
+        if means is None or (means < 10).any():
+            few = where(small, n, 0.0), where(small, p, 0.0)
+            draws = where(small, _few_successes(uniform[2 * CANDIDATES], *few), draws)
+    return cast(where(likely, n - draws, draws), dtype)
 
 
 def randint(shape: Sequence[int], minval: int, maxval: int, dtype: str = "int32", seed: Seed = None) -> Any:
