@@ -24,15 +24,19 @@ def full(node: Node) -> list[Block]:
     return [Block((out.size,), (1,), input=None, value=bits(node.attrs["value"], out.dtype))]
 
 
-@bound("constant")
+def constant_code(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -> Code:
+    """A copy of the numbers, which were uploaded once."""
+    return moves(node, [Block((node.outputs[0].size,), (1,), (1,))], traits)
+
+
+@bound("constant", emit=constant_code)
 def constant(site: Site) -> Thunk:
     """Uploaded once, and copied from there."""
     backend, node = home(site), site.node
     value = node.attrs["value"]
     array = backend.empty(node.outputs[0].shape, value.dtype, site.device)
     backend.upload(array, value.array)
-    code = moves(node, [Block((array.size,), (1,), (1,))], backend.traits(site.device))
-    return backend.bind(replace(site, inputs=(array,)), code)
+    return backend.bind(replace(site, inputs=(array,)), constant_code(node, backend.traits(site.device)))
 
 
 @generated("iota")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kcore.backend.kernel import Site, Thunk
-from kcore.codegen import SpanTile, Tile, can_emit, emit
+from kcore.codegen import Code, SpanTile, Tile, can_emit, emit
 from kcore.graph.core import Node
 from kcore.graph.fuse import FUSED
 from kcore.graph.op import OPS
@@ -25,15 +27,19 @@ def tile_of(node: Node, traits: Traits) -> Tile | SpanTile:
     return Tile(local=min(256, traits.group), vector=4)
 
 
-@bound(*(op.name for op in OPS if op.elementwise and op.expr is not None), FUSED.name, supports=can_emit)
+def code_for(node: Node, traits: Traits, wanted: Sequence[bool] | None = None, bases: int = 1) -> Code:
+    """One kernel; of a segmented group it finds the arrays in `bases` buffers, where a pointer is no number."""
+    return emit(node, traits.dialect, tile_of(node, traits), starts=True, bases=bases)
+
+
+@bound(*(op.name for op in OPS if op.elementwise and op.expr is not None), FUSED.name, emit=code_for, supports=can_emit)
 def fused(site: Site) -> Thunk:
-    """One kernel; a segmented one is told how many buffers its segments lie in, where a pointer is no number."""
-    node, backend = site.node, home(site)
+    """The buffers that a segmented group's arrays lie in are known when it is bound."""
+    backend = home(site)
     traits = backend.traits(site.device)
-    dialect, tile = traits.dialect, tile_of(node, traits)
-    code = emit(node, dialect, tile, starts=True)
+    code = code_for(site.node, traits)
     source = code.launches[0]
-    if source.segments and not dialect.addresses:
+    if source.segments and not traits.dialect.addresses:
         bases = len(segment_buffers(source.operands, site.inputs, site.outputs))
-        code = emit(node, dialect, tile, starts=True, bases=bases)
+        code = code_for(site.node, traits, bases=bases)
     return backend.bind(site, code)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kcore.backend import control
-from kcore.backend.kernel import Site, Thunk, kernel
+from kcore.backend.kernel import ANY_COMPOSITE, Site, Thunk, kernel
 from kcore.backend.selection import backend_of
 from kcore.codegen import Code
 from kcore.graph.core import Node
@@ -26,11 +26,13 @@ class Generated:
 
     Attributes:
         op: name of the op.
+        emit: makes the code of a node.
         bind: what the kernel's `bind` is on every backend.
         options: the rest of the kernel, see `kcore.backend.kernel.Kernel`.
     """
 
     op: str
+    emit: Emit
     bind: Bind
     options: dict[str, Any]
 
@@ -58,20 +60,34 @@ def generated(*ops: str, scratch: bool = False, **options: Any) -> Callable[[Emi
             return emit(node, planned_traits(), [True] * len(node.outputs)).scratch_bytes
 
         every = {**options, "scratch": wanted_scratch} if scratch else options
-        bound(*ops, **every)(bind)
+        bound(*ops, emit=emit, **every)(bind)
         return emit
 
     return register
 
 
-def bound(*ops: str, **options: Any) -> Callable[[Bind], Bind]:
-    """Decorator: the same for a function that binds a site by itself."""
+def bound(*ops: str, emit: Emit, **options: Any) -> Callable[[Bind], Bind]:
+    """Decorator: the same for a function that binds a site by itself, with code that `emit` makes too."""
 
     def register(bind: Bind) -> Bind:
-        TABLE.extend(Generated(op, bind, options) for op in ops)
+        TABLE.extend(Generated(op, emit, bind, options) for op in ops)
         return bind
 
     return register
+
+
+def code_of(node: Node, traits: Traits, wanted: Sequence[bool] | None = None) -> Code | None:
+    """The code of a node for a device of these traits, which need not exist; None where there is no such kernel.
+
+    Args:
+        node: what is computed.
+        traits: of the device.
+        wanted: for each output whether it is read by anybody; all if None.
+    """
+    names = (node.op.name,) if node.op.primitive else (node.op.name, ANY_COMPOSITE)
+    rows = [row for name in names for row in TABLE if row.op == name]
+    row = next((r for r in rows if r.options.get("supports", lambda _: True)(node)), None)
+    return None if row is None else row.emit(node, traits, wanted or [True] * len(node.outputs))
 
 
 def home(site: Site) -> GeneratedBackend:
