@@ -13,9 +13,10 @@ import pkgutil
 
 from kcore.kernels import table
 from kcore.kernels.backend import GeneratedBackend
+from kcore.kernels.table import home
 from kcore.kernels.traits import Traits
 
-__all__ = ["GeneratedBackend", "Traits", "provide"]
+__all__ = ["GeneratedBackend", "Traits", "home", "provide"]
 
 
 def provide(backend: str, package: str) -> None:

@@ -27,6 +27,8 @@ def kcore_ops() -> list[Any]:
 
 @hookimpl
 def kcore_kernels(backend: str) -> None:
-    """The rotation's kernel for NumPy; other backends run its decomposition."""
+    """The rotation's kernels for NumPy, and for OpenCL and CUDA; other backends run its decomposition."""
     if backend == "numpy":
         import kcore_rotary.numpy_kernels  # noqa: F401
+    elif backend in ("opencl", "cuda"):
+        import kcore_rotary.c_kernels  # noqa: F401
