@@ -10,6 +10,7 @@ from kcore.codegen.epilogue import Epilogue
 from kcore.codegen.group import Statements, indented
 from kcore.codegen.signature import Signature, index_dtype
 from kcore.codegen.source import Source
+from kcore.kernels.convolutions.finishing import Finisher
 from kcore.kernels.convolutions.geometry import Walk
 from kcore.kernels.convolutions.lanes import Lanes, Piece, blocks, span
 from kcore.kernels.convolutions.tiling import Strip
@@ -46,12 +47,9 @@ class _Strips:
         sig.buffer("w", weights[0], weights[2], weights[1], const=True)
         epilogue.declare(sig)
         self.x, self.w = Lanes(self.statements, read[2]), Lanes(self.statements, weights[2])
-        self.total = epilogue.product.outputs[0].dtype
-        self.y = Lanes(self.statements, self.total)
+        self.finisher = Finisher(epilogue, sig, self.statements, strip.lanes)
+        self.y = self.finisher.y
         self.blocks = blocks(walk.outer, strip.lanes, strip.vectors)
-        wide = strip.lanes >= 4 and epilogue.widens and not epilogue.plain
-        self.wide = epilogue.wide_statements(sig, strip.lanes) if wide else None
-        self.finishers: dict[Piece, str] = {}
         self.packed = weights[0] == "scratch"
         #: Elements from the weights of one input channel to those of the next.
         self.pitch = span(self.blocks[0]) if self.packed else walk.written
@@ -67,10 +65,7 @@ class _Strips:
         sig.size("strips", strips)
         sig.size("each", strip.each)
         sig.size("per_row", per_row)
-        for text in self.finishers.values():
-            self.statements.helpers[text] = None
-        statements = self.wide.join(self.statements) if self.wide else self.statements
-        return sig.source(self.epilogue.group, statements, body, 1, turns * columns, part=part)
+        return sig.source(self.epilogue.group, self.finisher.joined(), body, 1, turns * columns, part=part)
 
     # -- which results ---------------------------------------------------------------------------------------------
 
@@ -317,44 +312,11 @@ class _Strips:
             position = f"({position} * {full} + {at})" if k < self.last else f"{position} * {full} + {at}"
         lines = [f"const {index} yi = ({position}) * {walk.written} + f;"]
         step = axis.every * walk.written
-        if self.epilogue.plain:
-            for p in range(pixels):
-                for v, piece in enumerate(block):
-                    lines.append(self.y.store("y0", _sum("yi", p * step + piece.at), piece, f"a{p}_{v}"))
-            return lines
-        arrays = ", ".join(a.name for a in self.sig.arguments if a.name[0] in "ey" and a.kind in ("input", "output"))
         for p in range(pixels):
             for v, piece in enumerate(block):
-                name = self._finisher(piece)
-                lines.append(f"{name}(a{p}_{v}, {_sum('yi', p * step + piece.at)}, {_sum('f', piece.at)}, {arrays});")
+                at, column = _sum("yi", p * step + piece.at), _sum("f", piece.at)
+                lines.append(self.finisher.store(f"a{p}_{v}", at, column, piece))
         return lines
-
-    def _finisher(self, piece: Piece) -> str:
-        """A function that takes one vector of sums through the epilogue."""
-        name, index, ctype = f"finish{piece.valid}", self.sig.index, self.y.type(piece)
-        key = Piece(0, piece.valid, piece.width)
-        if key in self.finishers:
-            return name
-        parameters = [f"const {ctype} total", f"const {index} i", f"const {index} column"]
-        for a in self.sig.arguments:
-            if a.name[0] in "ey" and a.kind in ("input", "output"):
-                parameters.append(OPENCL.pointer(a.dtype, const=a.kind == "input") + a.name)
-        if self.wide is not None and piece.valid == self.wide.width:
-            body = self.epilogue.element(self.wide, "total", "i", "column")
-        elif piece.valid == 1:
-            body = self.epilogue.element(self.statements, "total", "i", "column")
-        else:
-            element = self.epilogue.element(self.statements, "lanes[lane]", "i + lane", "column + lane")
-            body = [
-                f"{self.y.scalar} lanes[{piece.width}];",
-                f"vstore{piece.width}(total, 0, lanes);",
-                f"for (int lane = 0; lane < {piece.valid}; ++lane) {{",
-                *indented(element),
-                "}",
-            ]
-        head = f"static inline void {name}({', '.join(parameters)}) {{"
-        self.finishers[key] = "\n".join([head, *indented(body), "}"])
-        return name
 
 
 def _tap_offset(first: int, stride: int, tap: str, taps: int) -> str:
