@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -224,6 +224,10 @@ class Backend(ABC):
         should carry the number of its launch as the attribute `launch`.
         """
         return [(thunk, [i]) for i, (_, thunk) in enumerate(launches)]
+
+    def build(self, launches: Iterable[tuple[Site, Thunk]]) -> None:
+        """Compile the kernels of launches ahead of their first run, many together; where none are compiled, nothing."""
+        return
 
     def session(self) -> AbstractContextManager[Any]:
         """Context around every run of an `Executable`, for settings that its kernels share."""

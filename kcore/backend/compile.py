@@ -261,9 +261,14 @@ class Bound:
             site.memory = (backend, storage, base + step.scratch_offset)
             sites.append(site)
             self.thunks.append(step.kernel.bind(site))
-        self.launches = backend.arrange(list(zip(sites, self.thunks, strict=True)))
+        self.pairs = list(zip(sites, self.thunks, strict=True))
+        self.launches = self.arranged()
         self.outputs = [array_of(v) for v in plan.graph.outputs]
         self.copies = [(variable.buffer(backend, program.device), array_of(value)) for variable, value in plan.copies]
+
+    def arranged(self) -> list[tuple[Thunk, list[int]]]:
+        """What runs, in order: thunks, each with the numbers of the steps it covers."""
+        return self.program.backend.arrange(self.pairs)
 
     def run(self) -> None:
         """Run all kernels, then commit what is not computed in place."""

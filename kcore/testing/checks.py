@@ -1,8 +1,12 @@
-"""The checks of one case on one backend: values eager and compiled, memory, gradients."""
+"""The checks of one case on one backend: values eager and compiled, memory, gradients.
+
+A check has two halves: it yields the executables it is about to run, so that the kernels of many cases can be built
+together, then runs and compares.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,8 @@ STEP = 1e-5
 FD_TOLERANCE = 2e-5
 #: Directions in which each gradient is compared.
 DIRECTIONS = 2
+
+Check = Callable[[Case], Iterator[list[Any]]]
 
 
 def has_dtype(dtype: str) -> bool:
@@ -60,8 +66,9 @@ def _call(case: Case, inputs: Sequence[Any]) -> tuple:
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
-def check_eager(case: Case) -> None:
+def check_eager(case: Case) -> Iterator[list[Any]]:
     """The op run by itself agrees with its reference, and leaves its inputs as they were."""
+    yield []
     arrays = case.arrays()
     tensors = [None if a is None else convert_to_tensor(a) for a in arrays]
     with np.errstate(all="ignore"):
@@ -75,30 +82,33 @@ def check_eager(case: Case) -> None:
     fail(case, "eager", complaints)
 
 
-def check_compiled(case: Case) -> None:
+def check_compiled(case: Case) -> Iterator[list[Any]]:
     """The op in a compiled function: contiguous and strided inputs, guards, memory reuse, no aliasing of results."""
     arrays = case.arrays()
     wanted, specs = case.reference(), case.specs()
     present = [a for a in arrays if a is not None]
     complaints: list[str] = []
-    for layout, (hosts, restore) in {"contiguous": (present, None), "strided": _strided(present)}.items():
-        if layout == "strided" and all(a.ndim == 0 for a in present):
-            continue
-        results = _run_compiled(case, hosts, restore, complaints, layout)
-        if results is not None:
-            found = check_outputs(case.op, arrays, results, specs, wanted)
-            complaints += [f"compiled, {layout} inputs: {c}" for c in found]
+    layouts: dict[str, tuple[list[np.ndarray], Callable | None]] = {"contiguous": (present, None)}
+    if any(a.ndim for a in present):
+        layouts["strided"] = _strided(present)
+    functions = {layout: _compiled(case, restore) for layout, (_, restore) in layouts.items()}
+    yield [compiled.concrete(*layouts[layout][0]) for layout, compiled in functions.items()]
+    for layout, compiled in functions.items():
+        results = _run_compiled(compiled, layouts[layout][0], complaints, layout)
+        found = check_outputs(case.op, arrays, results, specs, wanted)
+        complaints += [f"compiled, {layout} inputs: {c}" for c in found]
     fail(case, "compiled", complaints)
 
 
-def _run_compiled(
-    case: Case, hosts: list[np.ndarray], restore: Callable | None, complaints: list[str], layout: str
-) -> list[np.ndarray] | None:
+def _compiled(case: Case, restore: Callable | None) -> Any:
     def call(*given: Any) -> tuple:
         values = iter(given if restore is None else restore(given))
         return _call(case, [None if i is None else next(values) for i in case.sample.inputs])
 
-    compiled = function(call, name=case.op.name)
+    return function(call, name=case.op.name)
+
+
+def _run_compiled(compiled: Any, hosts: list[np.ndarray], complaints: list[str], layout: str) -> list[np.ndarray]:
     originals = [h.tobytes() for h in hosts]
     first = compiled(*hosts)
     results = [t.numpy() for t in first]
@@ -182,10 +192,8 @@ def _gradient_function(case: Case, wrt: list[int], seeds: list[np.ndarray | None
     return gradients
 
 
-def _weighted_sum(case: Case, wrt: list[int], seeds: list[np.ndarray | None]) -> Callable[..., float]:
-    """The function whose gradient is checked, computed on the backend where it has float64, else by the references."""
-    arrays = case.arrays()
-    run: Any = function(lambda *xs: _call(case, _filled(arrays, wrt, xs)))
+def _weighted_sum(run: Callable, seeds: list[np.ndarray | None]) -> Callable[..., float]:
+    """The function whose gradient is checked."""
 
     def total(*xs: np.ndarray) -> float:
         results = [t.numpy() for t in run(*xs)]
@@ -210,7 +218,7 @@ def _seeds(op: Op, specs: Sequence[Any], dtype: str) -> list[np.ndarray | None]:
     ]
 
 
-def check_gradient(case: Case) -> None:
+def check_gradient(case: Case) -> Iterator[list[Any]]:
     """The gradient agrees with finite differences in float64, compiled and on the tape."""
     wrt = gradient_inputs(case)
     seeds = _seeds(case.op, case.specs(), case.dtype)
@@ -219,18 +227,21 @@ def check_gradient(case: Case) -> None:
     if not wrt or all(s is None for s in seeds) or not all(x.size for x in xs if x is not None):
         return
     gradients = _gradient_function(case, wrt, seeds)
-    compiled = [t.numpy() for t in function(gradients, name=f"{case.op.name}_gradient")(*xs)]
+    run_gradients = function(gradients, name=f"{case.op.name}_gradient")
+    run = function(lambda *xs: _call(case, _filled(arrays, wrt, xs)))
+    yield [run_gradients.concrete(*xs), run.concrete(*xs)]
+    compiled = [t.numpy() for t in run_gradients(*xs)]
     eager = [t.numpy() for t in gradients(*[convert_to_tensor(x) for x in xs])]
     complaints = []
     for i, a, b in zip(wrt, compiled, eager, strict=True):
         message = difference(a, b, 1e-10, 1e-10)
         if message:
             complaints.append(f"gradient of input {i}, compiled against the tape: {message}")
-    complaints += _against_differences(_weighted_sum(case, wrt, seeds), xs, compiled, wrt)
+    complaints += _against_differences(_weighted_sum(run, seeds), xs, compiled, wrt)
     fail(case, "gradient", complaints)
 
 
-def check_second_gradient(case: Case) -> None:
+def check_second_gradient(case: Case) -> Iterator[list[Any]]:
     """The gradient of the gradient agrees with finite differences of the gradient."""
     wrt = gradient_inputs(case)
     seeds = _seeds(case.op, case.specs(), case.dtype)
@@ -250,8 +261,9 @@ def check_second_gradient(case: Case) -> None:
         result = tape.gradient(grads, inputs, [convert_to_tensor(w) for w in weights])
         return [OPS["zeros_like"](x) if g is None else g for x, g in zip(inputs, result, strict=True)]
 
-    run_first = function(first)
-    compiled = [t.numpy() for t in function(second, name=f"{case.op.name}_second_gradient")(*xs)]
+    run_first, run_second = function(first), function(second, name=f"{case.op.name}_second_gradient")
+    yield [run_first.concrete(*xs), run_second.concrete(*xs)]
+    compiled = [t.numpy() for t in run_second(*xs)]
 
     def total(*given: np.ndarray) -> float:
         return float(sum(np.vdot(g.numpy(), w) for g, w in zip(run_first(*given), weights, strict=True)))

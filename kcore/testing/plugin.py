@@ -50,6 +50,17 @@ def pytest_configure(config: pytest.Config) -> None:
         _stack.enter_context(primitives_only())
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the checks of an op one behind the other: they share kernels."""
+    if _KEY in config.stash:
+        items.sort(key=_op_of)
+
+
+def _op_of(item: Any) -> str:
+    call = getattr(item, "callspec", None)  # there is none where a test has no parameters
+    return call.params["op"].name if call is not None and "op" in call.params else ""
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Undo what the options switched."""
     if _KEY in config.stash:

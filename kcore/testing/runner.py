@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
 from kcore.dtypes import FLOATS
 from kcore.graph.op import Op
 from kcore.testing import checks, options
+from kcore.testing.building import build
 from kcore.testing.cases import Case, cases
 from kcore.testing.compare import ConformanceError
 
-CHECKS: dict[str, Callable[[Case], None]] = {
+CHECKS: dict[str, checks.Check] = {
     "eager": checks.check_eager,
     "compiled": checks.check_compiled,
     "gradient": checks.check_gradient,
@@ -67,27 +70,37 @@ def wanted_cases(op: Op, check: str) -> Iterator[Case]:
 
 
 def run_check(op: Op, check: str) -> int:
-    """Run a check on every case of an op; returns how many there were.
+    """Run a check on every case of an op, their kernels built together; returns how many cases there were.
 
     Raises:
         ConformanceError: with the message of each failure.
     """
-    count, failures = 0, []
-    for case in wanted_cases(op, check):
-        count += 1
-        try:
-            with np.errstate(all="ignore"):
-                CHECKS[check](case)
-        except ConformanceError as error:
-            failures.append(str(error))
-        except Exception as error:
-            failures.append(
-                f"op {op.name!r}, sample {case.index}, dtype {case.dtype} ({check}): {case.describe()}\n"
-                f"  raised {type(error).__name__}: {error}\n  run it alone: {checks.rerun(case, check)}"
-            )
+    found = list(wanted_cases(op, check))
+    running = [(case, CHECKS[check](case)) for case in found]
+    executables: list[Any] = []
+    failures: list[str] = []
+    with np.errstate(all="ignore"):
+        for half in ("compile", "compare"):
+            for case, steps in running:
+                try:
+                    executables += next(steps, ())
+                except ConformanceError as error:
+                    failures.append(str(error))
+                except Exception as error:
+                    failures.append(_raised(case, check, error))
+            if half == "compile":
+                with suppress(Exception):  # the case whose kernel does not build meets that again, and is named
+                    build(executables)
     if failures:
         more = f"\n... and {len(failures) - SHOWN} more cases" if len(failures) > SHOWN else ""
         raise ConformanceError(
-            f"{len(failures)} of {count} cases of {op.name!r} fail:\n" + "\n".join(failures[:SHOWN]) + more
+            f"{len(failures)} of {len(found)} cases of {op.name!r} fail:\n" + "\n".join(failures[:SHOWN]) + more
         )
-    return count
+    return len(found)
+
+
+def _raised(case: Case, check: str, error: Exception) -> str:
+    return (
+        f"op {case.op.name!r}, sample {case.index}, dtype {case.dtype} ({check}): {case.describe()}\n"
+        f"  raised {type(error).__name__}: {error}\n  run it alone: {checks.rerun(case, check)}"
+    )

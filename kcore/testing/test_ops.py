@@ -29,13 +29,13 @@ def test_is_covered(op: Op) -> None:
 
 
 @every_op
-def test_eager(op: Op, request: pytest.FixtureRequest) -> None:
-    _run(op, "eager", request)
+def test_compiled(op: Op, request: pytest.FixtureRequest) -> None:
+    _run(op, "compiled", request)
 
 
 @every_op
-def test_compiled(op: Op, request: pytest.FixtureRequest) -> None:
-    _run(op, "compiled", request)
+def test_eager(op: Op, request: pytest.FixtureRequest) -> None:
+    _run(op, "eager", request)
 
 
 @every_op

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,12 +125,15 @@ class OpenCLBackend(GeneratedBackend):
         """The context around a step: when it ends no array of the user's is read any more; KCORE_PROFILE notes it."""
         return feeding.Session(feeders, profile.session())
 
+    def build(self, launches: Iterable[tuple[Site, Thunk]]) -> None:
+        """Build what is not there yet, many kernels as one program."""
+        generated = [thunk for _, thunk in launches if isinstance(thunk, Launch)]
+        if generated:
+            generated[0].place.programs.build(s for thunk in generated for s in thunk.code.launches)
+
     def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
         """Build every kernel of the step at once, then join neighbouring launches into one run of enqueues."""
-        sources = [s for _, t in launches if isinstance(t, Launch) for s in t.code.launches if s.groups]
-        if sources:
-            first = next(t for _, t in launches if isinstance(t, Launch))
-            first.place.programs.build(sources)
+        self.build(launches)
         parts: list[tuple[Thunk, list[int]]] = []
         run: list[Launch] = []
         numbers: list[int] = []
