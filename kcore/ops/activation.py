@@ -29,6 +29,7 @@ from kcore.ops.elementwise import (
     tanh,
     where,
 )
+from kcore.ops.halves import through_float32
 from kcore.ops.reduction import cumsum
 from kcore.ops.reduction import sum as total
 from kcore.ops.shape import _tensor, concatenate, slice
@@ -337,6 +338,7 @@ def tanh_shrink(x: Any) -> Any:
     "elementwise", "gelu", infer=same, promote="float",
     samples=[sample(In(s, -4, 4), approximate=a) for s in _SHAPES for a in (True, False)],
 )  # fmt: skip
+@through_float32("gelu")
 def _gelu(x: Any, *, approximate: bool) -> Any:
     """Gaussian error linear unit x * Phi(x) (Hendrycks and Gimpel 2016)."""
     if approximate:
@@ -355,6 +357,7 @@ def _(ctx: Any, g: Any) -> Any:
     promote="float",
     samples=[sample(In((4, 5), -4, 4), (4, 5), approximate=a) for a in (True, False)],
 )
+@through_float32("gelu_grad")
 def gelu_grad(x: Any, g: Any, *, approximate: bool) -> Any:
     """Gradient of gelu: g * (Phi(x) + x * phi(x)), or that of the tanh form."""
     if approximate:

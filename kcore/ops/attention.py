@@ -11,6 +11,7 @@ import numpy as np
 from kcore.graph.op import In, Spec, composite, sample
 from kcore.ops.contraction import matmul
 from kcore.ops.elementwise import add, cast, exp, less, multiply, subtract, where
+from kcore.ops.halves import residual_dtype, through_float32
 from kcore.ops.reduction import logsumexp
 from kcore.ops.reduction import sum as reduce_sum
 from kcore.ops.shape import expand_dims, repeat, transpose
@@ -56,7 +57,8 @@ def _infer(
     for name, spec in (("bias", bias), ("mask", mask)):
         if spec is not None and (spec.ndim != 4 or len(broadcast(spec.shape, scores)) != 4):
             raise ValueError(f"attention: {name} {spec} does not broadcast to the scores' shape {scores}")
-    return Spec((batch, length, heads, value.shape[3]), query.dtype), Spec((batch, heads, length), query.dtype)
+    normalizer = Spec((batch, heads, length), residual_dtype(query.dtype))
+    return Spec((batch, length, heads, value.shape[3]), query.dtype), normalizer
 
 
 def _case(batch: int, length: int, keys: int, heads: int, size: int, out: int, **options: Any):
@@ -85,6 +87,7 @@ def _case(batch: int, length: int, keys: int, heads: int, size: int, out: int, *
         _case(2, 17, 17, 3, 32, 33, causal=True, mask=(2, 1, 1, 17), grad=False),
     ],
 )
+@through_float32("attention", keep=(1,))
 def attention(query, key, value, bias, mask, *, scale, causal=False):
     """``softmax(scale * query key^T + bias) value``, per head (Vaswani et al. 2017).
 
@@ -168,6 +171,7 @@ _GRAD_SAMPLES = [
     tolerance={"float32": (2e-5, 2e-5)},  # three products in a row
     samples=_GRAD_SAMPLES,
 )
+@through_float32("attention_grad")
 def attention_grad(g, query, key, value, bias, mask, out, normalizer, *, scale, causal=False):
     """The gradient of `attention` for query, key and value; the scores are computed again (Dao et al. 2022)."""
     weights, slopes, g = _score_grads(g, query, key, value, bias, mask, out, normalizer, scale, causal)
@@ -187,6 +191,7 @@ def attention_grad(g, query, key, value, bias, mask, out, normalizer, *, scale, 
     tolerance={"float32": (2e-5, 2e-5)},
     samples=_GRAD_SAMPLES[:4],
 )
+@through_float32("attention_bias_grad")
 def attention_bias_grad(g, query, key, value, bias, mask, out, normalizer, *, scale, causal=False):
     """The gradient of `attention` for the scores, and so for the bias."""
     return _score_grads(g, query, key, value, bias, mask, out, normalizer, scale, causal)[1]

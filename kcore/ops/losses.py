@@ -27,6 +27,7 @@ from kcore.ops.elementwise import (
     subtract,
     where,
 )
+from kcore.ops.halves import through_float32
 from kcore.ops.indexing import _take_along_axis
 from kcore.ops.reduction import logsumexp
 from kcore.ops.reduction import sum as reduce_sum
@@ -204,6 +205,7 @@ def sparse_softmax_cross_entropy_grad(g, logits, labels, normalizer):
         sample(_share((0, 4)), _share((0, 4)), epsilon=1e-7),
     ],
 )
+@through_float32("cross_entropy")
 def cross_entropy(probabilities, target, *, epsilon):
     """``-sum(target * log(clip(p / sum(p), epsilon, 1 - epsilon)))`` over the last axis; the losses ``(...)``."""
     share = divide(probabilities, reduce_sum(probabilities, axis=-1, keepdims=True))
@@ -231,6 +233,7 @@ def _(ctx, g):
         sample((1,), In((1, 4), value=np.array([[0.0, 1.0, 0.0, 0.0]])), _share((1, 4)), epsilon=1e-7, grad=False),
     ],
 )
+@through_float32("cross_entropy_grad")
 def cross_entropy_grad(g, probabilities, target, *, epsilon):
     """The gradient of `cross_entropy` for the probabilities: zero where clipped, projected by the normalisation."""
     total = reduce_sum(probabilities, axis=-1, keepdims=True)
@@ -260,6 +263,7 @@ def _inside(share: Any, epsilon: float) -> Any:
         sample(_share((0, 4)), In((0,), dtype="int32", value=np.zeros(0, np.int32)), epsilon=1e-7),
     ],
 )
+@through_float32("sparse_cross_entropy")
 def sparse_cross_entropy(probabilities, labels, *, epsilon):
     """``-log(clip(p[label] / sum(p), epsilon, 1 - epsilon))`` over the last axis; the losses ``(...)``."""
     share = divide(_picked(probabilities, labels), reduce_sum(probabilities, axis=-1))
@@ -280,6 +284,7 @@ def _(ctx, g):
         sample((2,), In((2, 4), value=np.array([[0.0, 1.0, 0.0, 0.0]] * 2)), _labels(0, 1), epsilon=1e-7, grad=False),
     ],
 )
+@through_float32("sparse_cross_entropy_grad")
 def sparse_cross_entropy_grad(g, probabilities, labels, *, epsilon):
     """The gradient of `sparse_cross_entropy` for the probabilities: zero where clipped."""
     total = reduce_sum(probabilities, axis=-1)

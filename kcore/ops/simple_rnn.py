@@ -9,6 +9,7 @@ from kcore.ops.contraction import matmul
 from kcore.ops.control import scan
 from kcore.ops.creation import zeros_like
 from kcore.ops.elementwise import add, multiply, square, subtract, tanh, where
+from kcore.ops.halves import through_float32
 from kcore.ops.recurrent import check_inputs, check_operands, over_time, sample_mask, shifted
 from kcore.ops.reduction import sum as reduce_sum
 from kcore.ops.shape import expand_dims, reshape, transpose
@@ -128,6 +129,7 @@ def _grad_case(steps: int, batch: int, features: int, units: int, *, given: str 
         _grad_case(3, 5, 18, 33, grad=False),
     ],
 )
+@through_float32("simple_rnn_grad")
 def simple_rnn_grad(g_hidden, g_h, x, h0, kernel, recurrent_kernel, mask, hidden, *, reverse=False):
     """The gradient of `simple_rnn` for x, h0, kernel, recurrent_kernel and bias; absent gradients are zero."""
     xs = [hidden]
