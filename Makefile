@@ -43,7 +43,7 @@ oclgrind: $(STAMP)
 	$(BIN)/python tools/oclgrind.py
 
 lint: $(STAMP)
-	$(BIN)/python tools/check.py lint
+	$(BIN)/python tools/check.py style types
 
 bench: $(STAMP)
 	KERAS_BACKEND=numpy $(BIN)/python benchmarks/workloads.py --lib kcore

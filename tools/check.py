@@ -1,98 +1,212 @@
 """The test command: style, types, room contracts, tests, conformance, and wheels that work away from the checkout.
 
-``python tools/check.py`` runs every step and prints a summary; ``python tools/check.py lint tests`` only some;
-``python tools/check.py exhaustive`` what is too long for every day.
-The exit status is 1 if a step failed; later steps run all the same.
+``python tools/check.py`` runs every step and prints a summary; ``python tools/check.py style tests`` only some;
+``python tools/check.py exhaustive`` what is too long for every day. Steps that keep one core busy run two at once.
+The exit status is 1 if a step failed; later steps run all the same. The summary comes also where a step, or this
+program, is ended from outside; each line of it is in ``.pytest_cache/check.txt`` as soon as its step is over.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from requirements import ROOT, projects, requirements
 
 BIN = Path(sys.executable).parent
-PACKAGES = [
-    "kcore",
-    "backends/cuda/kcore_cuda",
-    "backends/numpy/kcore_numpy",
-    "backends/opencl/kcore_opencl",
-    "plugins/rotary/kcore_rotary",
-]
+PACKAGES = ["kcore", "backends/numpy/kcore_numpy", "backends/opencl/kcore_opencl", "plugins/rotary/kcore_rotary"]
+#: The summary as far as it has come.
+RECORD = ROOT / ".pytest_cache" / "check.txt"
+#: Its last line: the summary was printed.
+SAID = "the summary was printed"
+#: Cores that are kept busy.
+CORES = 2
 
 
-def command(*arguments: object, cwd: Path = ROOT, **environment: str) -> bool:
-    """Run a command and say whether it went well."""
-    print("$", *arguments, flush=True)
-    return subprocess.run([str(a) for a in arguments], cwd=cwd, env={**os.environ, **environment}).returncode == 0
+@dataclass
+class Step:
+    """One step: what it runs, and how it went.
+
+    Attributes:
+        work: runs the step's commands.
+        cores: how many cores it keeps busy.
+        seconds, processor, peak: wall time, time of all processors, and bytes of the largest process.
+        failed: the commands that failed, with how they ended.
+    """
+
+    work: Callable[[Step], object]
+    cores: int = 1
+    seconds: float = 0.0
+    processor: float = 0.0
+    peak: int = 0
+    failed: list[str] = field(default_factory=list)
+    done: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        return self.work.__name__
+
+    def run(self) -> Step:
+        """Run it, and note how long it took and how it went."""
+        start = time.perf_counter()
+        try:
+            self.work(self)
+        except Exception as error:  # a step that breaks off must not take the others' summary with it
+            self.failed.append(f"{type(error).__name__}: {error}")
+        self.seconds, self.done = time.perf_counter() - start, not _ended.is_set()
+        say(self.name, self.line())
+        with RECORD.open("a") as file:
+            print(self.line(), file=file)
+        return self
+
+    def command(self, *arguments: object, cwd: Path = ROOT, **environment: str) -> bool:
+        """Run a command and say whether it went well; its output is printed line by line, the step's name before."""
+        if _ended.is_set():
+            return False
+        words = [str(a) for a in arguments]
+        say(self.name, f"$ {shlex.join(words)}")
+        process = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        with running(process):
+            assert process.stdout is not None
+            for line in process.stdout:
+                say(self.name, line.rstrip("\n"))
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        self.processor += used.ru_utime + used.ru_stime
+        self.peak = max(self.peak, used.ru_maxrss << 10)
+        if process.returncode:
+            code = process.returncode
+            how = f"exit status {code}" if code > 0 else f"ended by {signal.Signals(-code).name}"
+            self.failed.append(f"{how}: {shlex.join(words)}")
+        return not process.returncode
+
+    def line(self) -> str:
+        """How it went, in one line, and below it what failed and how to run the step alone."""
+        state = "not done" if not self.done else "FAILED" if self.failed else "passed"
+        text = f"{self.name:18} {state:8} {self.seconds:7.1f} s, processors {self.processor:7.1f} s"
+        text += f", largest process {self.peak / 1e6:5.0f} MB" if self.peak else ""
+        again = [f"    {f}" for f in self.failed]
+        if again or not self.done:
+            again.append(f"    the step alone: {os.path.relpath(sys.executable, ROOT)} tools/check.py {self.name}")
+        return "\n".join([text, *again])
 
 
-def lint() -> bool:
-    """Ruff, mypy and import-linter."""
-    steps = [
-        command(BIN / "ruff", "format", "--check", "."),
-        command(BIN / "ruff", "check", "."),
-        command(BIN / "mypy"),
-        command(BIN / "lint-imports"),
-    ]
-    return all(steps)
+_printing = threading.Lock()
+_processes: set[subprocess.Popen[str]] = set()
+_ended = threading.Event()
 
 
-def tests() -> bool:
+def say(name: str, text: str) -> None:
+    """Print lines, the name of the step before each."""
+    with _printing:
+        for line in text.split("\n"):
+            print(f"{name:18}| {line}", flush=True)
+
+
+@contextmanager
+def running(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Context in which a process, and those it started, are ended when this program is."""
+    _processes.add(process)
+    try:
+        yield
+    finally:
+        _processes.discard(process)
+
+
+# -- the steps -------------------------------------------------------------------------------------------------------
+
+
+def style(step: Step) -> None:
+    """Ruff, and import-linter for the contracts between rooms."""
+    step.command(BIN / "ruff", "format", "--check", ".")
+    step.command(BIN / "ruff", "check", ".")
+    step.command(BIN / "lint-imports")
+
+
+def types(step: Step) -> None:
+    """Mypy."""
+    step.command(BIN / "mypy")
+
+
+def tests(step: Step) -> None:
     """Unit tests of all distributions, in two processes."""
-    return command(BIN / "python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal")
+    step.command(BIN / "python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal")
 
 
-def doctests() -> bool:
+def doctests(step: Step) -> None:
     """Every example in a docstring."""
-    return command(
-        BIN / "python", "-m", "pytest", "-q", "-n", "2", "--doctest-modules", *PACKAGES, "--ignore=kcore/testing"
-    )
+    options = ["-q", "-n", "2", "--doctest-modules", "--ignore=kcore/testing"]
+    step.command(BIN / "python", "-m", "pytest", *options, *PACKAGES)
 
 
-def conformance() -> bool:
-    """The conformance kit on numpy, with and without the kernels of composites, and on OpenCL's CPU drivers."""
-    good = kit("numpy") & kit("numpy", "--primitives-only")
-    for name in filter(available, ("opencl:intel-cpu", "opencl:pocl")):
-        good &= kit(name)
-    return good
+def numpy(step: Step) -> None:
+    """The conformance kit on numpy."""
+    kit(step, "numpy")
 
 
-def exhaustive() -> bool:
+def numpy_primitives(step: Step) -> None:
+    """The conformance kit on numpy without the kernels of composites."""
+    kit(step, "numpy", "--primitives-only")
+
+
+def opencl_intel(step: Step) -> None:
+    """The conformance kit on Intel's OpenCL driver for CPUs."""
+    kit(step, "opencl:intel-cpu")
+
+
+def opencl_pocl(step: Step) -> None:
+    """The conformance kit on PoCL."""
+    kit(step, "opencl:pocl")
+
+
+def exhaustive(step: Step) -> None:
     """What takes long: the slow tests, and the kit on OpenCL's CPU drivers without the kernels of composites."""
-    good = command(BIN / "python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "-m", "slow")
-    for name in filter(available, ("opencl:intel-cpu", "opencl:pocl")):
-        good &= kit(name, "--primitives-only")
-    return good
+    step.command(BIN / "python", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "-m", "slow")
+    for name in ("opencl:intel-cpu", "opencl:pocl"):
+        kit(step, name, "--primitives-only", "--", "-n", "2")
 
 
-def kit(name: str, *options: str) -> bool:
-    """The conformance kit on one device, in two processes."""
-    return command(BIN / "kcore", "test-backend", name, *options, "--", "-q", "-n", "2")
+def kit(step: Step, name: str, *options: str) -> None:
+    """The conformance kit on a device, where it answers: every driver of the tests comes by pip on x86-64 Linux."""
+    code = f"import kcore; raise SystemExit(not kcore.is_backend_available({name!r}))"
+    if subprocess.run([BIN / "python", "-c", code], cwd=ROOT).returncode:
+        say(step.name, f"{name} does not answer here")
+        return
+    more = [] if "--" in options else ["--"]
+    step.command(BIN / "kcore", "test-backend", name, *options, *more, "-q")
 
 
-def available(name: str) -> bool:
-    """Whether a device answers; says so where it does not. On x86-64 Linux every driver the tests use comes by pip."""
-    if command(BIN / "python", "-c", f"import kcore; raise SystemExit(not kcore.is_backend_available({name!r}))"):
-        return True
-    print(f"{name} does not answer here")
-    return False
-
-
-def wheels() -> bool:
+def wheels(step: Step) -> None:
     """Build every distribution, install the wheels into a new environment far from here, and run the demo there."""
     folder = Path(tempfile.mkdtemp(prefix="kcore-wheels-"))
     try:
         for project in projects():
-            if not command(BIN / "python", "-m", "build", "--no-isolation", "--wheel", "--outdir", folder, project):
-                return False
+            options = ("--no-isolation", "--wheel", "--outdir", folder, project)
+            if not step.command(BIN / "python", "-m", "build", *options):
+                return
         built = sorted(folder.glob("*.whl"))
         away = folder / "away"
         away.mkdir()
@@ -100,35 +214,80 @@ def wheels() -> bool:
         pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         home = {"HOME": str(away), "KERAS_HOME": "", "KERAS_BACKEND": "", "PYTHONPATH": ""}
         kcore = python.parent / "kcore"
-        return (
-            command(sys.executable, "-m", "venv", folder / "venv", cwd=away)
-            and command(*pip, *requirements(["demo", "opencl"]), cwd=away)
-            and command(*pip, "--no-deps", *built, cwd=away)
-            and command(python, "-m", "pip", "check", cwd=away)
-            and command(kcore, "--version", cwd=away, **home)
-            and command(kcore, "doctor", cwd=away, **home)
-            and command(kcore, "demo", cwd=away, **home)
+        _ = (
+            step.command(sys.executable, "-m", "venv", folder / "venv", cwd=away)
+            and step.command(*pip, *requirements(["demo", "opencl"]), cwd=away)
+            and step.command(*pip, "--no-deps", *built, cwd=away)
+            and step.command(python, "-m", "pip", "check", cwd=away)
+            and step.command(kcore, "--version", cwd=away, **home)
+            and step.command(kcore, "doctor", cwd=away, **home)
+            and step.command(kcore, "demo", cwd=away, **home)
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-STEPS: dict[str, Callable[[], bool]] = {f.__name__: f for f in (lint, tests, doctests, conformance, wheels)}
+#: Cheap ones, and those likely to fail, first.
+STEPS = (
+    Step(style),
+    Step(types),
+    Step(numpy),
+    Step(numpy_primitives),
+    Step(tests, cores=2),
+    Step(doctests, cores=2),
+    Step(wheels),
+    Step(opencl_intel),
+    Step(opencl_pocl),
+)
 #: Steps that run only when they are named.
-LONG: dict[str, Callable[[], bool]] = {f.__name__: f for f in (exhaustive,)}
+LONG = (Step(exhaustive, cores=2),)
+
+
+def run(steps: list[Step]) -> None:
+    """Run the steps in order, as many at once as there are cores for."""
+    waiting, busy = list(steps), {}
+    with ThreadPoolExecutor(CORES) as pool:
+        while waiting or busy:
+            while waiting and waiting[0].cores <= CORES - sum(s.cores for s in busy.values()):
+                step = waiting.pop(0)
+                busy[pool.submit(step.run)] = step
+            finished: set[Future[Step]] = wait(busy, return_when=FIRST_COMPLETED).done
+            for future in finished:
+                del busy[future]
+
+
+def end(number: int, frame: object) -> None:
+    """End what runs when a signal asks this program to end, and print the summary."""
+    _ended.set()
+    for process in list(_processes):
+        os.killpg(process.pid, signal.SIGKILL)
+    print(f"\nended by {signal.Signals(number).name}")
+    raise SystemExit(128 + number)
 
 
 def main(names: list[str]) -> int:
     """Run the steps and print how each went."""
-    results = {}
-    for name in names or STEPS:
-        print(f"\n=== {name} ===", flush=True)
-        start = time.perf_counter()
-        results[name] = ((STEPS | LONG)[name](), time.perf_counter() - start)
-    print("\n=== summary ===")
-    for name, (good, seconds) in results.items():
-        print(f"{name:12} {'passed' if good else 'FAILED'}  {seconds:6.1f} s")
-    return 0 if all(good for good, _ in results.values()) else 1
+    known = {step.name: step for step in (*STEPS, *LONG)}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        print(f"no step is called {', '.join(unknown)}; there are: {', '.join(known)}")
+        return 2
+    steps = [known[name] for name in names] or list(STEPS)
+    RECORD.parent.mkdir(exist_ok=True)
+    RECORD.write_text("")
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, end)
+    start = time.perf_counter()
+    try:
+        run(steps)
+    finally:
+        print("\n=== summary ===")
+        for step in steps:
+            print(step.line())
+        print(f"{len(steps)} steps in {time.perf_counter() - start:.0f} s", flush=True)
+        with RECORD.open("a") as file:
+            print(SAID, file=file)
+    return 0 if all(step.done and not step.failed for step in steps) else 1
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ TITLES = {
     "second_gradient": "second derivatives",
 }
 
+#: Checks that were not run which are named; more are counted.
+SHOWN = 20
+
 
 def summary(recorded: Sequence[str]) -> list[str]:
     """Lines to print.
@@ -65,5 +68,6 @@ def summary(recorded: Sequence[str]) -> list[str]:
     for (what, reason), names in sorted(reasons.items()):
         lines.append(f"  from {what}: {reason}: {', '.join(names)}")
     if missing and recorded and options.case is None:
-        lines.append(f"not run: {', '.join(missing)}")
+        more = f", and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        lines.append(f"not run: {', '.join(missing[:SHOWN])}{more}")
     return lines
