@@ -54,24 +54,27 @@ def _begin(node: Node, traits: Traits) -> tuple[Kernel, str]:
     return k, ctype
 
 
-def _angle(k: Kernel, layout: Layout, row: str) -> str:
+def _angle(k: Kernel, dims: tuple[int, ...], strides: tuple[int, ...], row: str) -> str:
     """C text for where the angles of a row begin."""
     terms = []
-    for axis, (size, stride) in enumerate(zip(layout.dims, layout.strides[1], strict=True)):
+    for axis, (size, stride) in enumerate(zip(dims, strides, strict=True)):
         if stride:
             k.size(f"d{axis}", size)
-            k.size(f"q{axis}", prod(layout.dims[axis + 1 :]))
+            k.size(f"q{axis}", prod(dims[axis + 1 :]))
             k.size(f"s{axis}", stride)
             terms.append(f"{row} / q{axis} % d{axis} * s{axis}")
     return " + ".join(terms) or "0"
 
 
 def _along_rows(node: Node, traits: Traits) -> Code:
-    """A work-item is a core that goes along some rows in vectors."""
+    """A work-item is a core that goes along some rows in vectors; rows of the same angles follow one another."""
     k, ctype = _begin(node, traits)
     layout, width, index = rows_of(node), VECTOR[node.outputs[0].dtype], k.index
-    rows = prod(layout.dims)
+    alike = layout.dims[-1] if layout.dims and not layout.strides[1][-1] else 1
+    dims, strides = (layout.dims[:-1], layout.strides[1][:-1]) if alike > 1 else (layout.dims, layout.strides[1])
+    rows = prod(dims)
     share = -(-rows // (4 * traits.units))
+    k.size("alike", alike)
     k.size("rows", rows)
     k.size("share", share)
     vector, d = f"{ctype}{width}", traits.dialect
@@ -79,20 +82,23 @@ def _along_rows(node: Node, traits: Traits) -> Code:
         const {index} first = ({index}){d.group} * share;
         const {index} end = first + share < rows ? first + share : rows;
         for ({index} row = first; row < end; ++row) {{
-            const {index} at = {_angle(k, layout, "row")};
-            {d.memory} const {ctype} *a = x + row * 2 * n;
-            {d.memory} {ctype} *left = y + row * 2 * n;
-            {index} j = 0;
-            for (; j + {width} <= n; j += {width}) {{
-                const {vector} p = vload{width}(0, a + j), q = vload{width}(0, a + n + j);
-                const {vector} c = vload{width}(0, cosine + at + j), s = vload{width}(0, sine + at + j);
-                vstore{width}(p * c - q * s, 0, left + j);
-                vstore{width}(q * c + p * s, 0, left + n + j);
-            }}
-            for (; j < n; ++j) {{
-                const {ctype} p = a[j], q = a[n + j], c = cosine[at + j], s = sine[at + j];
-                left[j] = p * c - q * s;
-                left[n + j] = q * c + p * s;
+            {d.memory} const {ctype} *cosines = cosine + ({_angle(k, dims, strides, "row")});
+            {d.memory} const {ctype} *sines = sine + (cosines - cosine);
+            for ({index} r = row * alike; r < (row + 1) * alike; ++r) {{
+                {d.memory} const {ctype} *a = x + r * 2 * n;
+                {d.memory} {ctype} *left = y + r * 2 * n;
+                {index} j = 0;
+                for (; j + {width} <= n; j += {width}) {{
+                    const {vector} p = vload{width}(0, a + j), q = vload{width}(0, a + n + j);
+                    const {vector} c = vload{width}(0, cosines + j), s = vload{width}(0, sines + j);
+                    vstore{width}(p * c - q * s, 0, left + j);
+                    vstore{width}(q * c + p * s, 0, left + n + j);
+                }}
+                for (; j < n; ++j) {{
+                    const {ctype} p = a[j], q = a[n + j], c = cosines[j], s = sines[j];
+                    left[j] = p * c - q * s;
+                    left[n + j] = q * c + p * s;
+                }}
             }}
         }}"""
     return Code((k.source(text, 1, -(-rows // share)),))
@@ -103,7 +109,8 @@ def _side_by_side(node: Node, traits: Traits) -> Code:
     k, ctype = _begin(node, traits)
     layout, index, dtype, d = rows_of(node), k.index, node.outputs[0].dtype, traits.dialect
     repeats = layout.dims[0] if layout.dims and not layout.strides[1][0] else 1
-    rows, half = prod(layout.dims) // repeats, node.outputs[0].shape[-1] // 2
+    dims, strides = (layout.dims[1:], layout.strides[1][1:]) if repeats > 1 else (layout.dims, layout.strides[1])
+    rows, half = prod(dims), node.outputs[0].shape[-1] // 2
     k.size("rows", rows)
     k.size("repeats", repeats)
     items = rows * half * -(-repeats // TURNS)
@@ -115,7 +122,7 @@ def _side_by_side(node: Node, traits: Traits) -> Code:
             const {index} row = i / n % rows;
             const {index} first = i / n / rows * {TURNS};
             const {index} end = first + {TURNS} < repeats ? first + {TURNS} : repeats;
-            const {index} at = {_angle(k, layout, "row")} + j;
+            const {index} at = {_angle(k, dims, strides, "row")} + j;
             const {ctype} c = {d.load(dtype, "cosine", "at")};
             const {ctype} s = {d.load(dtype, "sine", "at")};
             for ({index} turn = first; turn < end; ++turn) {{
