@@ -17,6 +17,7 @@ from kcore.kernels.convolutions import candidates, emit, supports
 from kcore.kernels.convolutions.geometry import backward
 from kcore.kernels.convolutions.gpu import Block
 from kcore.kernels.convolutions.tiling import Patch, Strip
+from kcore.kernels.convolutions.winograd import Tiles
 from kcore.ops.windows import out_sizes
 
 
@@ -94,6 +95,52 @@ def test_every_strip_gives_the_same(intel, compute, node, op):
     for pixels, vectors, lanes, unrolled in [(1, 1, 16, True), (7, 2, 16, True), (10, 3, 16, False), (29, 1, 8, True)]:
         strip = Strip(pixels, vectors, lanes, unrolled, each=3)
         _check(intel, compute, node, traits, op, case, tiling=(strip,))
+
+
+_WINOGRAD = {
+    "same": ((2, 9, 21, 16), (3, 3, 16, 32), _attrs(padding=_SAME)),
+    "valid, even": ((3, 10, 8, 32), (3, 3, 32, 16), _attrs()),
+    "valid, odd": ((1, 9, 5, 16), (3, 3, 16, 96), _attrs()),
+    "one row": ((2, 1, 7, 16), (3, 3, 16, 16), _attrs(padding=_SAME)),
+    "padding to one side": ((1, 6, 6, 16), (3, 3, 16, 16), _attrs(padding=((2, 0), (0, 2)))),
+}
+
+
+@pytest.mark.parametrize("op", ["conv", "conv_input_grad"])
+@pytest.mark.parametrize("case", _WINOGRAD)
+def test_winograd_is_exact_where_all_sums_are(device, compute, node, op, case):
+    operands, attrs = _operands(op, _WINOGRAD[case])
+    offered = [t for t in candidates(node(op, *operands, **attrs), device.place.traits) if isinstance(t[0], Tiles)]
+    assert offered
+    for tiling in [offered[0], (replace(offered[-1][0], count=2 * offered[-1][0].rows),)]:
+        _check(device, compute, node, device.place.traits, op, _WINOGRAD[case], tiling=tiling)
+
+
+@pytest.mark.parametrize("op", ["conv", "conv_input_grad"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_winograd_rounds_little(intel, compute, node, op, dtype):
+    """Within what the op's tolerance allows a direct convolution, with numbers that are no integers."""
+    operands, attrs = _operands(op, ((2, 13, 14, 64), (3, 3, 64, 64), _attrs(padding=_SAME)), dtype)
+    rng = np.random.default_rng(1)
+    operands = [rng.standard_normal(a.shape).astype(dtype) for a in operands]
+    made = node(op, *operands, **attrs)
+    tiling = next(t for t in candidates(made, intel.place.traits) if isinstance(t[0], Tiles))
+    (got,) = compute(intel, made, emit(made, intel.place.traits, tiling), *operands)
+    expected = OPS[op].fn(*(a.astype("float64") for a in operands), **attrs)
+    tolerance = OPS[op].tolerance[dtype]
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(got / scale, expected / scale, rtol=tolerance[0], atol=tolerance[1])
+
+
+def test_winograd_is_taken_where_there_is_much_to_do(intel, node):
+    def default(case):
+        operands, attrs = _operands("conv", case)
+        return candidates(node("conv", *operands, **attrs), intel.place.traits)[0][0]
+
+    assert isinstance(default(((16, 26, 26, 32), (3, 3, 32, 64), _attrs())), Tiles)
+    assert isinstance(default(((1, 8, 8, 32), (3, 3, 32, 64), _attrs())), Strip), "few tiles"
+    assert isinstance(default(((16, 26, 26, 32), (3, 3, 32, 40), _attrs())), Strip), "part of a vector"
+    assert isinstance(default(((16, 26, 26, 32), (3, 3, 32, 64), _attrs(strides=(2, 2)))), Strip), "strides"
 
 
 @pytest.mark.parametrize("case", ["3x3", "groups", "depthwise", "1D"])

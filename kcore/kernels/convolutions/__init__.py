@@ -11,19 +11,21 @@ from kcore.codegen.epilogue import Epilogue
 from kcore.graph.core import Node
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore.kernels.choosing import chosen
+from kcore.kernels.convolutions import winograd
 from kcore.kernels.convolutions.correlation import emit_correlation, with_rows
 from kcore.kernels.convolutions.geometry import Walk, backward, forward, merged
 from kcore.kernels.convolutions.gpu import Block, blocks_for, emit_product, emit_shared_correlation
 from kcore.kernels.convolutions.packing import emit_packing, packed_bytes
 from kcore.kernels.convolutions.strips import emit_strips
 from kcore.kernels.convolutions.tiling import Patch, Strip, patches, strips
+from kcore.kernels.convolutions.winograd import Tiles, emit_winograd
 from kcore.kernels.table import generated
 from kcore.kernels.traits import Traits
 
 __all__ = ["OPS", "Tiling", "candidates", "emit", "supports"]
 
 #: One cut for each kernel of a node: a convolution has one, an input gradient one for each phase of its strides.
-Tiling = tuple[Strip | Patch | Block, ...]
+Tiling = tuple[Strip | Patch | Block | Tiles, ...]
 
 OPS = ("conv", "conv_input_grad", "conv_kernel_grad")
 #: Ways to cut a node that are offered to the tuner.
@@ -60,7 +62,10 @@ def candidates(node: Node, traits: Traits) -> list[Tiling]:
         alike = [[s for s in way if s.vectors == first.vectors] for way in ways[1:]]
         if all(alike):
             found.append((first, *(way[0] for way in alike)))
-    return found
+    if not winograd.fits(walks[0], dtype, traits):
+        return found
+    tiles: list[Tiling] = [(t,) for t in winograd.tilings(walks[0], dtype, traits)]
+    return tiles + found if winograd.wins(walks[0]) else found + tiles
 
 
 def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
@@ -83,6 +88,8 @@ def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
     first, second = (_argument(epilogue, i) for i in (0, 1))
     exchanged = product.op.name == "conv_input_grad"
     parts = [f"_{i}" if len(walks) > 1 else "" for i in range(len(walks))]
+    if isinstance(tiling[0], Tiles):
+        return emit_winograd(walks[0], epilogue, first, second, exchanged, node, traits, tiling[0])
     sources, scratch = [], 0
     if isinstance(tiling[0], Strip):
         block = _block(walks[0], tiling[0])
