@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kcore import config, ops
+from kcore.dtypes import numpy_dtype
 from kcore.losses.loss import align_ranks, broadcasts, same_shape
 from kcore.ops.indexing import scatter_add
 from kcore.runtime import convert_to_tensor
@@ -177,7 +178,7 @@ def _binned(thresholds: Thresholds, y_true: Any, y_pred: Any, weight: Any, dtype
     if labels is not None:
         at = at * columns + np.arange(columns, dtype="int32")
     size = math.prod(y_pred.shape)
-    values = ops.ones((size,), dtype=dtype) if weight is None else ops.reshape(weight, (size,))
+    values = np.ones(size, numpy_dtype(dtype)) if weight is None else ops.reshape(weight, (size,))
     histogram = scatter_add(ops.reshape(at, (size,)), values, size=2 * bins * columns)
     shape = (2, bins) if labels is None else (2, bins, labels)
     passed = ops.cumsum(ops.reshape(histogram, shape), axis=1)
