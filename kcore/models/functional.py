@@ -149,7 +149,7 @@ class Functional(Model):
             mask: masks of the inputs, in their structure.
 
         Returns:
-            Outputs in the structure of the model's outputs.
+            Outputs in the structure of the model's outputs; the only one of a list by itself.
         """
         tensors = self._flat_inputs(inputs)
         if mask is not None:
@@ -160,7 +160,7 @@ class Functional(Model):
         for call in self._graph.calls:
             if not call.is_input:
                 call.run(values, **_training(call, training))
-        return tree.pack(self._outputs_struct, [values[id(symbol)] for symbol in self.outputs])
+        return _alone(tree.pack(self._outputs_struct, [values[id(symbol)] for symbol in self.outputs]))
 
     def _flat_inputs(self, inputs: Any) -> list[Any]:
         """The inputs as a flat list in the model's order, with its dtypes and ranks."""
@@ -212,7 +212,7 @@ class Functional(Model):
         return tensor
 
     def _symbolic_outputs(self, x: Any) -> Any:
-        return self._outputs_struct  # they are known; a step checks its inputs when it is traced
+        return _alone(self._outputs_struct)  # they are known; a step checks its inputs when it is traced
 
     # -- configuration -----------------------------------------------------------------------------------------------
 
@@ -220,6 +220,11 @@ class Functional(Model):
         from kcore.models.functional_config import functional_config
 
         return functional_config(self)
+
+
+def _alone(outputs: Any) -> Any:
+    """The only one of a list of outputs, as Keras gives it; anything else as it is."""
+    return outputs[0] if isinstance(outputs, list | tuple) and len(outputs) == 1 else outputs
 
 
 def _training(call: Call, training: bool | None) -> dict[str, Any]:

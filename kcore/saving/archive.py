@@ -18,9 +18,10 @@ from typing import Any, BinaryIO
 from kcore import __version__
 from kcore.registry import UnknownObjectError, custom_object_scope, deserialize, serialize
 from kcore.runtime.loading import loading
+from kcore.saving.datasets import making, opened
 from kcore.saving.legacy.archives import translate_archive
 from kcore.saving.packages import missing, packages_of
-from kcore.saving.state import checked_variables, making, opened, read_state, write_state
+from kcore.saving.state import checked_variables, read_state, write_state
 from kcore.saving.window import Window, created
 from kcore.utils.atomic import replacing
 
@@ -106,7 +107,7 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
                     "saving it"
                 )
             made.settle(checked_variables(model))
-            read_state(model, weights, path)
+            read_state(model, weights, path, new=True)
     return model
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kcore.saving.state import OWN, child, opened, read_array, read_state, write_array, write_state
+from kcore.saving.datasets import OWN, child, opened, read_array, write_array
+from kcore.saving.state import read_state, write_state
 from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
 

@@ -12,23 +12,26 @@ from typing import Any
 from kcore import __version__
 from kcore.registry import custom_object_scope, serialize
 from kcore.saving.archive import KERAS_VERSION, LARGEST_TEXT, model_from_config
+from kcore.saving.changes import wholly
+from kcore.saving.datasets import OWN, child, making, opened
 from kcore.saving.legacy import training
 from kcore.saving.legacy.models import era_of, translate_model
 from kcore.saving.legacy.weights import (
     Assignment,
     Source,
     attribute_list,
+    listed_arrays,
+    listed_layers,
     match_layer,
     pairs_by_order,
-    read_arrays,
-    read_layers,
     text,
-    write_arrays,
+    write_variables,
     write_weights,
 )
 from kcore.saving.legacy.writing import legacy_model_config
+from kcore.saving.own import own_states, write_own
 from kcore.saving.packages import packages_of
-from kcore.saving.state import child, making, opened, read_own, refusal, report_skipped, write_own
+from kcore.saving.state import refusal, report_skipped
 from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
 
@@ -70,7 +73,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True, include_states:
         write_weights(model, file.create_group("model_weights"), version)
         if include_optimizer and model.compiled and model.optimizer.built:
             variables = model.optimizer.variables
-            write_arrays(file.create_group("optimizer_weights"), {v.path or v.name: v.numpy() for v in variables})
+            write_variables(file.create_group("optimizer_weights"), {v.path or v.name: v for v in variables})
         write_own(model, file, include_optimizer, include_states)
 
 
@@ -109,11 +112,12 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
         if problems:
             raise ValueError(refusal(model, path, problems))
         made.settle(variable for variable, _, _ in assignments)
-        for variable, value, _ in assignments:
-            variable.assign(value)
+        for variable, array, _ in assignments:
+            variable.assign(array.read())
         if compile and _compile(model, file, path, custom_objects, era):
             _load_optimizer(model, file, path, assignments, text(version or ""))
-        read_own(model, file, path)
+        for variable, value in own_states(model, child(file, OWN, path), path):
+            variable.assign(value)
     return model
 
 
@@ -141,10 +145,12 @@ def load_weights(model: Any, path: Path, by_name: bool = False, skip_mismatch: b
         if problems and not skip_mismatch:
             raise ValueError(refusal(model, path, problems))
         report_skipped(model, path, problems)
-        for variable, value, _ in assignments:
-            variable.assign(value)
-        if not problems and not by_name:
-            read_own(model, file, path)
+        states = [] if problems or by_name else own_states(model, child(file, OWN, path), path)
+        with wholly([*(assignment.variable for assignment in assignments), *(variable for variable, _ in states)]):
+            for variable, array, _ in assignments:
+                variable.assign(array.read())
+            for variable, value in states:
+                variable.assign(value)
 
 
 def save_weights(model: Any, path: Path, include_states: bool = False) -> None:
@@ -212,7 +218,7 @@ def _matched(
     model: Any, weights: Any, path: Path, source: Source, by_name: bool = False
 ) -> tuple[list[Assignment], list[str]]:
     """All assignments of a file's weights to a model's variables, and what does not fit."""
-    saved = read_layers(weights, path)
+    saved = listed_layers(weights, path)
     if by_name:
         layers = {layer.name: layer for layer in model.layers}
         pairs: list[Any] = [(layers[entry.layer], entry) for entry in saved if entry.layer in layers]
@@ -253,23 +259,22 @@ def _load_optimizer(model: Any, file: Any, path: Path, assignments: list[Assignm
     if not names:
         return
     try:
-        arrays = read_arrays(group, names, path)
+        arrays = listed_arrays(group, names, path)
         if "kcore_version" in file.attrs:
-            training.assign_in_order(model.optimizer, arrays)
-            return
-        state = training.understand(names, arrays, _orders(model, assignments, version), model.optimizer)
+            pairs = training.in_order(model.optimizer, arrays)
+        else:
+            orders = _orders(model, assignments, version)
+            pairs = training.understand(names, arrays, orders, model.optimizer).pairs(model.optimizer)
     except ValueError as error:
         warnings.warn(f"{path}: the optimizer's state was not loaded, it begins anew: {error}", stacklevel=5)
         return
-    if state.iterations is not None:
-        model.optimizer._iterations.assign(state.iterations)
-    for kind, values in state.slots.items():
-        for variable, value in zip(state.variables, values, strict=True):
-            model.optimizer.slot(variable, kind).assign(value)
-    derived = training.derived_state(model.optimizer, int(model.optimizer.iterations))
-    for variable in model.optimizer.variables:
-        if id(variable) in derived:
-            variable.assign(derived[id(variable)])
+    for variable, array in pairs:
+        variable.assign(array.read())
+    if "kcore_version" not in file.attrs:
+        derived = training.derived_state(model.optimizer, int(model.optimizer.iterations))
+        for variable in model.optimizer.variables:
+            if id(variable) in derived:
+                variable.assign(derived[id(variable)])
 
 
 def _orders(model: Any, assignments: list[Assignment], version: str) -> list[list[Any]]:

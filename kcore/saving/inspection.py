@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from kcore.saving import archive, hdf5, safetensors, sharded
+from kcore.saving.datasets import OWN, child, opened, parts_of, read_array
 from kcore.saving.legacy import training
 from kcore.saving.legacy.layers import initializer
 from kcore.saving.legacy.weights import attribute_list, inner, text
 from kcore.saving.legacy.writing import plain
-from kcore.saving.state import OWN, child, opened, parts_of, read_array
 
 
 @dataclass
@@ -212,7 +212,7 @@ def _safetensors(path: Path) -> Contents:
         found = Contents(path, "weights, .safetensors", _writer({"kcore_version": None, **said}))
         if "kcore_version" in said:
             found.writer = f"kcore {said['kcore_version']}"
-        found.weights = {name: safetensors.read(file, name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        found.weights = {name: safetensors.read(file, name, path) for name in file.keys()}  # noqa: SIM118 - no mapping
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from kcore import __version__
 from kcore.dtypes import numpy_dtype
 from kcore.extras import require
 from kcore.runtime import Variable
+from kcore.saving.changes import bytes_of, nbytes, wholly
 from kcore.saving.state import refusal, report_skipped
 from kcore.utils.atomic import replacing
 
@@ -40,13 +42,23 @@ def save(model: Any, path: Path) -> None:
 
     Raises:
         ValueError: two weights have one path.
-        MissingExtraError: the package safetensors is not installed.
     """
-    numpy = require("safetensors.numpy", "safetensors", f"writing {path.name}")
-    arrays = {name: np.ascontiguousarray(variable.numpy()) for name, variable in _named(model).items()}
-    metadata = {"format": "keras", "kcore_version": __version__, "order": json.dumps(list(arrays))}
-    with replacing(path) as temporary:
-        numpy.save_file(arrays, temporary, metadata)
+    named = _named(model)
+    kinds = {dtype: kind for kind, dtype in DTYPES.items()}
+    order = json.dumps(list(named))
+    described: dict[str, Any] = {"__metadata__": {"format": "keras", "kcore_version": __version__, "order": order}}
+    end = 0
+    for name, variable in named.items():
+        start, end = end, end + nbytes(variable)
+        kind, shape = kinds[str(variable.dtype)], list(variable.shape)
+        described[name] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+    header = json.dumps(described, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the arrays begin at a multiple of 8
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        for variable in named.values():  # one at a time, which the package cannot
+            array = variable.numpy()
+            file.write(bytes_of(array.astype(array.dtype.newbyteorder("<"), copy=False)))
 
 
 def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
@@ -87,8 +99,9 @@ def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
         if problems and not skip_mismatch:
             raise ValueError(refusal(model, path, problems))
         report_skipped(model, path, problems)
-        for variable, there in fitting:
-            variable.assign(read(file, there))
+        with wholly(variable for variable, _ in fitting):
+            for variable, there in fitting:
+                variable.assign(read(file, there, path))
 
 
 @contextmanager
@@ -99,18 +112,26 @@ def opened(path: Path) -> Iterator[Any]:
         ValueError: it is none, or is cut off.
     """
     package = require("safetensors", "safetensors", f"reading {path.name}")
-    try:
-        opened = package.safe_open(str(path), framework="numpy")
+    try:  # not mapped into memory, where the system would count the file, and end the process if the disk fails
+        opened = package.safe_open(str(path), framework="numpy", backend="pread")
     except package.SafetensorError as error:
         raise ValueError(f"{path} is not a complete .safetensors file: {error}") from None
     with opened as file:
         yield file
 
 
-def read(file: Any, name: str) -> np.ndarray:
-    """One array of an open file."""
-    array = file.get_tensor(name)
-    return array.view(numpy_dtype("bfloat16")) if array.dtype.kind == "V" else array
+def read(file: Any, name: str, path: Path) -> np.ndarray:
+    """One array of an open file.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    package = require("safetensors", "safetensors", f"reading {path.name}")
+    numpy_dtype("bfloat16")  # from here on NumPy knows it
+    try:
+        return file.get_tensor(name)
+    except (package.SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: weight {name!r} cannot be read: {error}") from None
 
 
 def _order(file: Any, names: list[str]) -> list[str] | None:

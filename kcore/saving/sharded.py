@@ -9,9 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from kcore.saving.state import OWN, Parts, child, load_parts, opened, parts_of, stores, write_array, write_own
+from kcore.saving.changes import nbytes
+from kcore.saving.datasets import OWN, Parts, child, opened, parts_of, write_array
+from kcore.saving.own import write_own
+from kcore.saving.state import load_parts, stores
 from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
 
@@ -72,27 +73,27 @@ def _dealt(model: Any, limit: float) -> tuple[list[list[Entry]], int]:
     size = total = 0
     for place, part, store in stores(model):
         for key, value in store.items():
-            if value.nbytes > limit:
+            taken = nbytes(value)
+            if taken > limit:
                 raise ValueError(
-                    f"{part.name!r} ({type(part).__name__}) has a weight of {value.nbytes} bytes, shape {value.shape}, "
+                    f"{part.name!r} ({type(part).__name__}) has a weight of {taken} bytes, shape {value.shape}, "
                     f"which is more than the max_shard_size of {limit:.0f} bytes"
                 )
-            if size + value.nbytes > limit:
+            if size + taken > limit:
                 shards.append([])
                 size = 0
             shards[-1].append((f"/{place}/vars" if place else "/vars", part.name, key, value))
-            size += value.nbytes
-            total += value.nbytes
+            size += taken
+            total += taken
     return shards, total
 
 
 def _write(path: Path, arrays: list[Entry], model: Any, include_states: bool) -> None:
-
     with created_at(path) as file:
         for place, name, key, value in arrays:
             group = file.require_group(place)
             group.attrs["name"] = name
-            write_array(group, key, np.asarray(value))
+            write_array(group, key, value)
         if model is not None:
             write_own(model, file, include_states=include_states)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kcore.saving import archive, hdf5, safetensors, sharded
-from kcore.saving.state import check_built, opened, read_state, write_state
+from kcore.saving.datasets import opened
+from kcore.saving.state import check_built, read_state, write_state
 from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
 
@@ -46,7 +47,6 @@ def save_weights(
     Raises:
         ValueError: another ending, a model without weights yet, or a weight that is larger than a shard.
         FileExistsError: the file is there and `overwrite` is False.
-        MissingExtraError: the package safetensors is not installed.
 
     Source: `keras.Model.save_weights`.
     """
@@ -81,7 +81,8 @@ def load_weights(
 ) -> None:
     """Load weights that `save_weights`, or Keras of any version, wrote; or those of a whole model's file.
 
-    The form is told by the content. Every variable is looked up and its shape compared before the first is changed.
+    The form is told by the content. Every variable is looked up and its shape compared before the first is changed, and
+    if the disk fails later, all get back what they had.
 
     Args:
         model: a built model of the same layers.
@@ -94,8 +95,10 @@ def load_weights(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds no weights, or does not fit the model; the message names layer, variable, shapes and
-            file. Nothing was changed then.
+        ValueError: it holds no weights, does not fit the model, or cannot be read to its end; the message names layer,
+            variable, shapes and file. All weights are as they were then.
+        OSError: there is no room for the old weights, which are put aside meanwhile.
+        MissingExtraError: the package safetensors, which reads ``.safetensors``, is not installed.
 
     Example:
         >>> import kcore, tempfile, warnings

@@ -10,6 +10,12 @@ from kcore.saving.legacy.operators import operator_call, translate_operator
 
 MODELS = ("Sequential", "Model", "Functional")
 
+#: Key of a nested model's entry in a file of kcore's, where each of its calls stands twice.
+TWICE = "kcore_calls_twice"
+
+#: Key of a functional model in a file of kcore's that is a Sequential one.
+CHAIN = "kcore_sequential"
+
 #: Layers that take initial states, which old files list among their inputs.
 RECURRENT = frozenset(("RNN", "LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "ConvLSTM2D", "Bidirectional"))
 
@@ -59,8 +65,15 @@ def translate_model(config: Mapping[str, Any], era: int) -> Config:
     if name == "Sequential":
         return _sequential(inner, era)
     if name in ("Model", "Functional") and isinstance(inner, Mapping) and "layers" in inner:
-        return _functional(inner, era)
+        functional = _functional(inner, era)
+        return _unchained(functional["config"]) if config.get(CHAIN) else functional
     return translate_layer(config, era)
+
+
+def _unchained(config: Mapping[str, Any]) -> Config:
+    """The Sequential model that kcore wrote as a functional one."""
+    layers = [{k: v for k, v in layer.items() if k not in ("name", "inbound_nodes")} for layer in config["layers"]]
+    return {"module": "keras", "class_name": "Sequential", "config": {"name": config["name"], "layers": layers}}
 
 
 def count_outputs(config: Mapping[str, Any]) -> int:
@@ -201,7 +214,11 @@ def _functional(inner: Mapping[str, Any], era: int) -> Config:
         nodes = entry.get("inbound_nodes", [])
         layer["inbound_nodes"] = [_node(node, entry, operator if era < 3 else None) for node in nodes if node != []]
         layers.append(layer)
-    output_layers = _counted_from_zero(inner, layers) if era < 3 else inner["output_layers"]
+    output_layers = inner["output_layers"]
+    if any(entry.get(TWICE) for entry in inner["layers"]):
+        output_layers = _each_call_once(inner, layers)
+    elif era < 3:
+        output_layers = _counted_from_zero(inner, layers)
     return {
         "module": "keras.src.models.functional",
         "class_name": "Functional",
@@ -227,6 +244,22 @@ def _operation(entry: Mapping[str, Any]) -> Config | None:
     ):
         return None
     return {"module": "keras.ops", "class_name": entry["class_name"], "config": dict(config)}
+
+
+def _each_call_once(inner: Mapping[str, Any], layers: list[Config]) -> Any:
+    """Drop the second ones of the calls that kcore wrote twice (see `TWICE`); returns the model's outputs."""
+    doubled = {entry.get("name") for entry in inner["layers"] if entry.get(TWICE)}
+    outputs = _copied(inner["output_layers"])
+    for reference in [r for layer in layers for r in _histories(layer["inbound_nodes"])] + _places(outputs):
+        if reference[0] in doubled:
+            reference[1] //= 2
+    functional = {layer["name"] for layer in layers if layer["class_name"] == "Functional"}
+    for place in _places(outputs):
+        place[1] += place[0] in functional & doubled
+    for layer in layers:
+        if layer["name"] in doubled:
+            layer["inbound_nodes"] = layer["inbound_nodes"][::2]
+    return outputs
 
 
 def _counted_from_zero(inner: Mapping[str, Any], layers: list[Config]) -> Any:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kcore import losses
+from kcore import losses, optimizers
 from kcore.runtime import Variable
+from kcore.saving.datasets import Array
 
 Config = dict[str, Any]
 
@@ -61,13 +62,27 @@ def compile_config(written: Mapping[str, Any], outputs: int) -> Config:
 def training_config(model: Any) -> Config:
     """How a model is compiled, in the form of `compile_arguments`; functions by their names."""
     given = model.get_compile_config()
-    optimizer = given["optimizer"]
-    config: Config = {"optimizer_config": {"class_name": optimizer["class_name"], "config": optimizer["config"]}}
+    config: Config = {"optimizer_config": _in_shared_words(given["optimizer"])}
     config["loss"] = renamed(full_loss_name, given.get("loss"))
     for key in ("metrics", "weighted_metrics", "loss_weights"):
         config[key] = renamed(lambda value: value, given.get(key))
     config["sample_weight_mode"] = None
     return config
+
+
+#: Optimizers whose defaults are the same in Keras 2.2 and 3, and their names where none is given.
+_SAME_DEFAULTS = {"Adam": "adam", "SGD": "sgd", "RMSprop": "rmsprop"}
+
+
+def _in_shared_words(optimizer: Mapping[str, Any]) -> Config:
+    """An optimizer without what it is anyhow, so that Keras 2.2 need not know today's names of arguments."""
+    name, config = optimizer["class_name"], optimizer["config"]
+    if name in _SAME_DEFAULTS and optimizer.get("registered_name") in (None, name):
+        usual = getattr(optimizers, name)().get_config()
+        if re.fullmatch(rf"{_SAME_DEFAULTS[name]}(_\d+)?", config["name"]):  # as it is named if nobody does
+            usual["name"] = config["name"]
+        config = {key: value for key, value in config.items() if value != usual.get(key)}
+    return {"class_name": name, "config": config}
 
 
 def renamed(convert: Any, value: Any) -> Any:
@@ -196,13 +211,20 @@ class OptimizerState(NamedTuple):
         slots: kind -> one array per variable.
     """
 
-    iterations: int | None
+    iterations: Array | None
     variables: Sequence[Variable]
-    slots: dict[str, list[np.ndarray]]
+    slots: dict[str, list[Array]]
+
+    def pairs(self, optimizer: Any) -> list[tuple[Variable, Array]]:
+        """The optimizer's variables with the arrays that they become."""
+        found = [] if self.iterations is None else [(optimizer._iterations, self.iterations)]
+        for kind, arrays in self.slots.items():
+            found += [(optimizer.slot(v, kind), array) for v, array in zip(self.variables, arrays, strict=True)]
+        return found
 
 
 def understand(
-    names: Sequence[str], arrays: Sequence[np.ndarray], orders: Sequence[Sequence[Variable]], optimizer: Any
+    names: Sequence[str], arrays: Sequence[Array], orders: Sequence[Sequence[Variable]], optimizer: Any
 ) -> OptimizerState:
     """Sort an optimizer's arrays by kind.
 
@@ -216,61 +238,59 @@ def understand(
     Raises:
         ValueError: the meaning is not certain; the message says why.
     """
-    count = len(orders[0])
-    iterations: int | None = None
-    kinds: dict[str, list[np.ndarray]] = {}
-    rest: list[np.ndarray] = []
-    for name, array in zip(names, arrays, strict=True):
-        plain = re.sub(r":\d+$", "", name)
-        if re.search(r"(^|/)(iter|iteration|iterations)(_\d+)?$", plain):
-            iterations = int(array)
-            continue
-        if _NOT_STATE.search(plain):
-            continue
-        kind = _kind(plain)
-        if kind == "velocity" and type(optimizer).__name__ == "Adamax":
-            kind = "norm"  # which tf.keras called v, too
-        if kind is None:
-            rest.append(array)
-        else:
-            kinds.setdefault(kind, []).append(array)
+    count, kept_as = len(orders[0]), type(optimizer).__name__
+    iterations, kinds, rest = _by_names(names, arrays, kept_as)
     if rest and iterations is None and rest[0].shape == () and len(rest) % max(count, 1) == 1:
-        iterations = int(rest.pop(0))  # Keras 2.0's first variable without a name of its own
+        iterations = rest.pop(0)  # Keras 2.0's first variable without a name of its own
     if rest:
         if kinds:
             raise ValueError("some of its arrays have names that say what they are, others have not")
-        kinds = _by_order(rest, count, type(optimizer).__name__)
+        kinds = _by_order(rest, count, kept_as)
+    if iterations is not None and iterations.shape != ():
+        raise ValueError(f"the number of its steps has shape {iterations.shape}")
     wanted = set(optimizer._slots)
-    slots: dict[str, list[np.ndarray]] = {}
-    for kind, values in kinds.items():
-        if kind not in wanted:
-            if (
-                kind == "velocity_hat"
-                or type(optimizer).__name__ == "SGD"
-                or not any(np.any(value) for value in values)
-            ):
-                continue  # kept by old optimizers whether they used it or not
-            raise ValueError(f"it has {kind!r}, which {type(optimizer).__name__} as it is configured has not")
-        slots[kind] = values
-    if missing := sorted(wanted - set(slots)):
+    for kind in sorted(set(kinds) - wanted):  # kept by old optimizers whether they used it or not
+        if kind != "velocity_hat" and kept_as != "SGD" and any(np.any(array.read()) for array in kinds[kind]):
+            raise ValueError(f"it has {kind!r}, which {kept_as} as it is configured has not")
+    if missing := sorted(wanted - set(kinds)):
         raise ValueError(f"it has no {', '.join(missing)}")
+    slots = {kind: kinds[kind] for kind in kinds if kind in wanted}
     for variables in orders:
-        if all([value.shape for value in values] == [tuple(v.shape) for v in variables] for values in slots.values()):
+        if all([array.shape for array in found] == [tuple(v.shape) for v in variables] for found in slots.values()):
             return OptimizerState(iterations, variables, slots)
     raise ValueError("its arrays do not have the shapes of the trained weights")
 
 
-def assign_in_order(optimizer: Any, arrays: Sequence[np.ndarray]) -> None:
-    """Give an optimizer the state that kcore wrote: all its variables, one after the other.
+def _by_names(
+    names: Sequence[str], arrays: Sequence[Array], optimizer: str
+) -> tuple[Array | None, dict[str, list[Array]], list[Array]]:
+    """The number of steps, the arrays by the kinds their names tell, and those whose names tell nothing."""
+    iterations: Array | None = None
+    kinds: dict[str, list[Array]] = {}
+    rest: list[Array] = []
+    for name, array in zip(names, arrays, strict=True):
+        plain = re.sub(r":\d+$", "", name)
+        if re.search(r"(^|/)(iter|iteration|iterations)(_\d+)?$", plain):
+            iterations = array
+        elif not _NOT_STATE.search(plain):
+            kind = _kind(plain)
+            if kind is None:
+                rest.append(array)
+            else:  # tf.keras called Adamax's norm v, too
+                kinds.setdefault("norm" if (kind, optimizer) == ("velocity", "Adamax") else kind, []).append(array)
+    return iterations, kinds, rest
+
+
+def in_order(optimizer: Any, arrays: Sequence[Array]) -> list[tuple[Variable, Array]]:
+    """An optimizer's variables with the arrays that kcore wrote of them, one after the other.
 
     Raises:
-        ValueError: they are not of this optimizer; nothing was changed then.
+        ValueError: they are not of this optimizer.
     """
     mine = optimizer.variables
     if [tuple(v.shape) for v in mine] != [array.shape for array in arrays]:
         raise ValueError(f"it has {len(arrays)} arrays, which do not fit the {len(mine)} of {type(optimizer).__name__}")
-    for variable, array in zip(mine, arrays, strict=True):
-        variable.assign(array)
+    return list(zip(mine, arrays, strict=True))
 
 
 def _kind(name: str) -> str | None:
@@ -286,7 +306,7 @@ def _kind(name: str) -> str | None:
     return None
 
 
-def _by_order(arrays: list[np.ndarray], count: int, optimizer: str) -> dict[str, list[np.ndarray]]:
+def _by_order(arrays: list[Array], count: int, optimizer: str) -> dict[str, list[Array]]:
     order = _ORDER.get(optimizer)
     if order is None:
         raise ValueError(f"its arrays have no names, and how {optimizer} ordered them is not known")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kcore.runtime import Variable
-from kcore.saving.state import child, read_array, write_array
+from kcore.saving.datasets import Array, child, write_array
 
 
 class Source(NamedTuple):
@@ -32,7 +32,7 @@ class Saved(NamedTuple):
 
     layer: str
     names: list[str]
-    arrays: list[np.ndarray]
+    arrays: list[Array]
 
 
 def text(value: Any) -> str:
@@ -54,7 +54,7 @@ def attribute_list(group: Any, name: str) -> list[str] | None:
     return parts if number else None
 
 
-def read_layers(group: Any, path: Path) -> list[Saved]:
+def listed_layers(group: Any, path: Path) -> list[Saved]:
     """The layers of a group of weights in its order, those without weights left out.
 
     Raises:
@@ -72,14 +72,14 @@ def read_layers(group: Any, path: Path) -> list[Saved]:
         weights = attribute_list(layer, "weight_names")
         if weights is None:
             raise ValueError(f"{path}: {layer.name} has no attribute weight_names")
-        arrays = read_arrays(layer, weights, path)
+        arrays = listed_arrays(layer, weights, path)
         if arrays:
             found.append(Saved(name, weights, arrays))
     return found
 
 
-def read_arrays(group: Any, names: Sequence[str], path: Path) -> list[np.ndarray]:
-    """The arrays of names below a group, each of which may be named once.
+def listed_arrays(group: Any, names: Sequence[str], path: Path) -> list[Array]:
+    """The arrays of names below a group, each of which may be named once; checked, and read later.
 
     Raises:
         ValueError: one is missing, elsewhere, damaged, or named again.
@@ -87,7 +87,7 @@ def read_arrays(group: Any, names: Sequence[str], path: Path) -> list[np.ndarray
     datasets = [inner(group, name, path) for name in names]
     if len({dataset.id for dataset in datasets}) != len(datasets):
         raise ValueError(f"{path}: {group.name} names an array twice")
-    return [read_array(dataset, path) for dataset in datasets]
+    return [Array.stored(dataset, path) for dataset in datasets]
 
 
 def inner(group: Any, name: str, path: Path) -> Any:
@@ -112,7 +112,7 @@ def in_file_order(layer: Any) -> list[Variable]:
     return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
-def arrange(layer: Any, arrays: Sequence[np.ndarray], source: Source, written: str | None = None) -> list[np.ndarray]:
+def arrange(layer: Any, arrays: Sequence[Array], source: Source, written: str | None = None) -> list[Array]:
     """A layer's arrays as kcore has them, in the order of `in_file_order`.
 
     Args:
@@ -138,7 +138,7 @@ def arrange(layer: Any, arrays: Sequence[np.ndarray], source: Source, written: s
     return arrays if change is None else change(layer, arrays, source)
 
 
-def _arrange_model(model: Any, arrays: list[np.ndarray], source: Source) -> list[np.ndarray]:
+def _arrange_model(model: Any, arrays: list[Array], source: Source) -> list[Array]:
     """A nested model's arrays: its layers' trained ones one after the other, then the layers' other ones."""
     order = in_file_order(model)
     if len(order) != len(arrays):
@@ -152,12 +152,14 @@ def _arrange_model(model: Any, arrays: list[np.ndarray], source: Source) -> list
     return [given[id(w)] for w in order]
 
 
-def _convolution(layer: Any, arrays: list[np.ndarray], source: Source) -> list[np.ndarray]:
-    if source.era == 1:
-        arrays[0] = _kernel_1(layer, arrays[0])
-    if source.backend == "theano":  # it convolved where others correlate
-        arrays[0] = arrays[0][tuple(slice(None, None, -1) for _ in arrays[0].shape[:-2])]
-    return arrays
+def _convolution(layer: Any, arrays: list[Array], source: Source) -> list[Array]:
+    def kernel(stored: np.ndarray) -> np.ndarray:
+        found = _kernel_1(layer, stored) if source.era == 1 else stored
+        if source.backend == "theano":  # it convolved where others correlate
+            found = found[tuple(slice(None, None, -1) for _ in found.shape[:-2])]
+        return found
+
+    return [Array.made_of(arrays[:1], kernel), *arrays[1:]]
 
 
 def _kernel_1(layer: Any, kernel: np.ndarray) -> np.ndarray:
@@ -177,27 +179,38 @@ def _kernel_1(layer: Any, kernel: np.ndarray) -> np.ndarray:
     return kernel
 
 
-def _gates(arrays: list[np.ndarray], order: Sequence[int]) -> list[np.ndarray]:
+def _gates(arrays: list[Array], order: Sequence[int]) -> list[Array]:
     """Kernel, recurrent kernel and bias from Keras 1's (W, U, b) per gate, gates in the given order."""
-    return [np.concatenate([arrays[3 * gate + part] for gate in order], axis=-1) for part in range(3)]
+
+    def joined(*gates: np.ndarray) -> np.ndarray:
+        return np.concatenate(gates, axis=-1)
+
+    return [Array.made_of([arrays[3 * gate + part] for gate in order], joined) for part in range(3)]
 
 
-def _lstm(layer: Any, arrays: list[np.ndarray], source: Source) -> list[np.ndarray]:
+def _lstm(layer: Any, arrays: list[Array], source: Source) -> list[Array]:
     return _gates(arrays, (0, 2, 1, 3)) if len(arrays) == 12 else arrays  # Keras 1 has i, c, f, o
 
 
-def _gru(layer: Any, arrays: list[np.ndarray], source: Source) -> list[np.ndarray]:
+def _gru(layer: Any, arrays: list[Array], source: Source) -> list[Array]:
     return _gates(arrays, (0, 1, 2)) if len(arrays) == 9 else arrays
 
 
 def _cudnn(gates: int) -> Any:
     """The layout of NVIDIA's library, which CuDNNLSTM and CuDNNGRU kept."""
 
-    def change(layer: Any, arrays: list[np.ndarray], source: Source) -> list[np.ndarray]:
-        kernel, recurrent, bias = arrays
-        parts = [part.T.reshape(part.shape, order="F") for part in np.hsplit(kernel, gates)]
-        bias = np.sum(np.split(bias, 2), axis=0) if gates == 4 else bias.reshape(2, -1)
-        return [np.hstack(parts), np.hstack([part.T for part in np.hsplit(recurrent, gates)]), bias]
+    def of_kernel(kernel: np.ndarray) -> np.ndarray:
+        return np.hstack([part.T.reshape(part.shape, order="F") for part in np.hsplit(kernel, gates)])
+
+    def of_recurrent(recurrent: np.ndarray) -> np.ndarray:
+        return np.hstack([part.T for part in np.hsplit(recurrent, gates)])
+
+    def of_bias(bias: np.ndarray) -> np.ndarray:
+        return np.sum(np.split(bias, 2), axis=0) if gates == 4 else bias.reshape(2, -1)
+
+    def change(layer: Any, arrays: list[Array], source: Source) -> list[Array]:
+        changes = (of_kernel, of_recurrent, of_bias)
+        return [Array.made_of([array], function) for array, function in zip(arrays, changes, strict=True)]
 
     return change
 
@@ -215,7 +228,7 @@ class Assignment(NamedTuple):
     """An array that is to become a variable's value, and its name in the file where it is one array there."""
 
     variable: Variable
-    value: np.ndarray
+    value: Array
     name: str = ""
 
 
@@ -260,16 +273,16 @@ def write_weights(model: Any, group: Any, version: str) -> None:
     group.attrs["backend"] = b"tensorflow"
     group.attrs["keras_version"] = version.encode()
     for layer in model.layers:
-        arrays: dict[str, np.ndarray] = {}
+        named: dict[str, Variable] = {}
         for variable in in_file_order(layer):
             name = variable.path or variable.name
-            number = sum(other == name or other.startswith(f"{name}_again_") for other in arrays)
-            arrays[f"{name}_again_{number}" if number else name] = variable.numpy()
-        write_arrays(group.create_group(layer.name), {f"{name}:0": array for name, array in arrays.items()})
+            number = sum(other == name or other.startswith(f"{name}_again_") for other in named)
+            named[f"{name}_again_{number}" if number else name] = variable
+        write_variables(group.create_group(layer.name), {f"{name}:0": variable for name, variable in named.items()})
 
 
-def write_arrays(group: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by name, and their names in order."""
+def write_variables(group: Any, arrays: Mapping[str, Variable]) -> None:
+    """Write variables by name, and their names in order."""
     _write_names(group, "weight_names", list(arrays))
     for name, array in arrays.items():
         write_array(group, name, array)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kcore.registry import serialize
+from kcore.saving.legacy.models import CHAIN, TWICE
 
 Config = dict[str, Any]
 
@@ -56,6 +57,8 @@ def _layer(entry: Mapping[str, Any]) -> Config:
     if "input_layers" in config:
         return _functional(entry)
     if name == "Sequential":
+        if any("input_layers" in layer["config"] for layer in config["layers"]):
+            return {**_functional(_chain(config)), CHAIN: True}
         layers = [_layer(layer) for layer in config["layers"]]
         return {"class_name": name, "config": {"name": config["name"], "layers": layers}}
     if entry.get("registered_name") not in (None, name):
@@ -68,7 +71,7 @@ def _arguments(name: str, config: Mapping[str, Any]) -> Config:
     for key, value in config.items():
         if key in NEWER and value in (NEWER[key], None):
             continue
-        if key == "seed" and value is None and "units" in config:  # of a recurrent layer
+        if key == "seed" and value is None:  # which few layers of Keras 2.2 have
             continue
         if key == "dtype":
             value = value["config"]["name"] if isinstance(value, Mapping) else value
@@ -129,8 +132,32 @@ def _mirrors(backward: Any, forward: Mapping[str, Any]) -> bool:
     )
 
 
+def _chain(config: Mapping[str, Any]) -> Config:
+    """A Sequential model that holds a functional one, as a functional one: Keras 3 would give lists to its layers."""
+    layers: list[Config] = []
+    for layer in config["layers"]:
+        name = layer["config"]["name"]
+        history = {"keras_history": [layers[-1]["name"], 0, 0]} if layers else {}
+        nodes = [{"args": [{"class_name": "__keras_tensor__", "config": history}], "kwargs": {}}] if layers else []
+        layers.append({**layer, "name": name, "inbound_nodes": nodes})
+    last = layers[-1]
+    ends = {"input_layers": [layers[0]["name"], 0, 0], "output_layers": [last["name"], _counted_from(last), 0]}
+    return {"config": {"name": config["name"], "layers": layers, **ends}}
+
+
+def _counted_from(layer: Mapping[str, Any]) -> int:
+    """The number of a layer's first call among a model's outputs: in Keras 3 functional models begin with 1 there."""
+    return int("input_layers" in layer["config"])
+
+
 def _functional(entry: Mapping[str, Any]) -> Config:
+    """A functional model, each call of a nested model written twice.
+
+    In Keras 2 the making of a model counts as its first call, in Keras 3 it does not. Of two equal calls one may name
+    the second: it is the second one there, and the first one here.
+    """
     config = entry["config"]
+    nested = {layer["name"] for layer in config["layers"] if "layers" in layer["config"]}
     layers = []
     for described in config["layers"]:
         if described["module"].startswith(("keras.src.ops", "keras.ops", "kcore.ops")):
@@ -140,17 +167,38 @@ def _functional(entry: Mapping[str, Any]) -> Config:
             )
         layer = _layer(described)
         layer["name"] = described["name"]
-        layer["inbound_nodes"] = [_node(node, described) for node in described["inbound_nodes"]]
+        layer["inbound_nodes"] = [_node(_renumbered(node, nested)) for node in described["inbound_nodes"]]
+        if layer["name"] in nested:
+            layer["inbound_nodes"] = [node for node in layer["inbound_nodes"] for _ in range(2)]
+            layer[TWICE] = True
         layers.append(layer)
+    first = {layer["name"]: _counted_from(layer) for layer in config["layers"]}
     return {
         "class_name": "Model",
         "config": {
             "name": config["name"],
             "layers": layers,
             "input_layers": _list(config["input_layers"]),
-            "output_layers": _list(config["output_layers"]),
+            "output_layers": [_output(place, nested, first) for place in _list(config["output_layers"])],
         },
     }
+
+
+def _output(place: list[Any], nested: set[str], first: Mapping[str, int]) -> list[Any]:
+    """A model's output, with the number that the call has when it stands there twice."""
+    name, call, tensor = place
+    return [name, 2 * (call - first[name]) + 1, tensor] if name in nested else place
+
+
+def _renumbered(value: Any, nested: set[str]) -> Any:
+    """A call with the numbers that the calls of nested models have when each stands there twice."""
+    if _is_tensor(value):
+        name, call, tensor = value["config"]["keras_history"]
+        history = [name, 2 * call + 1 if name in nested else call, tensor]
+        return {**value, "config": {**value["config"], "keras_history": history}}
+    if isinstance(value, Mapping):
+        return {key: _renumbered(inner, nested) for key, inner in value.items()}
+    return [_renumbered(inner, nested) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _list(places: Any) -> Any:
@@ -169,7 +217,7 @@ def _place(value: Any) -> Any:
     return value
 
 
-def _node(node: Mapping[str, Any], described: Mapping[str, Any]) -> Any:
+def _node(node: Mapping[str, Any]) -> Any:
     """One call: its tensors, each with the call's other arguments behind the first.
 
     Where other arguments hold tensors, Keras 2 and 3 differ, and the call is written as Keras 3 reads it.

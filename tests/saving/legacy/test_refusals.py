@@ -10,6 +10,7 @@ import pytest
 
 import kcore
 from kcore.saving import hdf5, load_model
+from kcore.saving.datasets import Array
 from kcore.saving.legacy.archives import todays_places
 from kcore.saving.legacy.layers import LegacyError
 from kcore.saving.legacy.models import translate_model
@@ -144,7 +145,10 @@ def test_layout_of_nvidias_library(name, gates):
         np.hstack([gate.T for gate in np.hsplit(recurrent, gates)]),
         bias.reshape(-1),
     ]
-    found = ARRANGE[name](None, stored, Source(2, "tensorflow", {}))
+    lying = [Array(array.shape, lambda array=array: array) for array in stored]
+    arranged = ARRANGE[name](None, lying, Source(2, "tensorflow", {}))
+    found = [array.read() for array in arranged]
+    assert [array.shape for array in arranged] == [array.shape for array in found]
     np.testing.assert_array_equal(found[0], kernel)
     np.testing.assert_array_equal(found[1], recurrent)
     np.testing.assert_allclose(found[2], bias.sum(0) if name == "CuDNNLSTM" else bias)
