@@ -22,7 +22,7 @@ def supports(node: Node) -> bool:
     if not products.supports(node):
         return False
     head = split(node).head
-    if head.outputs[0].dtype not in cublas.DTYPES or any(v.dtype != head.outputs[0].dtype for v in head.sources):
+    if head.outputs[0].dtype not in cublas.CUDA_TYPES or any(v.dtype != head.outputs[0].dtype for v in head.sources):
         return False
     gemm = cublas.gemm_of(products.product_of(head))
     work = gemm.m * gemm.n * gemm.k * gemm.batch * len(gemm.starts)

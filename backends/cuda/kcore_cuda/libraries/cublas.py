@@ -18,8 +18,8 @@ from kcore_cuda import cuda
 if TYPE_CHECKING:
     from kcore.kernels.products import Product
 
-#: dtypes cuBLAS multiplies, all with sums in float32 but float64's.
-DTYPES = ("float16", "bfloat16", "float32", "float64")
+#: dtypes cuBLAS multiplies, all with sums in float32 but float64's, and their cudaDataType.
+CUDA_TYPES = {"float16": 2, "bfloat16": 14, "float32": 0, "float64": 1}
 #: Most calls of one product whose batch is no single run of memory.
 CALLS = 16
 #: cublasMath_t: sums of 16-bit products are float32 throughout.
@@ -160,7 +160,7 @@ class Cublas:
             tf32: whether float32 may be rounded to TF32.
         """
         lib = self._library
-        kind, computed = cuda_type(dtype), compute_type(lib, dtype, tf32)
+        kind, computed = CUDA_TYPES[dtype], compute_type(lib, dtype, tf32)
         one, zero = scalar(1.0, dtype).ctypes.data, scalar(0.0, dtype).ctypes.data
         ops = [lib.CUBLAS_OP_T if t else lib.CUBLAS_OP_N for t in (gemm.transpose_first, gemm.transpose_second)]
         calls: list[Callable[[], None]] = []
@@ -177,12 +177,6 @@ class Cublas:
             into = (zero, result, kind, gemm.ldc, along[2], gemm.batch)
             calls.append(partial(lib.gemmStridedBatchedEx, *head, *operands, *into, *tail))
         return calls
-
-
-def cuda_type(dtype: str) -> int:
-    """cudaDataType of a dtype."""
-    names = {"float16": "CUDA_R_16F", "bfloat16": "CUDA_R_16BF", "float32": "CUDA_R_32F", "float64": "CUDA_R_64F"}
-    return getattr(cuda.runtime, names[dtype])
 
 
 def compute_type(library: Any, dtype: str, tf32: bool) -> int:

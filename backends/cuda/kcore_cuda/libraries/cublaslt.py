@@ -11,7 +11,7 @@ import numpy as np
 
 from kcore.backend.base import Problem
 from kcore_cuda import cuda
-from kcore_cuda.libraries.cublas import Gemm, compute_type, cuda_type, scalar
+from kcore_cuda.libraries.cublas import CUDA_TYPES, Gemm, compute_type, scalar
 
 #: dtypes of products that have epilogues.
 DTYPES = ("float16", "bfloat16", "float32")
@@ -121,8 +121,8 @@ class CublasLt:
             NoAlgorithmError: cuBLASLt has none for it.
         """
         lt = self._lt
-        kind = cuda_type(dtype)
-        made = Descriptors(lt, gemm, kind, compute_type(cuda.cublas, dtype, tf32), cuda_type("float32"))
+        kind = CUDA_TYPES[dtype]
+        made = Descriptors(lt, gemm, kind, compute_type(cuda.cublas, dtype, tf32), CUDA_TYPES["float32"])
         made.epilogue(epilogue, bias, aux, gemm.ldc)
         algorithm = made.algorithm(self.handle, self._workspace[1], (b, a, y, y))
         one, zero = scalar(1.0, dtype).ctypes.data, scalar(0.0, dtype).ctypes.data

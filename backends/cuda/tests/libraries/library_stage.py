@@ -13,7 +13,9 @@ from kcore.backend.kernel import Site, kernels_of
 from kcore.dtypes import itemsize, numpy_dtype
 from kcore.graph.core import Graph, Node
 from kcore.graph.op import OPS, In
+from kcore_cuda.libraries import cudnn
 
+#: cudaDataType.
 CUDA_TYPES = {2: "float16", 14: "bfloat16", 0: "float32", 1: "float64"}
 
 
@@ -64,15 +66,26 @@ class Memory:
         return array
 
 
+def at_once(stream, work):
+    """A stream that never lets anybody wait."""
+    work()
+
+
 class Cublas:
-    """CuPy's cuBLAS module: column-major products on host memory, and a log of the calls."""
+    """CuPy's cuBLAS module: column-major products on host memory, and a log of the calls.
+
+    Args:
+        submit: what puts work onto a stream.
+    """
 
     CUBLAS_OP_N, CUBLAS_OP_T = 0, 1
     CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32, CUBLAS_COMPUTE_64F = 68, 77, 70
     CUBLAS_GEMM_DEFAULT = -1
 
-    def __init__(self):
+    def __init__(self, submit=at_once):
         self.calls = []
+        self._submit = submit
+        self._stream = 0
 
     def create(self):
         self.calls.append(("create",))
@@ -80,6 +93,7 @@ class Cublas:
 
     def setStream(self, handle, stream):  # noqa: N802
         self.calls.append(("setStream", handle, stream))
+        self._stream = stream
 
     def setMathMode(self, handle, mode):  # noqa: N802
         self.calls.append(("setMathMode", handle, mode))
@@ -96,7 +110,10 @@ class Cublas:
         assert batch > 1
         self._gemm(handle, ta, tb, m, n, k, alpha, a, at, lda, sa, b, bt, ldb, sb, beta, c, ct, ldc, sc, batch, compute)
 
-    def _gemm(
+    def _gemm(self, *given):
+        self._submit(self._stream, partial(self._compute, *given))
+
+    def _compute(
         self, handle, ta, tb, m, n, k, alpha, a, at, lda, sa, b, bt, ldb, sb, beta, c, ct, ldc, sc, batch, compute
     ):
         assert handle == 7 and at == bt == ct
@@ -118,19 +135,24 @@ class Cublas:
 class Planned:
     """A planned graph of cuDNN's: executes its description as the frontend's manual says it would."""
 
-    def __init__(self, description, workspace=96):
+    def __init__(self, description, workspace=96, submit=None):
         self.description = description
         self.workspace = workspace
+        self._submit = submit or partial(at_once, 0)
 
     def get_workspace_size(self):
         return self.workspace
 
     def execute(self, pack, workspace, handle=None):
         assert handle == 11 and sorted(pack) == list(range(1, len(pack) + 1))
-        strided(workspace, (self.workspace,), (1,), "uint8")[...] = 0xEE
         addresses = [pack[i] for i in sorted(pack)]
         assert all(p % 16 == 0 for p in addresses), "cuDNN wants 16-byte alignment"
-        ACTS[type(self.description).__name__](self.description, addresses)
+
+        def compute():
+            strided(workspace, (self.workspace,), (1,), "uint8")[...] = 0xEE
+            ACTS[type(self.description).__name__](self.description, addresses)
+
+        self._submit(compute)
 
 
 def convolve(d, addresses):
@@ -203,17 +225,15 @@ ACTS = {"Convolution": convolve, "Attention": attend}
 class Cudnn:
     """This package's cuDNN handle, with acted plans."""
 
-    def __init__(self):
+    def __init__(self, stream=0, submit=at_once):
         self.handle = 11
         self.plans = {}
+        self._submit = partial(submit, stream)
 
     def plan(self, description, options):
-        return self.plans.setdefault((description, options), Planned(description))
+        return self.plans.setdefault((description, options), Planned(description, submit=self._submit))
 
-    def call(self, graph, addresses, workspace):
-        from kcore_cuda.libraries import cudnn
-
-        return cudnn.Cudnn.call(self, graph, addresses, workspace)
+    call = cudnn.Cudnn.call
 
 
 class Place:
@@ -231,7 +251,7 @@ class Stage:
     def __init__(self, monkeypatch):
         from kcore_cuda import cuda
         from kcore_cuda.kernels import attention, contraction, convolution, splitting
-        from kcore_cuda.libraries import cublas, cublaslt, cudnn
+        from kcore_cuda.libraries import cublas, cublaslt
 
         self.library = Cublas()
         self.place = Place()

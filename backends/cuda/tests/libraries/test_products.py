@@ -29,7 +29,7 @@ MORE = [
 ]
 
 
-@pytest.mark.parametrize("dtype", cublas.DTYPES)
+@pytest.mark.parametrize("dtype", cublas.CUDA_TYPES)
 @pytest.mark.parametrize("case", [*MATMUL.samples, *MORE], ids=lambda c: f"{c.inputs}{c.attrs or ''}")
 def test_every_sample_is_what_numpy_says(stage, case, dtype):
     node, arrays = node_of("matmul", case, dtype)
@@ -156,8 +156,8 @@ def test_cupy_has_what_is_called():
     from cupy.cuda import runtime
 
     assert {"CUBLAS_OP_T", "CUBLAS_COMPUTE_32F_FAST_TF32", "CUBLAS_GEMM_DEFAULT"} <= set(dir(library))
-    assert [cublas.cuda_type(d) for d in cublas.DTYPES] == [2, 14, 0, 1]
-    assert runtime.CUDA_R_16BF == 14
+    names = {"float16": "CUDA_R_16F", "bfloat16": "CUDA_R_16BF", "float32": "CUDA_R_32F", "float64": "CUDA_R_64F"}
+    assert {dtype: getattr(runtime, name) for dtype, name in names.items()} == cublas.CUDA_TYPES
     assert (library.CUBLAS_COMPUTE_32F, library.CUBLAS_COMPUTE_32F_FAST_TF32, library.CUBLAS_COMPUTE_64F) == (
         68,
         77,

@@ -1,0 +1,62 @@
+"""Whole models with their products and convolutions on the acted libraries, on the fake GPU, through CUDA graphs."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+
+import library_stage
+import lt_stage
+import numpy as np
+import pytest
+
+import kcore
+from kcore.backend.kernel import kernels_of
+from kcore.testing.trainings import MODELS, train
+from kcore_cuda import cuda, libraries
+from kcore_cuda.kernels import attention, contraction, convolution  # noqa: F401  (registers the kernels)
+from kcore_cuda.libraries import cublas, cublaslt, cudnn
+
+OURS = [k for k in kernels_of("cuda") if k.priority > 0]
+STEPS = 5
+
+
+@pytest.fixture
+def acted(computing, monkeypatch):
+    """The fake GPU whose streams the acted libraries submit to; their calls are in `calls`."""
+    table = kernels_of("cuda")
+    library, lt = library_stage.Cublas(computing.submit), lt_stage.Lt(computing.submit)
+    monkeypatch.setitem(cuda.__dict__, "cublas", library)
+    monkeypatch.setattr(cublas, "_set_workspace", lambda: lambda *given: 0)
+    monkeypatch.setattr(cublaslt, "library", lambda: lt)
+    monkeypatch.setattr(cudnn, "library", lambda: SimpleNamespace())
+    monkeypatch.setattr(cudnn, "Cudnn", partial(library_stage.Cudnn, submit=computing.submit))
+    monkeypatch.setattr(contraction, "SMALL", 0)
+    libraries._made.clear()
+    for kernel in OURS:
+        table.add(kernel)
+    yield library
+    for kernel in OURS:
+        table.remove(kernel)
+    libraries._made.clear()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_trains_as_on_numpy(computing, acted, name):
+    losses, weights = train(name, STEPS)
+    assert "graph" in computing.calls
+    kcore.use_backend("numpy")
+    wanted, wanted_weights = train(name, STEPS)
+    np.testing.assert_allclose(losses, wanted, rtol=1e-4, atol=1e-5)
+    for mine, other in zip(weights, wanted_weights, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-3, atol=2e-4)
+    assert ("gemm", 68, 1) in acted.calls, "at least one product was cuBLAS's"
+
+
+def test_the_plan_says_which_library_s_kernel_runs(acted):
+    layers = kcore.layers
+    model = kcore.Sequential([kcore.Input((6, 6, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(8, "relu")])
+    step = kcore.function(lambda x: model(x)).concrete(np.zeros((2, 6, 6, 3), "float32"))
+    ours = {k.bind for k in OURS}
+    chosen = [s.kernel for s in step.plan.steps]
+    assert sum(k.bind in ours for k in chosen) == 2, step.plan
