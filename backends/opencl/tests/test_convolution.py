@@ -17,7 +17,7 @@ from kcore.kernels.convolutions import candidates, emit, supports
 from kcore.kernels.convolutions.geometry import backward
 from kcore.kernels.convolutions.gpu import Block
 from kcore.kernels.convolutions.tiling import Patch, Strip
-from kcore.kernels.convolutions.winograd import Tiles
+from kcore.kernels.convolutions.winograd_tiles import Tiles
 from kcore.ops.windows import out_sizes
 
 
@@ -106,17 +106,18 @@ _WINOGRAD = {
 }
 
 
-@pytest.mark.parametrize("op", ["conv", "conv_input_grad"])
+@pytest.mark.parametrize("op", ["conv", "conv_input_grad", "conv_kernel_grad"])
 @pytest.mark.parametrize("case", _WINOGRAD)
 def test_winograd_is_exact_where_all_sums_are(device, compute, node, op, case):
     operands, attrs = _operands(op, _WINOGRAD[case])
     offered = [t for t in candidates(node(op, *operands, **attrs), device.place.traits) if isinstance(t[0], Tiles)]
     assert offered
-    for tiling in [offered[0], (replace(offered[-1][0], count=2 * offered[-1][0].rows),)]:
+    few = 9 if op == "conv_kernel_grad" else 2 * offered[-1][0].rows
+    for tiling in [offered[0], (replace(offered[-1][0], count=few),)]:
         _check(device, compute, node, device.place.traits, op, _WINOGRAD[case], tiling=tiling)
 
 
-@pytest.mark.parametrize("op", ["conv", "conv_input_grad"])
+@pytest.mark.parametrize("op", ["conv", "conv_input_grad", "conv_kernel_grad"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_winograd_rounds_little(intel, compute, node, op, dtype):
     """Within what the op's tolerance allows a direct convolution, with numbers that are no integers."""

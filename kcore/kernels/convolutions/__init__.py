@@ -11,14 +11,16 @@ from kcore.codegen.epilogue import Epilogue
 from kcore.graph.core import Node
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore.kernels.choosing import chosen
-from kcore.kernels.convolutions import winograd
+from kcore.kernels.convolutions import winograd, winograd_gradient
 from kcore.kernels.convolutions.correlation import emit_correlation, with_rows
 from kcore.kernels.convolutions.geometry import Walk, backward, forward, merged
 from kcore.kernels.convolutions.gpu import Block, blocks_for, emit_product, emit_shared_correlation
 from kcore.kernels.convolutions.packing import emit_packing, packed_bytes
 from kcore.kernels.convolutions.strips import emit_strips
 from kcore.kernels.convolutions.tiling import Patch, Strip, patches, strips
-from kcore.kernels.convolutions.winograd import Tiles, emit_winograd
+from kcore.kernels.convolutions.winograd import emit_winograd
+from kcore.kernels.convolutions.winograd_gradient import emit_winograd_gradient
+from kcore.kernels.convolutions.winograd_tiles import Tiles, fits, wins
 from kcore.kernels.table import generated
 from kcore.kernels.traits import Traits
 
@@ -53,8 +55,12 @@ def candidates(node: Node, traits: Traits) -> list[Tiling]:
     dtype, correlation = product.outputs[0].dtype, product.op.name == "conv_kernel_grad"
     if not traits.cpu:
         return [(block,) * len(walks) for block in blocks_for(walks[0], traits, correlation)]
+    tiles: list[Tiling] = []
+    if fits(walks[0], dtype, traits):
+        tilings = winograd_gradient.tilings if correlation else winograd.tilings
+        tiles = [(t,) for t in tilings(walks[0], dtype, traits)]
     if correlation:
-        return [(p,) for p in patches(walks[0], dtype, traits)[:WAYS]]
+        return _first(tiles, [(p,) for p in patches(walks[0], dtype, traits)[:WAYS]], walks[0])
     ways = [strips(w, dtype, traits) for w in walks]
     found: list[Tiling] = []
     for first in ways[0][:WAYS]:
@@ -62,10 +68,12 @@ def candidates(node: Node, traits: Traits) -> list[Tiling]:
         alike = [[s for s in way if s.vectors == first.vectors] for way in ways[1:]]
         if all(alike):
             found.append((first, *(way[0] for way in alike)))
-    if not winograd.fits(walks[0], dtype, traits):
-        return found
-    tiles: list[Tiling] = [(t,) for t in winograd.tilings(walks[0], dtype, traits)]
-    return tiles + found if winograd.wins(walks[0]) else found + tiles
+    return _first(tiles, found, walks[0])
+
+
+def _first(tiles: list[Tiling], direct: list[Tiling], walk: Walk) -> list[Tiling]:
+    """Ways by Winograd's tiles and direct ones, those that should win first."""
+    return tiles + direct if wins(walk) else direct + tiles
 
 
 def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
@@ -83,6 +91,8 @@ def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
     if product.op.name == "conv_kernel_grad":
         if isinstance(tiling[0], Block):
             return emit_shared_correlation(walks[0], node, traits, tiling[0])
+        if isinstance(tiling[0], Tiles):
+            return emit_winograd_gradient(walks[0], node, traits, tiling[0])
         assert isinstance(tiling[0], Patch)
         return emit_correlation(walks[0], node, traits, tiling[0])
     first, second = (_argument(epilogue, i) for i in (0, 1))
