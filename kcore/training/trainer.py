@@ -18,6 +18,7 @@ from kcore.runtime import Function, GradientTape, KerasTensor, convert_to_tensor
 from kcore.training.containers import CompiledLoss, CompiledMetrics
 from kcore.training.data import floatx, unpack
 from kcore.training.loops import Loops
+from kcore.training.trained import Trained, turned
 
 if TYPE_CHECKING:
     from kcore.layers import Layer as _OtherHalf
@@ -47,19 +48,6 @@ class Compiled:
     steps_per_execution: int = 1
     jit_compile: Any = "auto"
     functions: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
-
-
-@dataclass
-class Trained:
-    """How long a model has been trained."""
-
-    steps: int = 0
-    epochs: int = 0
-    noted: bool = False
-
-    def __str__(self) -> str:
-        epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}, " if self.epochs else ""
-        return f"{epochs}{self.steps} step{'' if self.steps == 1 else 's'}"
 
 
 class Trainer(Loops, _OtherHalf):
@@ -144,14 +132,8 @@ class Trainer(Loops, _OtherHalf):
         arguments["optimizer"] = compiled.optimizer
         if auto_scale_loss and compiled.optimizer is not None and self.dtype_policy.name == "mixed_float16":
             compiled.optimizer = optimizers_room.scaled(compiled.optimizer)
-        if self._trained.steps and not self._trained.noted:
-            self._trained.noted = True
-            logger.warning(
-                "model %r is compiled again after %s of training: its weights stay as they are. "
-                "For fresh weights use kcore.models.clone_model(model), or build the model anew.",
-                self.name,
-                self._trained,
-            )
+        if self._trained.steps and self._compiled is not None:
+            self._trained.note_compiled_again(self.name, turned(self._compiled.trainable, compiled.trainable))
         self._compiled = compiled
         self._functions = {}
         self.stop_training = False

@@ -91,3 +91,40 @@ def test_recurrent_dropout_is_no_matter_outside_of_training():
     assert layer._is_ops(training=False)
     steps = layers.RNN(Stepwise([layer.cell]))
     np.testing.assert_allclose(layer(X).numpy(), steps(X).numpy(), rtol=2e-5, atol=1e-6)
+
+
+STACK = {"class_name": "StackedRNNCells", "config": {"name": "stack"}}
+
+
+def _described(*cells):
+    return {**STACK, "config": {"name": "stack", "cells": list(cells)}}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (_described(), "StackedRNNCells.*expected at least one cell"),
+        (
+            _described({"class_name": "Dense", "config": {"units": 3}}),
+            r"needs 'state_size', but number 0 of 1 is .*Dense",
+        ),
+        (_described("LSTMCell"), "number 0 of 1 cells is 'LSTMCell', expected a configuration with 'class_name'"),
+        (
+            _described(
+                {"class_name": "GRUCell", "config": {"units": 2}},
+                {"class_name": "L2", "config": {"l2": 0.1}, "module": "keras.regularizers"},
+            ),
+            r"needs 'state_size', but number 1 of 2 is .*L2",
+        ),
+        ({**STACK, "config": {"cells": {"class_name": "GRUCell"}}}, "expected the configurations of cells in a list"),
+    ],
+    ids=["none", "another layer", "a bare name", "a regularizer", "no list"],
+)
+def test_a_configuration_of_something_else_is_told(config, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        layers.deserialize(config)
+
+
+def test_cells_are_described_by_their_class_alone_as_in_keras_2():
+    stack = layers.deserialize(_described({"class_name": "GRUCell", "config": {"units": 2}}))
+    assert isinstance(stack.cells[0], layers.GRUCell)

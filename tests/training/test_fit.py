@@ -512,6 +512,36 @@ def test_compiling_a_trained_model_is_noted_once(caplog):
         assert part in caplog.messages[0]
 
 
+def test_fine_tuning_is_told_from_a_second_run(caplog):
+    base = Sequential([layers.Input((3,)), layers.Dense(4), layers.Dense(3)], name="base")
+    model, (x, y) = Sequential([layers.Input((3,)), base, layers.Dense(1, name="head")], name="tuned"), data(8)
+    base.trainable = False
+    model.compile("sgd", "mse")
+    model.fit(x, y, batch_size=4, verbose=0)
+    with caplog.at_level(logging.WARNING, "kcore"):
+        base.trainable = True
+        model.compile("sgd", "mse")
+        base.trainable = False
+        model.compile("sgd", "mse")
+    assert caplog.messages == [
+        "model 'tuned' goes on from what it learned in 1 epoch, 2 steps, now with 'base' trainable."
+    ]
+    model.compile("sgd", "mse")
+    assert "is compiled again" in caplog.messages[-1]
+
+
+def test_of_many_layers_that_were_turned_some_are_named(caplog):
+    parts = [layers.Dense(3, name=f"part_{i}") for i in range(5)]
+    model, (x, y) = Sequential([layers.Input((3,)), *parts, layers.Dense(1, name="head")]), data(8)
+    model.compile("sgd", "mse")
+    model.fit(x, y, batch_size=4, verbose=0)
+    for part in parts:
+        part.trainable = False
+    with caplog.at_level(logging.WARNING, "kcore"):
+        model.compile("sgd", "mse")
+    assert "now with 'part_0', 'part_1', 'part_2' and 2 more frozen" in caplog.text
+
+
 class TestInterrupt:
     @pytest.fixture(autouse=True)
     def python_handles_it(self):

@@ -13,13 +13,19 @@ from kcore.tree import flatten, is_nested
 
 
 def _cells(cells: Any) -> list[Any]:
+    if not is_nested(cells):
+        raise ValueError(f"expected a list of recurrent cells, got {cells!r}")
     cells = list(cells)
     if not cells:
         raise ValueError("expected at least one cell")
-    for cell in cells:
+    for i, cell in enumerate(cells):
         for part in ("call", "state_size"):
             if not hasattr(cell, part):
-                raise ValueError(f"a recurrent cell needs {part!r}, got {cell!r}")
+                kind = cell.__name__ if isinstance(cell, type) else type(cell).__name__
+                raise ValueError(
+                    f"a recurrent cell needs {part!r}, but number {i} of {len(cells)} is {cell!r}, of class {kind}, "
+                    "and has none"
+                )
     return cells
 
 
@@ -77,4 +83,15 @@ class StackedRNNCells(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
-        return super().from_config({**config, "cells": deserialize(config["cells"])})
+        cells = config.get("cells")
+        if not isinstance(cells, list | tuple):
+            raise ValueError(f"StackedRNNCells: expected the configurations of cells in a list, got {cells!r}")
+        made = []
+        for i, cell in enumerate(cells):
+            if not isinstance(cell, Mapping) or "class_name" not in cell:
+                raise ValueError(
+                    f"StackedRNNCells: number {i} of {len(cells)} cells is {cell!r}, expected a configuration with "
+                    "'class_name' and 'config'"
+                )
+            made.append(deserialize(cell, module="keras.layers"))
+        return super().from_config({**config, "cells": made})
