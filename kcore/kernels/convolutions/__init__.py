@@ -73,7 +73,7 @@ def candidates(node: Node, traits: Traits) -> list[Tiling]:
 
 def _first(tiles: list[Tiling], direct: list[Tiling], walk: Walk) -> list[Tiling]:
     """Ways by Winograd's tiles and direct ones, those that should win first."""
-    return tiles + direct if wins(walk) else direct + tiles
+    return tiles + direct if tiles and wins(walk) else direct + tiles
 
 
 def emit(node: Node, traits: Traits, tiling: Tiling | None = None) -> Code:
