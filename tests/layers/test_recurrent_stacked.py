@@ -114,7 +114,7 @@ def _described(*cells):
                 {"class_name": "GRUCell", "config": {"units": 2}},
                 {"class_name": "L2", "config": {"l2": 0.1}, "module": "keras.regularizers"},
             ),
-            r"needs 'state_size', but number 1 of 2 is .*L2",
+            "may not name keras.regularizers.L2: one of keras.layers, .* is needed here",
         ),
         ({**STACK, "config": {"cells": {"class_name": "GRUCell"}}}, "expected the configurations of cells in a list"),
     ],
