@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,7 @@ class Fake:
         launched: every launch that ran, in order.
         calls: names of the calls that matter for a step, as they were made.
         eager: streams that run at once, by whether they are CUDA's blocking kind: an upload may come any time.
+        elsewhere: the GPU of addresses that do not lie on the first one.
         failing: status that the next call on a stream fails with, and all from then on.
     """
 
@@ -90,6 +92,7 @@ class Fake:
         self.calls: list[str] = []
         self.failing = 0
         self.device = 0
+        self.elsewhere: dict[int, int] = {}
         self.eager_uploads = True
         self._next = 1000
         self._streams: dict[int, _Stream] = {}
@@ -141,6 +144,10 @@ class Fake:
         base = self._bases[i] if i >= 0 else 0
         if i < 0 or address + nbytes > base + self._memory[base][0]:
             raise Misuse(f"{what}: {address:#x} with {nbytes} bytes is no live device memory")
+
+    def ordinal_of(self, address: int) -> int:
+        """The GPU an address lies on."""
+        return self.elsewhere.get(address, 0)
 
     # -- streams -------------------------------------------------------------------------------------------------
 
@@ -275,6 +282,10 @@ class _Runtime:
             fake.submit(stream, lambda: ctypes.memmove(dst, values, size))
         else:
             fake.submit(stream, lambda: fake.move(dst, src, size))
+
+    def pointerGetAttributes(self, ptr):
+        self._fake.inside(ptr, 0, "pointerGetAttributes of")
+        return SimpleNamespace(device=self._fake.ordinal_of(ptr))
 
     def hostAlloc(self, size, flags):
         self._fake.unrecorded("hostAlloc")

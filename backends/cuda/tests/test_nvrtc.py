@@ -1,7 +1,7 @@
 """Every generated kernel compiles for the GPUs there are: machine code by NVRTC, which needs no GPU.
 
-All are compiled for the oldest architecture, sm_75. For sm_80 and sm_90, where the compiler reads the text alike and only
-its last stage differs, the longest kernel of each op is compiled.
+All are compiled for the oldest architecture, sm_75. For sm_80 and sm_90, where the compiler reads the text alike and
+only its last stage differs, the longest kernel of each op is compiled.
 """
 
 from __future__ import annotations
