@@ -5,15 +5,22 @@ BIN    := $(VENV)/bin
 LOCAL  := -e . -e backends/numpy -e backends/opencl -e backends/cuda -e plugins/rotary
 STAMP  := $(VENV)/.kcore-installed
 DEMO   := $(VENV)/.kcore-demo-installed
+GPU    := $(VENV)/.kcore-gpu-installed
+# A folder of wheels in place of the index, see cuda-wheels.
+INDEX  := $(if $(WHEELS),--no-index --find-links $(WHEELS))
 FILES  := pyproject.toml $(wildcard backends/*/pyproject.toml) plugins/rotary/pyproject.toml
 
-.PHONY: help demo test bench lint format clean oclgrind
+.PHONY: help demo test bench lint format clean oclgrind cuda-check cuda-sanitize cuda-bench cuda-wheels
 
 help:
 	@echo "make demo    train a convolutional model on handwritten digits"
 	@echo "make test    lint, types, contracts, tests, conformance, wheels"
 	@echo "make bench   measure speed and memory; PEERS=path/to/python adds Keras on its engines"
 	@echo "make oclgrind  run small kernels of every family in a simulator that reports races and invalid accesses"
+	@echo "make cuda-check     on a machine with an NVIDIA GPU: conformance, and trainings beside NumPy"
+	@echo "make cuda-sanitize  there: compute-sanitizer over each family of kernels"
+	@echo "make cuda-bench     there: the tables; PEERS=path/to/python adds Keras on JAX and torch, and torch itself"
+	@echo "make cuda-wheels    fetch what these need into .wheels, for a machine without a network: WHEELS=.wheels"
 	@echo "make lint    ruff, mypy and import-linter only"
 	@echo "make format  let ruff format the sources"
 
@@ -24,13 +31,13 @@ $(BIN)/python:
 # which are then installed by name.
 $(DEMO): $(FILES) tools/requirements.py | $(BIN)/python
 	$(BIN)/python tools/requirements.py demo opencl > $(VENV)/requirements-demo.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/requirements-demo.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INDEX) -r $(VENV)/requirements-demo.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(LOCAL)
 	@touch $@
 
 $(STAMP): $(DEMO)
 	$(BIN)/python tools/requirements.py demo opencl dev > $(VENV)/requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INDEX) -r $(VENV)/requirements-dev.txt
 	@touch $@
 
 demo: $(DEMO)
@@ -41,6 +48,22 @@ test: $(STAMP)
 
 oclgrind: $(STAMP)
 	$(BIN)/python tools/oclgrind.py
+
+# NVIDIA's libraries are large: they are fetched only where there is a GPU to run them.
+$(GPU): $(STAMP)
+	$(BIN)/python tools/requirements.py demo opencl dev cuda-dev > $(VENV)/requirements-gpu.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INDEX) -r $(VENV)/requirements-gpu.txt
+	@touch $@
+
+cuda-check cuda-sanitize cuda-bench: $(STAMP)
+	@$(BIN)/python tools/cuda_gpu.py $@
+	@$(MAKE) --no-print-directory $(GPU)
+	$(BIN)/python $(if $(filter cuda-bench,$@),benchmarks/cuda.py $(if $(PEERS),--peers $(PEERS)),tools/$(subst -,_,$@).py)
+
+# Everything that these install, in one folder: copied along, it takes the place of the index.
+cuda-wheels: | $(BIN)/python
+	$(BIN)/python tools/requirements.py demo opencl dev cuda-dev > $(VENV)/requirements-wheels.txt
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check -d .wheels -r $(VENV)/requirements-wheels.txt
 
 lint: $(STAMP)
 	$(BIN)/python tools/check.py style types

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -131,3 +132,67 @@ def train(name: str, steps: int, run_eagerly: bool = False) -> tuple[list[float]
         result = model.train_on_batch(x, y)
         losses.append(float(result[0] if isinstance(result, list | tuple) else result))
     return losses, [np.asarray(v.numpy()) for v in model.weights]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a training on a device compares with NumPy's, from the same weights on.
+
+    Attributes:
+        same_start: whether the initial weights were the same bits.
+        distance: Euclidean distance of the weights at the end.
+        drift: that of NumPy's own float32 run from its float64 run.
+        rounding: one rounding of all weights per step, where the former two happen to meet.
+    """
+
+    same_start: bool
+    distance: float
+    drift: float
+    rounding: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the device is no further from NumPy than float32 is from float64, four times over."""
+        return self.same_start and self.distance <= 4 * max(self.drift, self.rounding)
+
+
+def agreement(name: str, backend: str, steps: int = 100) -> Agreement:
+    """Train a model on a device, on NumPy, and on NumPy in float64.
+
+    The backend in use, floatx and the seed are others afterwards.
+
+    Args:
+        name: one of `MODELS`.
+        backend: the device, as for `kcore.use_backend`.
+        steps: training steps on one batch.
+    """
+    start, ours = _weights(name, backend, steps)
+    begin, theirs = _weights(name, "numpy", steps)
+    _, exact = _weights(name, "numpy", steps, "float64", begin)
+    same = all(a.tobytes() == b.tobytes() for a, b in zip(start, begin, strict=True))
+    size = _distance(exact, [np.zeros_like(w) for w in exact])
+    rounding = steps**0.5 * float(np.finfo(np.float32).eps) * size
+    return Agreement(same, _distance(ours, theirs), _distance(theirs, exact), rounding)
+
+
+def _weights(
+    name: str, backend: str, steps: int, floatx: str = "float32", weights: Sequence[np.ndarray] | None = None
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The weights before and after some steps, the latter in float64."""
+    from kcore import config, set_random_seed, use_backend
+
+    use_backend(backend)
+    config.set_floatx(floatx)
+    set_random_seed(1)
+    model, x, y = MODELS[name]()
+    if weights is not None:
+        model.set_weights(weights)
+    start = model.get_weights()
+    for _ in range(steps):
+        model.train_on_batch(x.astype(floatx) if x.dtype.kind == "f" else x, y)
+    return start, [w.astype("float64") for w in model.get_weights()]
+
+
+def _distance(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> float:
+    """Euclidean distance over all elements."""
+    return float(np.sqrt(sum(np.sum((p - q) ** 2) for p, q in zip(a, b, strict=True))))
