@@ -58,7 +58,7 @@ $(GPU): $(STAMP)
 cuda-check cuda-sanitize cuda-bench: $(STAMP)
 	@$(BIN)/python tools/cuda_gpu.py $@
 	@$(MAKE) --no-print-directory $(GPU)
-	$(BIN)/python $(if $(filter cuda-bench,$@),benchmarks/cuda.py $(if $(PEERS),--peers $(PEERS)),tools/$(subst -,_,$@).py)
+	$(BIN)/python $(if $(filter cuda-bench,$@),benchmarks/cuda_bench.py $(if $(PEERS),--peers $(PEERS)),tools/$(subst -,_,$@).py)
 
 # Everything that these install, in one folder: copied along, it takes the place of the index.
 cuda-wheels: | $(BIN)/python

@@ -17,11 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {
     "cuda-check": "tools/cuda_check.py",
     "cuda-sanitize": "tools/cuda_sanitize.py",
-    "cuda-bench": "benchmarks/cuda.py",
+    "cuda-bench": "benchmarks/cuda_bench.py",
 }
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
-import cuda as bench  # noqa: E402
+import cuda_bench as bench  # noqa: E402
 import cuda_check  # noqa: E402
 import cuda_gpu  # noqa: E402
 import cuda_sanitize  # noqa: E402

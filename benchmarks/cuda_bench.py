@@ -1,7 +1,7 @@
 """kcore on a GPU beside Keras on JAX, PyTorch and torch.compile, on the same GPU in the same run: the tables.
 
-    python benchmarks/cuda.py [--peers python] [--part workloads,large,calls,host] [--json out.json]
-    python benchmarks/cuda.py --table out.json        # the tables of recorded figures, on any machine
+    python benchmarks/cuda_bench.py [--peers python] [--part workloads,large,calls,host] [--json out.json]
+    python benchmarks/cuda_bench.py --table out.json        # the tables of recorded figures, on any machine
 
 Peers live in an environment of their own (``pip install keras "jax[cuda13]" torch``). Each side runs in processes of
 its own; what is not over within its share of ten minutes is missing in the table, and said so.
@@ -271,7 +271,7 @@ def run(part: str, side: str, python: str, seconds: float, extra: Sequence[str] 
         environment["KERAS_BACKEND"] = engine
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.json"
-        command = [python, str(HERE / "cuda.py"), "--worker", part, "--side", side, "--json", str(out), *extra]
+        command = [python, str(HERE / "cuda_bench.py"), "--worker", part, "--side", side, "--json", str(out), *extra]
         note = ""
         try:
             done = subprocess.run(command, env=environment, timeout=seconds, stderr=subprocess.PIPE, text=True)
