@@ -215,6 +215,13 @@ class Backend(ABC):
         """Whether the array lies in memory without gaps; always so where `strided_views` is False."""
         return True
 
+    def adopt(self, values: Any, device: Device) -> Any:
+        """An array of another package that lies in the device's memory, without a copy; None where it does not.
+
+        What is submitted from then on waits for what the other package had submitted, and the array keeps that memory.
+        """
+        return None
+
     # -- computing -----------------------------------------------------------------------------------------------
 
     def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:

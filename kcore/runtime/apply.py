@@ -17,6 +17,7 @@ from kcore.graph.core import Node, Value
 from kcore.graph.op import OPS, Op, Spec
 from kcore.runtime import tape
 from kcore.runtime.bounds import check_eager
+from kcore.runtime.interchange import on_device, owned
 from kcore.runtime.promote import promoted, to_array
 from kcore.runtime.scope import _autocast, current_path
 from kcore.runtime.tensor import CallRecord, EagerTensor, KerasTensor, Tensor, TracedTensor
@@ -292,8 +293,11 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
     if isinstance(x, list | tuple) and any(isinstance(e, Tensor | Variable) for e in x):
         stacked = [OPS["reshape"](e, shape=(1, *e.shape)) for e in (convert_to_tensor(e, name) for e in x)]
         return OPS["concatenate"](*stacked, axis=0)
-    array, actual = to_array(x, name)
     trace = _current.get()
+    lying = on_device(x) if trace is None else None
+    if lying is not None:
+        return owned(lying) if name is None or name == lying.dtype else OPS["cast"](lying, dtype=name)
+    array, actual = to_array(x, name)
     if trace is not None:
         return trace.tensor(trace.graph.constant(array, actual))
     return from_host(array, actual)

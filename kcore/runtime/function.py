@@ -18,6 +18,7 @@ from kcore.backend.batch import Rows
 from kcore.graph.core import Graph
 from kcore.runtime.apply import convert_to_tensor
 from kcore.runtime.bounds import Bounds, check, find_bounds
+from kcore.runtime.interchange import tells_its_device
 from kcore.runtime.promote import to_array
 from kcore.runtime.scope import user_level
 from kcore.runtime.tensor import EagerTensor, KerasTensor, TracedTensor
@@ -78,6 +79,8 @@ def flatten(x: Any, leaves: list[Any], names: list[str] | None = None, name: str
         if names is not None:
             names.append(name)
         return LEAF
+    if tells_its_device(x):
+        return flatten(convert_to_tensor(x), leaves, names, name)
     return x
 
 

@@ -151,6 +151,23 @@ class EagerTensor(Tensor):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return as_array(self, dtype, copy)
 
+    @property
+    def __dlpack__(self) -> Callable[..., Any]:
+        """Its memory for other packages: where it lies on a device that DLPack knows, else a copy on the host."""
+        return self._door().__dlpack__
+
+    @property
+    def __dlpack_device__(self) -> Callable[[], tuple[int, int]]:
+        return self._door().__dlpack_device__
+
+    def _door(self) -> Any:
+        on_host = isinstance(self.data, np.ndarray) or not hasattr(self.data, "__dlpack__")
+        return self.numpy() if on_host else self.data
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return self.data.__cuda_array_interface__
+
     def item(self) -> Any:
         """The value of a tensor with one element, as a Python scalar."""
         return self.numpy().item()

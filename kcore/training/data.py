@@ -9,6 +9,9 @@ import numpy as np
 
 from kcore import tree
 from kcore.backend.batch import Rows
+from kcore.dtypes import FLOATS
+from kcore.runtime import EagerTensor
+from kcore.runtime.interchange import on_device
 from kcore.training.columns import Stored, array_of
 
 Data = tuple[Any, ...]
@@ -52,6 +55,10 @@ def to_arrays(structure: Any, argument: str, stored: bool = False) -> Any:
 def _array(leaf: Any, name: str, stored: bool) -> Any:
     if leaf is None:
         return None
+    if not stored:
+        tensor = on_device(leaf)
+        if tensor is not None and tensor.shape and tensor.dtype == batch_dtype(tensor):
+            return tensor
     array = array_of(leaf, name)
     return array.read(slice(None)) if isinstance(array, Stored) and not stored else array
 
@@ -68,8 +75,10 @@ def _holds_numbers(structure: Any) -> bool:
     return isinstance(leaf, (int, float, str, bytes, np.generic))
 
 
-def batch_dtype(array: np.ndarray) -> str:
+def batch_dtype(array: np.ndarray | EagerTensor) -> str:
     """The dtype a batch of an array has: floats become floatx, others stay."""
+    if isinstance(array, EagerTensor):
+        return floatx() if array.dtype in FLOATS else array.dtype
     name = array.dtype.name
     return floatx() if array.dtype.kind == "f" or "float" in name else name
 
@@ -168,8 +177,10 @@ def unpack(data: Any) -> tuple[Any, Any, Any]:
     return (*data, None, None)[:3]
 
 
-def whole(array: np.ndarray | None) -> Rows | None:
-    """An array that is one batch by itself, to be made floatx on its way into the step."""
+def whole(array: np.ndarray | EagerTensor | None) -> Rows | EagerTensor | None:
+    """An array that is one batch by itself, to be made floatx on its way into the step; on the device it is one."""
+    if isinstance(array, EagerTensor):
+        return array
     return None if array is None else Rows(array, slice(0, len(array)), batch_dtype(array))
 
 

@@ -30,6 +30,8 @@ class Array(slabs.Array):
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
+        if self.dtype == "bfloat16":  # which that interface cannot say; DLPack can
+            raise AttributeError("__cuda_array_interface__ has no bfloat16")
         return {
             "shape": self.shape,
             "typestr": numpy_dtype(self.dtype).str,

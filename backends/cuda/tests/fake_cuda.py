@@ -95,7 +95,7 @@ class Fake:
         self.elsewhere: dict[int, int] = {}
         self.eager_uploads = True
         self._next = 1000
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, _Stream] = {1: _Stream(blocking=True)}  # CUDA's default one
         self._events: dict[int, tuple[int, int] | None] = {}
         self._graphs: dict[int, list[Callable[[], None]]] = {}
         self._executables: dict[int, list[Callable[[], None]]] = {}

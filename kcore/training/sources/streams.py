@@ -14,6 +14,8 @@ import numpy as np
 from kcore import tree
 from kcore.backend.batch import Rows
 from kcore.dtypes import numpy_dtype
+from kcore.runtime import EagerTensor
+from kcore.runtime.interchange import owned
 from kcore.training.data import batch_dtype, check_lengths, pack, to_arrays, unpack
 from kcore.training.sources.ahead import Ahead, Threads
 from kcore.training.sources.source import Source
@@ -48,7 +50,9 @@ def batch_of(item: Any, which: str) -> Any:
     return tree.map_structure(_owned, pack(x, y, weight))
 
 
-def _owned(array: np.ndarray | None) -> Rows | None:
+def _owned(array: np.ndarray | EagerTensor | None) -> Rows | EagerTensor | None:
+    if isinstance(array, EagerTensor):
+        return owned(array)
     return None if array is None else _rows(np.array(array, numpy_dtype(batch_dtype(array)), order="C"))
 
 

@@ -1,0 +1,117 @@
+"""CuPy, torch and kcore share the GPU's memory: nothing goes through the host, and nobody reads too early."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+import kcore
+from kcore import ops
+from kcore.runtime.interchange import on_device
+
+
+class Array:
+    """An array of another package in the GPU's memory."""
+
+    def __init__(self, fake, values, stream=None, strides=None, offset=0):
+        values = np.ascontiguousarray(values)
+        self.ptr = fake.reserve(values.nbytes + offset) + offset
+        fake.move(self.ptr, values.ctypes.data, values.nbytes)
+        self.shape, self.dtype, self.strides, self.stream = values.shape, values.dtype, strides, stream
+
+    @property
+    def __cuda_array_interface__(self):
+        return {
+            "shape": self.shape, "typestr": self.dtype.str, "data": (self.ptr, False), "strides": self.strides,
+            "version": 3, "stream": self.stream,
+        }  # fmt: skip
+
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError("it was copied to the host")
+
+
+@pytest.fixture
+def stream(machine):
+    """A stream of the other package's own."""
+    return machine.runtime.streamCreateWithFlags(machine.runtime.streamDefault)
+
+
+X = np.random.default_rng(1).normal(size=(8, 6)).astype("float32")
+
+
+def test_a_batch_on_the_gpu_is_not_copied_to_the_host(computing, stream):
+    step = kcore.function(lambda x: ops.tanh(x) * 2.0)
+    there = Array(computing, X, stream)
+    np.testing.assert_allclose(step(there).numpy(), np.tanh(X) * 2, rtol=1e-5)
+
+
+def test_training_takes_batches_where_they_lie(computing, stream):
+    def net():
+        kcore.set_random_seed(1)
+        model = kcore.Sequential([kcore.Input((6,)), kcore.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    y = np.ones((8, 1), "float32")
+    wanted = net().train_on_batch(X, y)
+    assert net().train_on_batch(Array(computing, X, stream), Array(computing, y, stream)) == pytest.approx(wanted)
+    batches = [(Array(computing, X, stream), Array(computing, y, stream)) for _ in range(3)]
+    mine = net().fit(iter(batches), verbose=0).history["loss"]
+    assert mine == pytest.approx(net().fit(iter([(X, y)] * 3), verbose=0).history["loss"])
+
+
+def test_what_the_other_stream_still_computes_is_waited_for_and_what_it_does_next_waits(computing, stream):
+    there = Array(computing, np.zeros((8, 6), "float32"), stream)
+    computing.submit(stream, lambda: computing.move(there.ptr, X.ctypes.data, X.nbytes))  # not over yet
+    tensor = ops.convert_to_tensor(there)
+    nothing = np.zeros_like(X)
+    computing.submit(stream, lambda: computing.move(there.ptr, nothing.ctypes.data, nothing.nbytes))
+    computing.drain(stream)
+    np.testing.assert_array_equal(tensor.numpy(), X)
+
+
+def test_a_tensor_is_a_copy_and_an_adopted_array_is_not(machine, stream):
+    there = Array(machine, X, stream)
+    assert on_device(there).data.ptr == there.ptr
+    assert ops.convert_to_tensor(there).data.ptr != there.ptr
+
+
+@pytest.mark.parametrize("options", [{"strides": (4, 32)}, {"offset": 4}])
+def test_what_kernels_cannot_read_where_it_lies_is_not_adopted(machine, options):
+    assert on_device(Array(machine, X, **options)) is None
+
+
+def test_what_lies_on_another_gpu_is_not_adopted(machine, monkeypatch):
+    there = Array(machine, X)
+    monkeypatch.setitem(machine.elsewhere, there.ptr, 1)
+    assert on_device(there) is None
+
+
+def test_a_tensor_hands_out_its_memory(machine, here):
+    tensor = ops.convert_to_tensor(X)
+    interface = tensor.__cuda_array_interface__
+    assert interface["shape"] == (8, 6) and interface["typestr"] == "<f4" and interface["version"] == 3
+    assert interface["data"] == (tensor.data.ptr, False) and interface["stream"] == here.stream
+    assert tensor.__dlpack_device__() == (2, 0)
+    array, options = tensor.__dlpack__(stream=7)
+    assert options == {"stream": 7} and array.shape == (8, 6) and array.dtype == np.float32
+    assert array.data.ptr == tensor.data.ptr and array.data.mem.device_id == 0
+
+
+def test_handed_out_memory_is_not_used_again_while_somebody_has_it(machine, here):
+    tensor = ops.convert_to_tensor(X)
+    array, _ = tensor.__dlpack__()
+    ptr = tensor.data.ptr
+    del tensor
+    gc.collect()
+    assert here.array((8, 6), "float32").ptr != ptr
+    del array
+    gc.collect()
+    assert ptr in [a.ptr for a in [here.array((8, 6), "float32") for _ in range(1000)]]
+
+
+def test_bfloat16_goes_by_dlpack_alone(machine):
+    tensor = ops.cast(ops.convert_to_tensor(X), "bfloat16")
+    assert not hasattr(tensor, "__cuda_array_interface__") and tensor.__dlpack_device__() == (2, 0)
