@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kcore.backend.base import Device, Problem
 from kcore.errors import ConfigError
-from kcore_cuda import gpus, installation, settings
+from kcore_cuda import gpus, installation, libraries, settings
 from kcore_cuda.gpus import Gpu
 from kcore_cuda.place import register
 
@@ -41,7 +41,7 @@ class DeviceList:
                     )
                 )
         if self.devices:
-            self.problems += installation.gains(installation.toolkit(list(installation.wheels())))
+            self.problems += libraries.missing(installation.toolkit(list(installation.wheels())))
 
 
 def described(gpu: Gpu, driver: int) -> Device:

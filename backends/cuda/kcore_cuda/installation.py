@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -154,23 +154,6 @@ def too_old(gpu: Gpu) -> str:
         return ""
     mine, wanted = (".".join(map(str, c)) for c in (gpu.capability, OLDEST))
     return f"its compute capability is {mine}, and {wanted} ({OLDEST_NAME}) is the oldest that kernels are compiled for"
-
-
-def gains(major: int) -> Iterator[Problem]:
-    """Optional libraries that are not installed, and what they would do."""
-    end = "" if major == 13 else f"-cuda{major}"
-    if importlib.util.find_spec("cudnn") is None:
-        yield Problem(
-            "cuda: cuDNN is not installed",
-            "convolutions, batch normalization and attention run by generated kernels; cuDNN's use tensor cores",
-            f'pip install "kcore-cuda[cudnn{end}]"',
-        )
-    if importlib.util.find_spec("nvmath") is None:
-        yield Problem(
-            "cuda: nvmath-python is not installed",
-            "bias, activation and their gradients are launches of their own behind cuBLAS; with it cuBLASLt joins them",
-            'pip install "kcore-cuda[cublaslt]"',
-        )
 
 
 def toolkit(installed: Sequence[str]) -> int:

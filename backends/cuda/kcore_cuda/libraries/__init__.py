@@ -71,4 +71,4 @@ def missing(cuda: int = 13) -> list[Problem]:
     Args:
         cuda: major version of CUDA that the installed CuPy is for.
     """
-    return [p for p in (cudnn.missing(cuda), cublaslt.missing(cuda)) if p is not None]
+    return [p for p in (cudnn.missing(cuda), cublaslt.missing()) if p is not None]

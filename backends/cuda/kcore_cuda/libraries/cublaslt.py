@@ -34,7 +34,7 @@ def available() -> bool:
     return not isinstance(library(), Exception)
 
 
-def missing(cuda: int) -> Problem | None:
+def missing() -> Problem | None:
     """What `kcore doctor` says where they are not."""
     if available():
         return None
@@ -42,7 +42,7 @@ def missing(cuda: int) -> Problem | None:
     return Problem(
         f"cuda: {PACKAGE} is " + (f"installed and does not load: {library()}" if installed else "not installed"),
         "dense layers' bias, ReLU and GELU are a kernel of their own behind each product, rather than part of it",
-        f'pip install "kcore-cuda[cublaslt]"  (or "{PACKAGE}[cu{cuda}]")',
+        'pip install "kcore-cuda[cublaslt]"',
     )
 
 
