@@ -10,8 +10,8 @@ from kcore.dtypes import numpy_dtype
 from kcore_cuda import cuda, settings
 from kcore_cuda.errors import FULL, status_of
 
-#: Arrays begin at multiples of this many bytes, for vectors and for tensor cores.
-ALIGNMENT = 256
+#: Arrays begin at multiples of this many bytes: more than vectors and tensor cores ask for.
+ALIGNMENT = 64
 
 
 class Array(slabs.Array):

@@ -407,13 +407,13 @@ class _Nvrtc:
 
     def compileProgram(self, prog, options):
         assert any(o.startswith("-arch=sm_") for o in options), options
-        if "does not compile" in self._fake._programs[prog]:
+        if "does_not_compile" in self._fake._programs[prog]:
             raise NVRTCError("NVRTC_ERROR_COMPILATION")
         self.compiled += 1
 
     def getProgramLog(self, prog):
         lines = self._fake._programs[prog].splitlines()
-        line = next(i for i, text in enumerate(lines, start=1) if "does not compile" in text)
+        line = next(i for i, text in enumerate(lines, start=1) if "does_not_compile" in text)
         return f'kernel.cu({line}): error: identifier "missing" is undefined\n\0'
 
     def getCUBIN(self, prog):
