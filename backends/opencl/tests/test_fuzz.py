@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import kcore
 from kcore.graph.op import OPS
+from kcore.kernels.convolutions import winograd_tiles
 from kcore.ops.windows import out_sizes
 from kcore.runtime.reference import run_op
 from kcore.testing.cases import spec_of
@@ -123,6 +124,24 @@ def convolutions(draw: Any) -> Call:
 
 
 @st.composite
+def tiles(draw: Any) -> Call:
+    """3x3 convolutions of whole vectors of channels, and both gradients, as Winograd's tiles take them."""
+    width = st.sampled_from((16, 32, 48))
+    channels, filters, ends = draw(width), draw(width), st.integers(0, 3)
+    padding = ((draw(ends), draw(ends)), (draw(ends), draw(ends)))
+    image = tuple(max(draw(st.integers(1, 9)), 3 - sum(p)) for p in padding)
+    x, kernel = (draw(st.integers(1, 3)), *image, channels), (3, 3, channels, filters)
+    attrs = {"strides": (1, 1), "dilation": (1, 1), "padding": padding, "groups": 1}
+    y = (x[0], *out_sizes(image, (3, 3), (1, 1), padding, (1, 1), "conv"), filters)
+    op = draw(st.sampled_from(("conv", "conv_input_grad", "conv_kernel_grad")))
+    if op == "conv_input_grad":
+        return Call(op, (y, kernel), {**attrs, "input_shape": x})
+    if op == "conv_kernel_grad":
+        return Call(op, (x, y), {**attrs, "kernel_shape": kernel})
+    return Call(op, (x, kernel), attrs, bias=draw(st.booleans()))
+
+
+@st.composite
 def reductions(draw: Any) -> Call:
     """Reductions over any axes."""
     shape = draw(st.lists(few, min_size=1, max_size=4).filter(lambda s: prod(s) <= LIMIT))
@@ -158,7 +177,7 @@ def rows(draw: Any) -> Call:
     return Call(op, (x,), {"axis": (draw(st.integers(0, len(x) - 1)),)})
 
 
-FAMILIES = {f.__name__: f for f in (products, convolutions, reductions, broadcasts, rows)}
+FAMILIES = {f.__name__: f for f in (products, convolutions, tiles, reductions, broadcasts, rows)}
 
 
 def fuzz(device: Any, family: str, examples: int) -> None:
@@ -183,7 +202,10 @@ def fuzz(device: Any, family: str, examples: int) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_shapes_at_edges(device: Any, family: str) -> None:
+def test_shapes_at_edges(device: Any, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if family == "tiles":  # taken by default only where there are many
+        monkeypatch.setattr(winograd_tiles, "LEAST", 1)
+        monkeypatch.setattr(winograd_tiles, "CHANNELS", 1)
     fuzz(device, family, 25)
 
 

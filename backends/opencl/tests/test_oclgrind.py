@@ -23,6 +23,7 @@ from kcore.errors import BackendNotFoundError
 from kcore.graph import fuse_columns
 from kcore.graph.op import OPS
 from kcore.kernels import convolutions, products
+from kcore.kernels.convolutions import winograd_tiles
 from kcore.runtime import GradientTape
 from kcore.testing.cases import all_ops, cases
 from kcore.testing.checks import gradient_inputs
@@ -199,6 +200,20 @@ def test_convolutions_and_both_gradients(simulator: str, case: tuple) -> None:
         return [y, *tape.gradient(y, [x, w])]
 
     check(run, *draw(image, kernel))
+
+
+def test_winograds_tiles(simulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for least in ("LEAST", "CHANNELS"):  # taken by default only where there are many
+        monkeypatch.setattr(winograd_tiles, least, 1)
+    attrs = {"strides": (1, 1), "dilation": (1, 1), "groups": 1, "padding": ((1, 1), (0, 2))}
+
+    def run(x: Any, w: Any, bias: Any) -> list[Any]:
+        with GradientTape() as tape:
+            tape.watch([x, w])
+            y = OPS["relu"](OPS["add"](OPS["conv"](x, w, **attrs), bias))
+        return [y, *tape.gradient(y, [x, w])]
+
+    check(run, *draw((2, 5, 6, 16), (3, 3, 16, 16), (16,)))
 
 
 @pytest.mark.parametrize("way", [0.2, 0.4, 0.6, 0.8, 1.0])
