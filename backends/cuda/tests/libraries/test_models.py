@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import library_stage
@@ -60,3 +61,24 @@ def test_the_plan_says_which_library_s_kernel_runs(acted):
     ours = {k.bind for k in OURS}
     chosen = [s.kernel for s in step.plan.steps]
     assert sum(k.bind in ours for k in chosen) == 2, step.plan
+
+
+def test_the_benchmark_calls_the_libraries_as_the_backend_does(acted, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[4] / "benchmarks"))
+    import cuda_bench
+
+    monkeypatch.setattr(cuda_bench, "PRODUCTS", [(4, 8, 16)])
+    monkeypatch.setattr(cuda_bench, "IMAGES", [(1, 4, 8, 3), (1, 4, 8, 1)])
+
+    def once(step, wait, *given):
+        step()
+        wait()
+        return 1e12
+
+    monkeypatch.setattr(cuda_bench, "rate", once)
+    ours, direct = {}, {}
+    cuda_bench.measure_calls(ours.__setitem__, direct.__setitem__)
+    assert len(ours) == 6
+    assert set(direct) == set(ours)
+    assert ours == direct
+    assert ours["product 4 x 8 x 16, bfloat16"] == 2 * 4 * 8 * 16
