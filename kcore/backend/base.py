@@ -228,7 +228,8 @@ class Backend(ABC):
         """What a step runs, in order: thunks, each with the numbers of the launches it covers.
 
         A backend overrides it to run launches that do not depend on each other at once. An error that a thunk raises
-        should carry the number of its launch as the attribute `launch`.
+        should carry the number of its launch as the attribute `launch`. What a thunk has as its attribute `title` is
+        printed with the plan.
         """
         return [(thunk, [i]) for i, (_, thunk) in enumerate(launches)]
 

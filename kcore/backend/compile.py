@@ -263,6 +263,7 @@ class Bound:
             self.thunks.append(step.kernel.bind(site))
         self.pairs = list(zip(sites, self.thunks, strict=True))
         self.launches = self.arranged()
+        plan.runs = [(numbers, getattr(thunk, "title", "")) for thunk, numbers in self.launches]
         self.outputs = [array_of(v) for v in plan.graph.outputs]
         self.copies = [(variable.buffer(backend, program.device), array_of(value)) for variable, value in plan.copies]
 

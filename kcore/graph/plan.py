@@ -41,6 +41,7 @@ class Plan:
         reuses: value -> value whose region it takes over in place.
         copies: (variable, value) pairs still to be copied when the step commits.
         arena: bytes of the arena, i.e. the peak of all planned memory.
+        runs: how the backend runs the launches, once they are bound: numbers, and what prints as words for them.
     """
 
     graph: Graph
@@ -52,6 +53,7 @@ class Plan:
     reuses: dict[Value, Value] = field(default_factory=dict)
     copies: list[tuple[Any, Value]] = field(default_factory=list)
     arena: int = 0
+    runs: list[tuple[list[int], object]] = field(default_factory=list)
 
     def root(self, value: Value) -> Value:
         """The value whose memory this one is (part of)."""
@@ -405,4 +407,8 @@ def format_plan(plan: Plan) -> str:
         lines.append(f"       copy {name(value)} -> @{getattr(variable, 'path', 'variable')}")
     for value in graph.outputs:
         lines.append(f"  output {where(value)}: {value.spec}")
+    for numbers, title in plan.runs:
+        if words := str(title):
+            last = f" to {numbers[-1]}" if len(numbers) > 1 else ""
+            lines.append(f"  run {numbers[0]}{last}: {words}")
     return "\n".join(lines)

@@ -19,6 +19,28 @@ if TYPE_CHECKING:
 LEAST = 3
 
 
+class Way:
+    """How a run is submitted, in words for the printed plan.
+
+    Attributes:
+        count: how many submissions it has.
+        reason: why they are submitted one by one; empty if they are not.
+        recorded: whether the graph is there.
+    """
+
+    __slots__ = ("count", "reason", "recorded")
+
+    def __init__(self, count: int, reason: str):
+        self.count = count
+        self.reason = reason
+        self.recorded = False
+
+    def __str__(self) -> str:
+        if self.reason:
+            return f"{self.count} submitted one by one: {self.reason}"
+        return f"{self.count} as one CUDA graph" + ("" if self.recorded else ", recorded at the second run")
+
+
 class Run:
     """Neighbouring submissions of a step.
 
@@ -36,27 +58,16 @@ class Run:
         self.submissions = list(submissions)
         self.numbers = list(numbers)
         self.runs = 0
-        self.reason = ""
-        if len(submissions) < LEAST:
-            self.reason = f"fewer than {LEAST}"
-        elif not settings.graphs():
-            self.reason = f"{settings.GRAPHS}=0"
+        few = f"fewer than {LEAST}" if len(submissions) < LEAST else ""
+        self.title = Way(len(submissions), few or ("" if settings.graphs() else f"{settings.GRAPHS}=0"))
         self._executable = 0
-
-    @property
-    def title(self) -> str:
-        """How it runs, for the printed plan."""
-        count = len(self.submissions)
-        if self.reason:
-            return f"{count} submitted one by one: {self.reason}"
-        return f"{count} as one CUDA graph" + ("" if self._executable else ", recorded at the second run")
 
     def __call__(self) -> None:
         place = self.place
         with place.working():
             if self._executable:
                 cuda.runtime.graphLaunch(self._executable, place.stream)
-            elif self.runs and not self.reason and not place.profile:
+            elif self.runs and not self.title.reason and not place.profile:
                 self._record()
             else:
                 self._submit()
@@ -97,12 +108,13 @@ class Run:
             self._submit()
             return
         weakref.finalize(self, _destroy, self._executable).atexit = False
+        self.title.recorded = True
         runtime.graphUpload(self._executable, stream)
         runtime.graphLaunch(self._executable, stream)
 
     def _refused(self, last: Submission, error: Exception) -> None:
         where = f"{last.node.op.name!r} ({last.node.location()})" if last.node is not None else "a call"
-        self.reason = f"a graph could not be recorded, at {where}: {error}"
+        self.title.reason = f"a graph could not be recorded, at {where}: {error}"
         warnings.warn(f"{self.place.name}: {self.title}", RuntimeWarning, stacklevel=4)
 
 

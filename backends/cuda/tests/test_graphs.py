@@ -37,6 +37,15 @@ def test_a_step_is_one_launch_from_its_third_run_on(machine):
     assert machine.calls.count("launch") <= 4, "only reading the metrics launches kernels of its own"
 
 
+def test_the_plan_says_what_is_a_graph(machine):
+    step = kcore.function(lambda x: (ops.tanh(x), ops.sum(x, axis=0), ops.cumsum(x, axis=0)))
+    x = np.ones((4, 3), "float32")
+    step(x)
+    assert "run 0 to 2: 3 as one CUDA graph, recorded at the second run" in str(step.concrete(x).plan)
+    step(x)
+    assert str(step.concrete(x).plan).endswith("run 0 to 2: 3 as one CUDA graph")
+
+
 def test_graphs_can_be_switched_off(machine, monkeypatch):
     monkeypatch.setenv(settings.GRAPHS, "0")
     net = model()
@@ -95,14 +104,14 @@ def test_what_cannot_be_recorded_is_said_once_and_goes_on(here, machine):
     with pytest.warns(RuntimeWarning, match="a graph could not be recorded"):
         run()
     run()
-    assert len(done) == 12 and "could not be recorded" in run.title
+    assert len(done) == 12 and "could not be recorded" in str(run.title)
 
 
 def test_few_calls_are_no_graph(here, machine):
     run = calls(here, graphs.LEAST - 1, lambda: None)
     for _ in range(3):
         run()
-    assert "begin" not in machine.calls and run.title.endswith(f"fewer than {graphs.LEAST}")
+    assert "begin" not in machine.calls and str(run.title).endswith(f"fewer than {graphs.LEAST}")
 
 
 def test_a_call_is_prepared_once_and_before_it_is_recorded(here):
@@ -149,7 +158,9 @@ def test_control_flow_runs_between_graphs_and_says_so(computing):
 
     for sign in (1, -1, 1, -1):
         x = np.full((5,), sign, "float32")
+        plan = str(step.concrete(x).plan)
         np.testing.assert_allclose(step(x).numpy(), np.exp(np.tanh(x) * 2 + sign), rtol=1e-5)
+    assert "op 'cond' between graphs: it goes back to the host" in plan
 
 
 def test_the_host_never_runs_more_than_two_steps_ahead(machine):
