@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kcore_cuda import cuda, settings
-from kcore_cuda.launch import Launch, Submission
+from kcore_cuda.launch import Submission
 
 if TYPE_CHECKING:
     from kcore_cuda.place import Place
@@ -140,4 +140,4 @@ def _destroy(executable: int) -> None:
 
 def sources_of(submissions: Sequence[Submission]) -> list:
     """The sources of all generated kernels among submissions."""
-    return [source for s in submissions if isinstance(s, Launch) for source in s.sources]
+    return [source for s in submissions for source in s.sources]

@@ -37,6 +37,11 @@ class Submission(ABC):
         self.place = place
         self.node = node
 
+    @property
+    def sources(self) -> list[Source]:
+        """The generated kernels in it that have work."""
+        return []
+
     def prepare(self) -> None:  # noqa: B027 (most have nothing to prepare)
         """Do what cannot be done while a graph is recorded: compile, allocate, choose an algorithm."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kcore.backend.kernel import Site
+from kcore.codegen import Source
 from kcore.graph.core import Node, Value
 from kcore.graph.fuse import FUSED, join_nodes
 from kcore.graph.fuse_product import FUSED_PRODUCT, epilogue_operands
@@ -33,6 +34,11 @@ class Steps(Submission):
     def __init__(self, site: Site, parts: Sequence[Submission]):
         super().__init__(place_of(site.device), site.node)
         self.parts = tuple(parts)
+
+    @property
+    def sources(self) -> list[Source]:
+        """Those of all parts."""
+        return [source for part in self.parts for source in part.sources]
 
     def prepare(self) -> None:
         """Prepare each."""
