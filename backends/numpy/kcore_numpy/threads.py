@@ -40,10 +40,13 @@ class _Blas:
 
     def __init__(self) -> None:
         self._setters: list[Callable[[int], Any]] = []
+        self.openblas: list[Any] = []
         self._lock = allocate_lock()
         self._depth = 0
         for library in ThreadpoolController().select(user_api="blas").lib_controllers:
             self._setters.append(_raw_setter(library))
+            if library.internal_api == "openblas":
+                self.openblas.append(library.dynlib)
             _shorten_spin(library)
 
     def set_threads(self, number: int) -> None:
@@ -156,6 +159,11 @@ def set_count(number: int | None) -> None:
     with _pool:
         _count = int(number)
         _blas.set_threads(_count)
+
+
+def openblas() -> list[Any]:
+    """The OpenBLAS libraries NumPy's products may come from, as ctypes knows them; empty with another BLAS."""
+    return _blas.openblas
 
 
 def single_blas() -> _Blas:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise, product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kcore.backend.kernel import Kernel, Site, Thunk, kernel, kernels_of
 from kcore.graph.core import Graph, Node, Value
 from kcore_numpy import threads
+from kcore_numpy.blas import combination, combines
 from kcore_numpy.schedule import Job, Jobs, sequence
 
 #: Elements per chunk: a handful of float32 operands of this length fit a core's own cache.
-CHUNK = 1 << 16
+CHUNK = 1 << 17
 #: Elements from which a segment is cut into a part for each thread. Two threads that make many short NumPy calls spend
 #: their time handing the interpreter lock to each other, so the calls of a part must not be short.
 SPLIT = 1 << 17
@@ -89,34 +91,173 @@ def _cut(array: np.ndarray, index: tuple[slice, ...]) -> np.ndarray:
     return array[tuple(slice(None) if d == 1 else s for d, s in zip(array.shape, index, strict=False))]
 
 
+class _Sum(NamedTuple):
+    """``a * x + b * y``, which BLAS computes in one pass; `a` is a number or the value that holds it."""
+
+    output: Value
+    a: float | Value
+    sign: float
+    x: Value
+    b: float
+    y: Value
+
+    @property
+    def sources(self) -> list[Value]:
+        return [self.x, self.y, *([self.a] if isinstance(self.a, Value) else [])]
+
+    def factor(self, arrays: dict[Value, np.ndarray]) -> float | Callable[[], float]:
+        """What x is multiplied with: a number, or a function that reads it."""
+        if not isinstance(self.a, Value):
+            return self.sign * self.a
+        item, sign = arrays[self.a].item, self.sign
+        return lambda: sign * item()
+
+
+def _instructions(body: Graph, flat: bool) -> list[Node | _Sum]:
+    """The chain's nodes; where all operands are flat, those that make a scaled sum joined to one.
+
+    Moving averages, ``a + (b - a) * c`` or ``a * d + b * c``, and steps, ``a - b * c`` and ``a - (b * c) / d``, are
+    what optimizers consist of.
+    """
+    if (
+        not flat
+        or body.nodes[-1].outputs[0].size == 1
+        or not all(combines(_np(v)) for node in body.nodes for v in node.outputs)
+    ):
+        return list(body.nodes)
+    sums = _Sums(body)
+    for node in body.nodes:
+        if node.op.name in ("add", "subtract"):
+            sums.join(node)
+    return [sums.joined.get(node, node) for node in body.nodes if node not in sums.gone]
+
+
+class _Term(NamedTuple):
+    """An operand of a sum as a scaled array, the nodes that vanish with it, and a quotient in another's place."""
+
+    x: Value
+    scale: float | Value = 1.0
+    gone: tuple[Node, ...] = ()
+    quotient: tuple[Node, Node] | None = None
+
+
+class _Sums:
+    """Finds the scaled sums of a chain.
+
+    Attributes:
+        joined: node -> what takes its place.
+        gone: nodes that are part of another's sum.
+    """
+
+    def __init__(self, body: Graph):
+        self.shape = body.nodes[-1].outputs[0].shape
+        self.uses = Counter(v for node in body.nodes for v in node.sources)
+        self.uses.update(body.outputs)
+        self.joined: dict[Node, Node | _Sum] = {}
+        self.gone: set[Node] = set()
+
+    def join(self, node: Node) -> None:
+        """Replace a sum or difference by a scaled sum where that saves a pass."""
+        sign = 1.0 if node.op.name == "add" else -1.0
+        left, right = node.inputs
+        found = self._average(node) if sign > 0 else None
+        if found is None:
+            one, two = self._term(left), self._term(right)
+            if one is None or two is None or not (one.gone or two.gone):
+                return
+            if isinstance(one.scale, float) and one.quotient is None:
+                found = _Sum(node.outputs[0], two.scale, sign, two.x, one.scale, one.x)
+            elif isinstance(two.scale, float) and two.quotient is None:
+                found = _Sum(node.outputs[0], one.scale, 1.0, one.x, sign * two.scale, two.x)
+            else:
+                return
+            self.gone.update(one.gone, two.gone)
+            self.joined.update(t.quotient for t in (one, two) if t.quotient is not None)
+        self.joined[node] = found
+
+    def _average(self, node: Node) -> _Sum | None:
+        """``a + (b - a) * c``."""
+        for a, scaled in (node.inputs, node.inputs[::-1]):
+            product = self._only(scaled, "multiply")
+            for value, scale in (product.inputs, product.inputs[::-1]) if product else ():
+                change, c = self._only(value, "subtract"), _number(scale)
+                if change is None or c is None or not 0 < c < 1 or change.inputs[1] is not a:
+                    continue
+                b = change.inputs[0]
+                if a is not None and b is not None and self._whole(a) and self._whole(b):
+                    self.gone |= {product, change}  # type: ignore[arg-type]
+                    return _Sum(node.outputs[0], c, 1.0, b, 1.0 - c, a)
+        return None
+
+    def _term(self, value: Value | None) -> _Term | None:
+        """A whole array as a scaled one; ``(x c) / d`` as c times ``x / d``."""
+        if value is None or not self._whole(value):
+            return None
+        quotient = self._only(value, "divide")
+        product = self._only(quotient.inputs[0] if quotient else value, "multiply")
+        for x, scale in (product.inputs, product.inputs[::-1]) if product else ():
+            if x is None or scale is None or not self._whole(x) or scale.size != 1:
+                continue
+            number = _number(scale)
+            factor: float | Value = scale if number is None else number
+            if quotient is None:
+                return _Term(x, factor, (product,))  # type: ignore[arg-type]
+            ratio = Node(quotient.op, (x, quotient.inputs[1]), quotient.attrs, [v.spec for v in quotient.outputs])
+            return _Term(ratio.outputs[0], factor, (product,), (quotient, ratio))  # type: ignore[arg-type]
+        return _Term(value)
+
+    def _only(self, value: Value | None, op: str) -> Node | None:
+        """The node of this op that makes a value which one other node reads, and that stands for itself still."""
+        node = None if value is None else value.node
+        if (
+            value is None
+            or node is None
+            or node.op.name != op
+            or self.uses[value] != 1
+            or node in self.joined
+            or node in self.gone
+        ):
+            return None
+        return node
+
+    def _whole(self, value: Value) -> bool:
+        return value.shape == self.shape and value.constant is None
+
+
+def _number(value: Value | None) -> float | None:
+    constant = None if value is None else value.constant
+    return float(constant.reshape(())) if constant is not None and constant.size == 1 else None
+
+
 class _Body:
     """The chain as instructions over registers: each value's last reader frees its register for the next."""
 
-    def __init__(self, body: Graph):
+    def __init__(self, body: Graph, flat: bool = False):
         self.body = body
+        self.instructions = _instructions(body, flat)
         last: dict[Value, int] = {}
-        for i, node in enumerate(body.nodes):
-            for value in node.sources:
+        for i, step in enumerate(self.instructions):
+            for value in step.sources:
                 last[value] = i
         self.outputs = set(body.outputs)
         self.register: dict[Value, int] = {}
         free: list[int] = []
         self.count = 0
-        for i, node in enumerate(body.nodes):
-            out = node.outputs[0]
+        for i, step in enumerate(self.instructions):
             if free:
                 slot = free.pop()
             else:
                 slot, self.count = self.count, self.count + 1
-            self.register[out] = slot
-            for value in dict.fromkeys(node.sources):
+            self.register[_result(step)] = slot
+            for value in dict.fromkeys(step.sources):
                 if last.get(value) == i and value in self.register and value not in self.outputs:
                     free.append(self.register[value])
         self.last = last
         self.width = max(np.dtype(_np(v)).itemsize for n in body.nodes for v in (*n.outputs, *n.sources))
-        self.kernels = [self._kernel(node) for node in body.nodes]
+        self.kernels = [None if isinstance(step, _Sum) else self._kernel(step) for step in self.instructions]
         self.work = max(
-            (_scratch(k, _resized(n, (CHUNK,))) for k, n in zip(self.kernels, body.nodes, strict=True)), default=0
+            (_scratch(k, _resized(n, (CHUNK,))) for k, n in zip(self.kernels, self.instructions, strict=True) if k),  # type: ignore[arg-type]
+            default=0,
         )
 
     @staticmethod
@@ -143,8 +284,8 @@ class _Body:
         scratch = memory[self.count * step :]
         result: list[Thunk] = []
         copies: list[Thunk] = []
-        for i, node in enumerate(self.body.nodes):
-            value = node.outputs[0]
+        for i, step_ in enumerate(self.instructions):
+            value = _result(step_)
             out = target.get(value)
             direct = out is not None and not self._read_later(i, out, arrays)
             if direct:
@@ -154,10 +295,15 @@ class _Body:
                 array = np.ndarray(whole, _np(value), memory, slot)
                 if out is not None:
                     copies.append(partial(np.copyto, out, array))
-            operands = tuple(None if v is None else _array(v, arrays) for v in node.inputs)
             assert array is not None
+            if isinstance(step_, _Sum):
+                result.append(combination(step_.factor(arrays), arrays[step_.x], step_.b, arrays[step_.y], array))
+                arrays[value] = array
+                continue
+            node, k = step_, self.kernels[i]
+            assert k is not None
+            operands = tuple(None if v is None else _array(v, arrays) for v in node.inputs)
             arrays[value] = array
-            k = self.kernels[i]
             work = _scratch(k, node if k.scratch is None else _resized(node, (size,)))
             shaped = node if k.scratch is None else _resized(node, whole)
             result.append(k.bind(Site(shaped, operands, (array,), scratch[:work] if work else None, None)))
@@ -166,6 +312,10 @@ class _Body:
     def _read_later(self, at: int, out: np.ndarray, arrays: dict[Value, np.ndarray]) -> bool:
         """Whether an input that lies in the same memory is read by a later instruction."""
         return any(self.last.get(v, -1) > at and np.may_share_memory(arrays[v], out) for v in self.body.inputs)
+
+
+def _result(step: Node | _Sum) -> Value:
+    return step.output if isinstance(step, _Sum) else step.outputs[0]
 
 
 def _array(value: Value, arrays: dict[Value, np.ndarray]) -> np.ndarray:
@@ -194,17 +344,18 @@ def _scratch(k: Kernel, node: Node) -> int:
 
 
 def _fused_scratch(node: Node) -> int:
-    return _Body(node.attrs["body"]).bytes_per_thread() * threads.count()
+    body = node.attrs["body"]
+    return max(_Body(body, flat).bytes_per_thread() for flat in (False, True)) * threads.count()
 
 
 @kernel("fused", backend="numpy", scratch=_fused_scratch)
 def fused(site: Site) -> Thunk:
     attrs = site.attrs
-    body = _Body(attrs["body"])
     shared, segments = attrs["shared"], attrs["segments"]
     own = (len(site.inputs) - shared) // segments
     outs = len(site.outputs) // segments
-    length = max(len(body.body.nodes), 1)
+    body = _Body(attrs["body"], _flat(site))
+    length = max(len(body.instructions), 1)
     sizes = [site.node.outputs[s * outs].size for s in range(segments)]
     workers = threads.count() if max(sizes) >= SPLIT else 1
     memory = body.bytes_per_thread()
@@ -222,6 +373,12 @@ def fused(site: Site) -> Thunk:
             home = work[part if parts > 1 else least]
             home.add(body, cut[: len(inputs)], [None if a is None else next(written) for a in outputs], whole)
     return Jobs([w.job(length) for w in work if w.thunks])
+
+
+def _flat(site: Site) -> bool:
+    """Whether every array is a number or runs straight through memory."""
+    arrays = [a for a in (*site.inputs, *site.outputs) if a is not None]
+    return all(a.size == 1 or a.flags.c_contiguous for a in arrays)
 
 
 class _Work:
