@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,13 +109,17 @@ class CUDABackend(GeneratedBackend):
         """Generated code bound to a site's arrays."""
         return launch(site, code)
 
-    def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
-        """Compile every kernel of the step at once, then make each run of neighbouring submissions one CUDA graph."""
+    def build(self, launches: Iterable[tuple[Site, Thunk]]) -> None:
+        """Compile what is not there yet, many kernels as one program."""
         submissions = [thunk for _, thunk in launches if isinstance(thunk, Submission)]
         if submissions:
             place = submissions[0].place
             with place.working():
                 place.programs.build(sources_of(submissions))
+
+    def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
+        """Compile every kernel of the step at once, then make each run of neighbouring submissions one CUDA graph."""
+        self.build(launches)
         parts: list[tuple[Thunk, list[int]]] = []
         run: list[Submission] = []
         numbers: list[int] = []
