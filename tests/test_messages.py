@@ -97,3 +97,45 @@ def test_a_sequence_without_steps():
 def test_ops_show_what_they_take():
     assert list(inspect.signature(ops.add).parameters) == ["x1", "x2"]
     assert list(inspect.signature(ops.exp).parameters) == ["x"]
+
+
+def test_a_weight_there_is_no_room_for_is_named():
+    def none_left(shape, dtype=None):
+        raise MemoryError("Unable to allocate 37.3 GiB")
+
+    text = r"layer 'd' \(Dense\): no room for weight 'kernel' of shape \(3, 4\) and dtype float32: Unable to allocate"
+    with pytest.raises(MemoryError, match=text):
+        layers.Dense(4, kernel_initializer=none_left, name="d")(X)
+
+
+def test_a_result_there_is_no_room_for_is_named():
+    with pytest.raises(MemoryError, match=r"^ones_like|^full|^broadcast_to") as caught:
+        ops.ones((10**9, 10**9))
+    assert "no room on numpy:0 for its result float32[1000000000, 1000000000]" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["add", "maximum", "logaddexp"])
+def test_operands_that_do_not_fit_name_the_op(name):
+    with pytest.raises(ValueError, match=rf"^{name}: shapes \(2, 3\) and \(4, 5\) cannot be broadcast together"):
+        getattr(ops, name)(np.ones((2, 3)), np.ones((4, 5)))
+
+
+def test_subscripts_that_do_not_fit_are_named():
+    text = r"'ij,jk->ik': subscript 'j' is 3 in operand 0 of shape \(2, 3\), and 4 in operand 1 of shape \(4, 5\)"
+    with pytest.raises(ValueError, match=text):
+        ops.einsum("ij,jk->ik", np.ones((2, 3)), np.ones((4, 5)))
+
+
+def test_complex_data_is_named(model):
+    with pytest.raises(ValueError, match=r"^x holds complex numbers \(complex64, shape \(8, 3\)\)"):
+        model.fit(X.astype("complex64"), Y, verbose=0)
+
+
+def test_a_model_may_be_trained_from_its_own_callback(model):
+    class Again(kcore.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.inner = self.model.fit(X, Y, verbose=0)
+
+    again = Again()
+    history = model.fit(X, Y, epochs=2, verbose=0, callbacks=[again])
+    assert history.epoch == [0, 1] and again.inner.epoch == [0]

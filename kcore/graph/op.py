@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 from kcore.errors import DuplicateOpError, UnknownOpError
 
 Shape = tuple[int | None, ...]
+#: A message that says which op it is about.
+_NAMED = re.compile(r"[\w>.]+(\(\))?: ")
 
 
 class Spec(NamedTuple):
@@ -189,7 +192,12 @@ class Op:
         """Shapes and dtypes of the outputs from those of the inputs; raises ValueError on inputs that do not fit."""
         if self._infer is None:
             return Op.shaper(self, specs, attrs)
-        result = self._infer(*specs, **attrs)
+        try:
+            result = self._infer(*specs, **attrs)
+        except ValueError as error:
+            if not _NAMED.match(str(error)):
+                error.args = (f"{self.name}: {error}",)
+            raise
         return (result,) if isinstance(result, Spec) else tuple(result)
 
     def gradient(self, rule: Callable[..., Any]) -> Callable[..., Any]:

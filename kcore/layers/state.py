@@ -140,6 +140,9 @@ class Holder(Configurable):
                 return initializers.draw(initializer, shape, dtype)
             except (ValueError, TypeError) as error:
                 raise ValueError(f"{describe_layer(self)}: weight {name!r}: {error}") from error
+            except MemoryError as error:
+                text = f"{describe_layer(self)}: no room for weight {name!r} of shape {tuple(shape)} and dtype {dtype}"
+                raise MemoryError(f"{text}: {error}") from error
 
         with layer_scope(self):
             variable = Variable(

@@ -13,6 +13,9 @@ from kcore.models.calls import OpCall
 from kcore.models.functional import Functional
 from kcore.tree import flatten, is_nested
 
+#: Columns of a summary on a terminal that says it is narrower, or says nothing of use.
+NARROWEST = 40
+
 
 def count_params(weights: Sequence[Any]) -> int:
     """Number of scalars in some weights."""
@@ -71,7 +74,7 @@ def print_summary(
         ends = [end * 0.9 for end in ends] + [1.0]
         header.append("Trainable")
         alignment.append("center")
-    width = line_length or min(width, shutil.get_terminal_size().columns - 4)
+    width = line_length or max(NARROWEST, min(width, shutil.get_terminal_size().columns - 4))
     edges = [0, *(int(end * width) for end in ends)]
     widths = [right - left for left, right in zip(edges, edges[1:], strict=False)]
     if min(widths) < 4:
@@ -83,7 +86,7 @@ def print_summary(
         for row in _rows(model, layer, chain, expand_nested, show_trainable, 0):
             table.add_row(*row)
     # A line length that was asked for is kept, also where the terminal is narrower.
-    room = None if line_length is None else max(line_length, shutil.get_terminal_size().columns)
+    room = max(line_length or NARROWEST, shutil.get_terminal_size().columns)
     console = (
         Console(highlight=False, force_terminal=False, color_system=None, width=room)
         if print_fn

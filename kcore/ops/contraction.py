@@ -209,6 +209,7 @@ def _parse(subscripts: str, tensors: list[Any]) -> tuple[list[str], str]:
             raise ValueError(
                 f"einsum: repeated subscripts in one operand ({term!r}) are not supported; take the diagonal first"
             )
+    _check_sizes(subscripts, terms, [tuple(x.shape) for x in tensors])
     if arrow:
         output = output.replace("...", longest)
     else:
@@ -218,6 +219,20 @@ def _parse(subscripts: str, tensors: list[Any]) -> tuple[list[str], str]:
     if unknown:
         raise ValueError(f"einsum: output subscripts {sorted(unknown)} appear in no operand of {subscripts!r}")
     return terms, output
+
+
+def _check_sizes(subscripts: str, terms: Sequence[str], shapes: Sequence[tuple[int | None, ...]]) -> None:
+    sizes: dict[str, tuple[int, int]] = {}
+    for i, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
+        for label, size in zip(term, shape, strict=True):
+            if size is None or size == 1:
+                continue
+            known, where = sizes.setdefault(label, (size, i))
+            if known != size:
+                raise ValueError(
+                    f"einsum: {subscripts!r}: subscript {label!r} is {known} in operand {where} of shape "
+                    f"{shapes[where]}, and {size} in operand {i} of shape {shape}"
+                )
 
 
 def _sum_out(x: Any, labels: str, kept: set[str]) -> tuple[Any, str]:

@@ -214,8 +214,12 @@ def _launch(call: _Call, arrays: list[Any], backend: Any, device: Any, aliasing:
             a if a is None or backend.contiguous(a) else _compact(a, v, backend, device)
             for a, v in zip(arrays, node.inputs, strict=True)
         ]
-    outputs = tuple(backend.empty(s.shape, s.dtype, device) for s in call.specs)
-    storage = backend.allocate(call.scratch, device) if call.scratch else None
+    try:
+        outputs = tuple(backend.empty(s.shape, s.dtype, device) for s in call.specs)
+        storage = backend.allocate(call.scratch, device) if call.scratch else None
+    except MemoryError as error:
+        wanted = " and ".join(map(str, call.specs))
+        raise MemoryError(f"{node.op.name}: no room on {device} for its result {wanted}: {error}") from error
     scratch = backend.view(storage, 0, (call.scratch,), "uint8") if call.scratch else None
     backend.launch(kernel, Site(node, tuple(arrays), outputs, scratch, device, (backend, storage, 0)))
     return outputs

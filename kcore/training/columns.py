@@ -74,7 +74,7 @@ def array_of(leaf: Any, name: str) -> np.ndarray | Stored:
         (2, 2)
     """
     array = leaf if type(leaf) in (np.ndarray, Stored) else _known(leaf, name)
-    if array.dtype.kind in "OUSVMm" and not _is_small_float(array.dtype):
+    if array.dtype.kind in "OUSVMmc" and not _is_small_float(array.dtype):
         raise ValueError(_not_numbers(array, name))
     if not array.shape:
         raise ValueError(f"{name} must have a first axis of samples, but it is a scalar ({array!r})")
@@ -116,6 +116,11 @@ def _is_small_float(dtype: np.dtype) -> bool:
 
 
 def _not_numbers(array: np.ndarray | Stored, name: str) -> str:
+    if array.dtype.kind == "c":
+        return (
+            f"{name} holds complex numbers ({array.dtype}, shape {array.shape}), and kcore computes with real ones: "
+            "give the real and imaginary parts as two features"
+        )
     kind = {"O": "Python objects", "M": "dates", "m": "time spans"}.get(array.dtype.kind, "text")
     example = f", for example {array.flat[0]!r}" if isinstance(array, np.ndarray) and array.size else ""
     return (

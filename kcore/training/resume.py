@@ -66,18 +66,19 @@ class Run:
         return [variable for metric in self._model.metrics for variable in metric.variables]
 
 
-#: Model -> the call of `fit` that runs.
-_RUNS: WeakKeyDictionary[Any, Run] = WeakKeyDictionary()
+#: Model -> the calls of `fit` that run, from a callback or another thread even several, the last one begun at the end.
+_RUNS: WeakKeyDictionary[Any, list[Run]] = WeakKeyDictionary()
 
 
 @contextmanager
 def running(model: Any, data: Epochs, epoch: int) -> Iterator[Run]:
     """Context of a call of `fit`."""
-    run = _RUNS[model] = Run(model, data, epoch)
+    run, runs = Run(model, data, epoch), _RUNS.setdefault(model, [])
+    runs.append(run)
     try:
         yield run
     finally:
-        del _RUNS[model]
+        runs.remove(run)
 
 
 def run_of(model: Any) -> Run:
@@ -86,7 +87,7 @@ def run_of(model: Any) -> Run:
     Raises:
         ValueError: there is none.
     """
-    run = _RUNS.get(model)
-    if run is None:
+    runs = _RUNS.get(model)
+    if not runs:
         raise ValueError(f"model {model.name!r} is not being trained by fit()")
-    return run
+    return runs[-1]

@@ -111,6 +111,11 @@ def test_a_summary_in_a_file_is_as_wide_as_asked_for(tmp_path, monkeypatch):
     assert all("\x1b" not in line for line in lines)
 
 
+def test_a_terminal_that_says_it_is_hardly_there_gets_a_summary(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "5")
+    assert "Total params:" in text(chain(layers, Sequential))
+
+
 def test_a_summary_goes_to_standard_output(capsys):
     chain(layers, Sequential).summary()
     assert "Total params:" in capsys.readouterr().out

@@ -303,7 +303,7 @@ class TestErrors:
                     os._exit(3)
                 return np.zeros((1, 1)), np.zeros((1, 1))
 
-        with pytest.raises(Exception, match="process"):
+        with pytest.raises(RuntimeError, match="one of the processes that make batches of Dying died"):
             trained().fit(Dying(3, workers=1, use_multiprocessing=True), verbose=0)
 
 

@@ -14,8 +14,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 #: Intel's CPU runtime, and the libraries it needs loaded before it, in this order.
 INTEL = "libintelocl.so"
+#: Where it is set, PyOpenCL keeps nothing on disk.
+NO_CACHE = "PYOPENCL_NO_CACHE"
 INTEL_NEEDS = ("libintlc.so.5", "libimf.so", "libirng.so", "libsvml.so", "libtbb.so.12")
 #: The distributions that hold them.
 INTEL_DISTRIBUTIONS = ("intel-opencl-rt", "intel-cmplr-lib-rt", "tbb")
@@ -84,12 +88,32 @@ def load() -> Loaded:
 
 
 def _platforms() -> list[Any]:
-    import pyopencl as cl
+    with _no_cache_where_none_can_be():
+        import pyopencl as cl
 
     try:
         return cl.get_platforms()
     except cl.Error:  # the loader's way to say that there is none
         return []
+
+
+@contextlib.contextmanager
+def _no_cache_where_none_can_be() -> Iterator[None]:
+    """PyOpenCL keeps Python code in the user's cache folder; where there can be none, every kernel would fail."""
+    folder = user_cache_path("pytools", "pytools")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        able = os.access(folder, os.W_OK)
+    except OSError:
+        able = False
+    if able or NO_CACHE in os.environ:
+        yield
+        return
+    os.environ[NO_CACHE] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[NO_CACHE]
 
 
 def find_intel(name: str = INTEL) -> Path | None:

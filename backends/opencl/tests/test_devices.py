@@ -354,6 +354,14 @@ def test_without_a_temporary_folder_the_rest_works(intel):
     assert makers(code) == ["pocl"]
 
 
+def test_without_a_cache_folder_kernels_run(intel, tmp_path):
+    """Containers often have users without a home."""
+    (tmp_path / "file").touch()
+    code = "import kcore; kcore.use_backend('opencl:intel'); print(float(kcore.ops.sum(kcore.ops.ones((2, 3)))))"
+    said = python(code, HOME=str(tmp_path / "file"), XDG_CACHE_HOME=None)
+    assert said.stdout.strip() == "6.0", said.stderr
+
+
 def test_a_driver_without_an_icd_file_is_made_visible(monkeypatch, tmp_path):
     """Containers are given NVIDIA's library without the file that names it."""
     (tmp_path / "other.icd").write_text("/nowhere/libother.so\n")

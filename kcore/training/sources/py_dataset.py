@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from kcore.registry import public
@@ -174,7 +175,17 @@ class PyDatasetBatches(Source):
         asked, answered = itertools.tee(order)
         seed = int(host_integers((), 0, 2**31 - 1))
         self._ahead = Ahead(lambda: Processes(self._dataset, workers, seed), asked, self._dataset.max_queue_size)
-        return map(self._batch, self._ahead, answered)
+        return map(self._batch, self._whole(self._ahead), answered)
+
+    def _whole(self, items: Iterator[Any]) -> Iterator[Any]:
+        """The items of processes, and an error that says more than that of the pool where one of them dies."""
+        try:
+            yield from items
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                f"one of the processes that make batches of {self.kind} died: killed from outside, short of memory, or "
+                "by a crash in __getitem__(); with use_multiprocessing=False a crash shows where it happens"
+            ) from error
 
     def _order(self) -> Iterable[int]:
         count = self.num_batches
