@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,6 +113,19 @@ def compute() -> Callable[..., list[np.ndarray | None]]:
         return [None if a is None else place.read(a) for a in outputs]
 
     return run
+
+
+@pytest.fixture
+def together() -> Callable[[Found, Iterable[Code]], None]:
+    """``together(device, codes)``: compile what a test is about to run, many kernels as one program.
+
+    One by one they take several times as long.
+    """
+
+    def build(device: Found, codes: Iterable[Code]) -> None:
+        device.place.programs.build(source for code in codes for source in code.launches)
+
+    return build
 
 
 @pytest.fixture

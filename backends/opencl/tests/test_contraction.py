@@ -46,26 +46,31 @@ def test_products_are_exact_at_the_edges_of_tiles(device, compute, node, shape, 
 
 
 @pytest.mark.parametrize("transposes", TRANSPOSES)
-def test_every_tiling_gives_the_same(intel, compute, node, transposes):
+def test_every_tiling_gives_the_same(intel, compute, node, together, transposes):
     operands = _operands((29, 70, 64), transposes)
     made = node("matmul", *operands, transpose_a=transposes[0], transpose_b=transposes[1])
     traits = intel.place.traits
     offered = candidates(made, traits)
     small = [replace(offered[0], depth=32, left=left, row_parts=2, column_parts=2) for left in (0, 2)]
+    together(intel, [emit(made, traits, tiling) for tiling in [*offered[:6], *small]])
     for tiling in [*offered[:6], *small]:
         _check(intel, compute, node, traits, operands, transposes, tiling)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8"])
 @pytest.mark.parametrize("rows", [3, 6, 8, 9, 14])
-def test_tiles_of_a_transposed_operand_are_copied_whole(device, compute, node, rows, dtype):
-    transposes = (True, False)
+def test_tiles_of_a_transposed_operand_are_copied_whole(device, compute, node, together, rows, dtype):
+    transposes, traits = (True, False), device.place.traits
+    tried = []
     for shape in [(3 * rows - 2, 70, 32), (2 * rows, 33, 32), (rows - 1, 5, 16)]:
         operands = _operands(shape, transposes, dtype)
         made = node("matmul", *operands, transpose_a=True, transpose_b=False)
-        plain = candidates(made, device.place.traits)[0]
+        plain = candidates(made, traits)[0]
         tiling = replace(plain, rows=rows, vectors=1, depth=32, packed=True, left=2, row_parts=1, column_parts=1)
-        _check(device, compute, node, device.place.traits, operands, transposes, tiling)
+        tried.append((operands, tiling, emit(made, traits, tiling)))
+    together(device, [code for _, _, code in tried])
+    for operands, tiling, _ in tried:
+        _check(device, compute, node, traits, operands, transposes, tiling)
 
 
 @pytest.mark.parametrize("transposes", TRANSPOSES)
@@ -78,10 +83,13 @@ def test_local_memory_tiles_of_gpus(device, compute, node, gpu, shape, transpose
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "int32", "int64", "uint8", "int8", "bool"])
-def test_dtypes(device, compute, node, gpu, dtype):
+def test_dtypes(device, compute, node, together, gpu, dtype):
+    operands = {t: _operands((9, 21, 19), t, dtype) for t in TRANSPOSES[1:3]}
+    made = [node("matmul", *arrays, transpose_a=t[0], transpose_b=t[1]) for t, arrays in operands.items()]
+    together(device, [emit(m, traits) for m in made for traits in (device.place.traits, gpu)])
     for traits in (device.place.traits, gpu):
         for transposes in TRANSPOSES[1:3]:
-            _check(device, compute, node, traits, _operands((9, 21, 19), transposes, dtype), transposes)
+            _check(device, compute, node, traits, operands[transposes], transposes)
 
 
 @pytest.mark.parametrize("lead", [((3,), (3,)), ((2, 1), (5,)), ((), (4,)), ((2, 3), (1, 1)), ((0,), (1,))])

@@ -39,15 +39,16 @@ def check(case, results):
 
 
 @pytest.mark.parametrize("name", COMPOSITES)
-def test_kernels_for_gpus_compute_what_the_op_says(intel, gpu, name, node, compute):
-    found = 0
+def test_kernels_for_gpus_compute_what_the_op_says(intel, gpu, name, node, compute, together):
+    found = []
     for case in [*list(cases(OPS[name], ("float32",)))[:4], *list(cases(OPS[name], ("float64",)))[1:2]]:
-        arrays = case.arrays()
-        made = node(name, *arrays, **case.attrs)
+        made = node(name, *case.arrays(), **case.attrs)
         if row_program(made) is not None:
-            found += 1
-            check(case, compute(intel, made, code_for(made, gpu), *arrays))
+            found.append((case, made, code_for(made, gpu)))
     assert found
+    together(intel, [code for _, _, code in found])
+    for case, made, code in found:
+        check(case, compute(intel, made, code, *case.arrays()))
 
 
 @pytest.mark.parametrize("n", [33, 130])
