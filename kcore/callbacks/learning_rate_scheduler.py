@@ -58,7 +58,8 @@ class LearningRateScheduler(Callback):
             rate = self._rate(epoch, learning_rate.current(optimizer))
             optimizer.learning_rate = rate
             if self.verbose > 0:
-                config.say(f"Epoch {epoch + 1}: LearningRateScheduler setting learning_rate{suffix} to {rate}.")
+                whose = f"{optimizer.name} " if suffix else ""
+                config.say(f"Epoch {epoch + 1}: LearningRateScheduler setting {whose}learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:

@@ -110,5 +110,6 @@ class ReduceLROnPlateau(MonitorCallback):
                 optimizer.learning_rate = new
                 reduced = True
                 if self.verbose > 0:
-                    config.say(f"Epoch {epoch + 1}: ReduceLROnPlateau reducing learning_rate{suffix} to {new}.")
+                    whose = f"{optimizer.name} " if suffix else ""
+                    config.say(f"Epoch {epoch + 1}: ReduceLROnPlateau reducing {whose}learning rate to {new}.")
         return reduced

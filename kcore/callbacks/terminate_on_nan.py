@@ -40,5 +40,5 @@ class TerminateOnNaN(Callback):
             return
         if self.raise_error:
             raise RuntimeError(f"the loss is {loss} at batch {batch} of the epoch")
-        config.say(f"Batch {batch}: the loss is {loss}, training ends")
+        config.say(f"Batch {batch}: Invalid loss, terminating training")
         self.model.stop_training = True

@@ -63,11 +63,10 @@ class InputSpec(Configurable):
                 return f"expected size {size} along axis {axis}, got {shape[axis]}"
         if self.shape is not None:
             wanted = tuple(self.shape)
+            ways = [(wanted, shape)]
             if self.allow_last_axis_squeeze:
-                wanted, shape = _without_last_one(wanted), _without_last_one(shape)
-            if len(wanted) != len(shape) or any(
-                w not in (None, d) and d is not None for w, d in zip(wanted, shape, strict=True)
-            ):
+                ways += [(_without_last_one(wanted), shape), (wanted, _without_last_one(shape))]
+            if not any(_fits(*way) for way in ways):
                 return f"expected shape {tuple(self.shape)}"
         return None
 
@@ -80,6 +79,10 @@ class InputSpec(Configurable):
             *(f"size {size} along axis {axis}" for axis, size in self.axes.items()),
         ]
         return f"InputSpec({', '.join(p for p in parts if p)})"
+
+
+def _fits(wanted: tuple, shape: tuple) -> bool:
+    return len(wanted) == len(shape) and all(w in (None, d) or d is None for w, d in zip(wanted, shape, strict=True))
 
 
 def _without_last_one(shape: tuple) -> tuple:

@@ -127,6 +127,11 @@ def _kind(y_true: Any, y_pred: Any) -> str:
     return "categorical"
 
 
+def _is_within(name: str | None, key: str) -> bool:
+    """Whether an output's name is a key of a dict of outputs, or of what lies under that key."""
+    return name == key or str(name).startswith(f"{key}/")
+
+
 # -- losses ----------------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +216,9 @@ class CompiledLoss:
             resolved = resolve_loss(identifier, targets[index], outputs[index].tensor)
             name = names[index] if len(outputs) > 1 else None  # several losses of one output go by their own names
             terms.append(Term(index, resolved, scale, name or resolved.name))
+        if isinstance(y_pred, dict):  # in the order that the user gave losses or outputs in
+            given = [str(key) for key in (loss if isinstance(loss, dict) else y_pred)]
+            terms.sort(key=lambda term: [not _is_within(names[term.output], key) for key in given])
         if len(terms) > 1:
             for term in terms:
                 term.tracker = metrics_room.Mean(name=f"{term.name}_loss")

@@ -410,3 +410,19 @@ def test_a_checkpoint_s_name_that_holds_an_unknown_value_is_named(model, data, t
     save = ModelCheckpoint(tmp_path / "{val_los}.weights.h5", save_weights_only=True)
     with pytest.raises(KeyError, match=r"holds 'val_los', which is not logged; there are: epoch, accuracy, loss"):
         model.fit(*data, verbose=0, callbacks=save)
+
+
+def test_what_is_printed_is_what_keras_prints(model, data, capsys):
+    rates = [
+        LearningRateScheduler(lambda epoch, rate: 0.5, verbose=1),
+        ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9, verbose=1),
+    ]
+    model.fit(*data, epochs=2, verbose=0, callbacks=rates)
+    assert capsys.readouterr().out.splitlines() == [
+        "Epoch 1: LearningRateScheduler setting learning rate to 0.5.",
+        "Epoch 2: LearningRateScheduler setting learning rate to 0.5.",
+        "Epoch 2: ReduceLROnPlateau reducing learning rate to 0.25.",
+    ]
+    x, y = data
+    model.fit(x, y * np.nan, epochs=1, verbose=0, batch_size=len(x), callbacks=[TerminateOnNaN()])
+    assert capsys.readouterr().out == "Batch 0: Invalid loss, terminating training\n"

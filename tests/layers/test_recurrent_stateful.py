@@ -160,3 +160,24 @@ def test_only_stateful_layers_have_states_to_reset():
     both = layers.Bidirectional(layers.GRU(2), name="both")
     with pytest.raises(AttributeError, match=r"'both' \(Bidirectional\) is not stateful"):
         both.reset_state()
+
+
+def test_text_goes_through_one_character_at_a_time():
+    """A model built for one sequence of any length takes one of length one, whose last axis is not to be left out."""
+
+    def build(batch):
+        return kcore.Sequential(
+            [
+                kcore.Input(batch_shape=(batch, None)),
+                layers.Embedding(5, 3),
+                layers.GRU(4, stateful=True, return_sequences=True),
+                layers.Dense(5),
+            ]
+        )
+
+    learned, text = build(2), np.array([[1, 4, 2, 0], [3, 3, 1, 2]])
+    whole = learned.predict(text, batch_size=2, verbose=0)
+    one = build(1)
+    one.set_weights(learned.get_weights())
+    steps = [one.predict(text[:1, t : t + 1], verbose=0) for t in range(4)]
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), whole[:1], rtol=1e-5, atol=1e-6)

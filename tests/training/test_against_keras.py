@@ -70,6 +70,12 @@ CASES = {
         (X, {"a": Y3, "b": Y1}),
         {"loss": {"a": "mse", "b": "mae"}, "metrics": {"a": ["mae"], "b": ["mse"]}},
     ),
+    "keyed, losses in the other order": (
+        keyed,
+        (X, {"a": Y3, "b": Y1}),
+        {"loss": {"b": "mae", "a": "mse"}, "metrics": {"a": ["mae"], "b": ["mse"]}},
+    ),
+    "keyed, one loss for all": (keyed, (X, {"a": Y3, "b": Y1}), {"loss": "mse"}),
     "keyed, partly": (
         keyed,
         (X, {"a": Y3, "b": Y1}),
