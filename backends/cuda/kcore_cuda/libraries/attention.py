@@ -91,10 +91,13 @@ def takes(node: Node) -> bool:
     query, key, value, bias, mask = _inputs(node)
     assert query is not None and key is not None and value is not None
     sizes = {query.shape[3], value.shape[3]}
+    stats = node.outputs[1] if node.op.name == "attention" else node.inputs[7]
     whole = bias is None or (bias.dtype == query.dtype and bias.shape[2:] == (query.shape[1], key.shape[1]))
     return (
         mask is None
         and whole
+        and stats is not None
+        and stats.dtype == "float32"
         and query.dtype in DTYPES
         and {key.dtype, value.dtype} == {query.dtype}
         and all(size % 8 == 0 and 0 < size <= FEATURES for size in sizes)

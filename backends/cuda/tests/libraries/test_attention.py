@@ -51,7 +51,7 @@ def test_forward_and_statistics(stage, sizes, attrs, bias, dtype):
 def test_gradients(stage, sizes, attrs, bias):
     query, key, value = shapes(sizes)
     out = (*query[:3], value[3])
-    normalizer = In((query[0], query[2], query[1]), 3.0, 4.0)
+    normalizer = In((query[0], query[2], query[1]), 3.0, 4.0, "float32")
     case = sample(out, query, key, value, bias, None, out, normalizer, scale=0.3, **attrs)
     node, arrays = node_of("attention_grad", case, "bfloat16")
     results = stage.act(kernel_for("attention_grad", node), node, arrays)
@@ -63,7 +63,7 @@ def test_gradients(stage, sizes, attrs, bias):
 def test_a_gradient_nobody_reads_goes_to_scratch_memory(stage):
     query, key, value = shapes(CASES[0][0])
     out = (*query[:3], value[3])
-    case = sample(out, query, key, value, None, None, out, In((2, 3, 5), 3.0, 4.0), scale=0.3, causal=False)
+    case = sample(out, query, key, value, None, None, out, In((2, 3, 5), 3.0, 4.0, "float32"), scale=0.3, causal=False)
     node, arrays = node_of("attention_grad", case, "bfloat16")
     whole = stage.act(kernel_for("attention_grad", node), node, arrays)
     from library_stage import aligned_copy

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 import kcore
+from kcore import testing
 from kcore.backend.kernel import kernels_of
+from kcore.graph.op import OPS
+from kcore.testing.runner import run_check
 from kcore.testing.trainings import MODELS, train
 from kcore_cuda import cuda, libraries
 from kcore_cuda.kernels import attention, contraction, convolution  # noqa: F401  (registers the kernels)
@@ -42,6 +45,14 @@ def acted(computing, monkeypatch):
     libraries._made.clear()
 
 
+@pytest.mark.parametrize("name", ["matmul", "conv_kernel_grad"])
+def test_the_kit_s_checks_of_compiled_ops_hold(acted, monkeypatch, name):
+    """Contiguous and strided inputs, guards around every buffer, memory that others used before."""
+    monkeypatch.setattr(testing.options, "dtypes", ("float32",))
+    assert run_check(OPS[name], "compiled") > 10
+    assert acted.calls or name != "matmul"
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_trains_as_on_numpy(computing, acted, name):
     losses, weights = train(name, STEPS)
@@ -61,6 +72,37 @@ def test_the_plan_says_which_library_s_kernel_runs(acted):
     ours = {k.bind for k in OURS}
     chosen = [s.kernel for s in step.plan.steps]
     assert sum(k.bind in ours for k in chosen) == 2, step.plan
+
+
+def _encoder():
+    layers = kcore.layers
+    tokens = kcore.Input((6,), dtype="int32")
+    x = layers.Embedding(20, 16)(tokens)
+    x = layers.Add()([x, layers.MultiHeadAttention(num_heads=2, key_dim=8)(x, x)])
+    model = kcore.Model(tokens, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_attention_in_bfloat16_trains_as_on_numpy(computing, acted, monkeypatch):
+    run = []
+    monkeypatch.setitem(
+        library_stage.ACTS, "Attention", lambda d, a: run.append(d.backward) or library_stage.attend(d, a)
+    )
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 20, (4, 6)).astype("int32"), rng.normal(size=(4, 2)).astype("float32")
+    losses = []
+    kcore.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        for backend in ("cuda", "numpy"):
+            kcore.use_backend(backend)
+            kcore.set_random_seed(1)
+            model = _encoder()
+            losses.append([float(model.train_on_batch(x, y)) for _ in range(STEPS)])
+    finally:
+        kcore.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(losses[0], losses[1], rtol=2e-2)
+    assert run == [False, True] * STEPS
 
 
 def test_the_benchmark_calls_the_libraries_as_the_backend_does(acted, monkeypatch):
