@@ -1,60 +1,25 @@
-"""``KCORE_PROFILE``: what host and device did when, as a Chrome trace and a table per op, written at exit.
-
-Nothing here waits for the device before the process ends: events are read when they are over anyway.
-"""
+"""``KCORE_PROFILE`` on an OpenCL device: its commands, timed by the queue's own events."""
 
 from __future__ import annotations
 
-import atexit
-import json
-import os
-import sys
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from pathlib import Path
-from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import pyopencl as cl
 
+from kcore.kernels import profile
+from kcore.kernels.profile import session, wanted
 from kcore.kernels.work import flops, label, traffic
 from kcore_opencl.errors import explained
-from kcore_opencl.report import Row, Step, print_report
 
 if TYPE_CHECKING:
-    from kcore.backend.kernel import Site, Thunk
     from kcore_opencl.launch import Launch
 
-VARIABLE = "KCORE_PROFILE"
-#: Most entries of a trace; what comes later is only counted.
-ENTRIES = 200_000
+__all__ = ["Profile", "queue_properties", "session", "start"]
 
 
-def wanted() -> Path | None:
-    """The file to write: from KCORE_PROFILE, ``kcore-profile.json`` if that is 1; None if it is not set or 0."""
-    value = os.environ.get(VARIABLE, "")
-    if value in ("", "0"):
-        return None
-    return Path("kcore-profile.json" if value == "1" else value)
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A command that was enqueued and is not known to be over."""
-
-    event: Any
-    name: str
-    row: Row | None
-    kernel: int
-    begin: int
-    end: int
-
-
-class Profile:
+class Profile(profile.Profile):
     """The record of one device.
 
     Args:
@@ -63,36 +28,21 @@ class Profile:
     """
 
     def __init__(self, name: str, queue: Any):
-        self.name = name
+        super().__init__(name)
         self.queue = queue
-        self.entries: list[tuple[str, str, int, int]] = []  # (track, name, begin, end) in ns, device times unshifted
-        self.rows: dict[str, Row] = {}
-        self.steps: list[Step] = []
-        self._pending: deque[_Pending] = deque()
-        self._step = Step()
-        self._read_steps = 0
-        self._earliest, self._latest = -(1 << 63), 1 << 63
-        self._lock = threading.RLock()
 
-    # -- recording -----------------------------------------------------------------------------------------------
+    def over(self, event: Any) -> bool:
+        """Whether a command is done."""
+        return event.command_execution_status == cl.command_execution_status.COMPLETE
 
-    def row(self, name: str, kernels: Sequence[str] = ()) -> Row:
-        """The row of the table for an op of a layer and its kernels."""
-        return self.rows.setdefault(" ".join([name, *kernels]), Row(name, list(kernels)))
+    def times(self, event: Any) -> tuple[int, int, int]:
+        """When a command was enqueued, began and ended."""
+        times = event.profile
+        return times.queued, times.start, times.end
 
-    def enqueue(self, name: str, row: Row | None, kernel: int, call: Callable[..., Any], *args: Any, **kw: Any) -> Any:
-        """Enqueue a command and note it; returns its event."""
-        begin = perf_counter_ns()
-        event = call(*args, **kw)
-        end = perf_counter_ns()
-        with self._lock:
-            self._host(f"enqueue {name}", begin, end)
-            self._pending.append(_Pending(event, name, row, kernel, begin, end))
-            self._step.enqueues += 1
-            self._step.host += end - begin
-            if len(self._pending) > 512:
-                self._read_finished()
-        return event
+    def wait(self) -> None:
+        """Wait until every command is done."""
+        self.queue.finish()
 
     def copy(self, queue: Any, dst: Any, src: Any, **kw: Any) -> Any:
         """`pyopencl.enqueue_copy`, noted."""
@@ -102,12 +52,6 @@ class Profile:
             name, nbytes = "download", dst.nbytes
         nbytes *= 2 if name == "copy" else 1
         return self.transfer(name, nbytes, cl.enqueue_copy, queue, dst, src, **kw)
-
-    def transfer(self, name: str, nbytes: int, call: Callable[..., Any], *args: Any, **kw: Any) -> Any:
-        """Enqueue a command that moves so many bytes; returns its event."""
-        row = self.row(f"transfer: {name}")
-        row.moved += nbytes
-        return self.enqueue(name, row, 0, call, *args, **kw)
 
     def launches(self, run: Sequence[Launch], numbers: Sequence[int] = ()) -> Callable[[], Any]:
         """A function that enqueues the kernels of several launches and notes each; it returns the last event.
@@ -141,143 +85,14 @@ class Profile:
 
         return enqueue
 
-    @contextmanager
-    def span(self, name: str, row: Row | None = None) -> Iterator[None]:
-        """A piece of the host's time."""
-        begin = perf_counter_ns()
-        try:
-            yield
-        finally:
-            end = perf_counter_ns()
-            with self._lock:
-                self._host(name, begin, end)
-                if row is not None:
-                    row.add(0, end - begin)
-
-    def on_host(self, site: Site, thunk: Thunk) -> Thunk:
-        """A thunk that is not a launch, noted as the host's work."""
-        name = label(site.node)
-        row = self.row(f"{name} (host)")
-
-        def run() -> None:
-            with self.span(name, row):
-                thunk()
-
-        return run
-
-    def step(self) -> None:
-        """What was enqueued since the last call belongs to one step."""
-        with self._lock:
-            if self._step.enqueues:
-                self._pending.append(_Pending(None, "", None, 0, 0, 0))
-                self.steps.append(self._step)
-                self._step = Step()
-
-    def _host(self, name: str, begin: int, end: int) -> None:
-        if len(self.entries) < ENTRIES:
-            self.entries.append(("host", name, begin, end))
-
-    # -- reading -------------------------------------------------------------------------------------------------
-
-    def _read_finished(self, everything: bool = False) -> None:
-        """Read the events that are over, in order, as far as they are."""
-        complete = cl.command_execution_status.COMPLETE
-        while self._pending:
-            first = self._pending[0]
-            if first.event is None:
-                self._read_steps += 1
-            elif everything or first.event.command_execution_status == complete:
-                self._read(first)
-            else:
-                return
-            self._pending.popleft()
-
-    def _read(self, done: _Pending) -> None:
-        times = done.event.profile
-        start, end = times.start, times.end
-        queued = times.queued
-        if queued:  # the device's clock when the host enqueued: bounds of the offset between the clocks
-            self._earliest = max(self._earliest, done.begin - queued)
-            self._latest = min(self._latest, done.end - queued)
-        if done.row is not None:
-            done.row.add(done.kernel, end - start)
-        step = self.steps[self._read_steps] if self._read_steps < len(self.steps) else self._step
-        step.note(start, end)
-        if len(self.entries) < ENTRIES:
-            self.entries.append(("device", done.name, start, end))
-
-    def finish(self) -> None:
-        """Wait for the device and read all that is left."""
-        with self._lock:
-            self.queue.finish()
-            self._read_finished(everything=True)
-
-    @property
-    def offset(self) -> int:
-        """Nanoseconds to add to the device's clock to get the host's."""
-        return (self._earliest + self._latest) // 2
-
-
-_profiles: list[Profile] = []
-_lock = threading.Lock()
-
 
 def queue_properties() -> Any:
     """Properties of a command queue: profiled if KCORE_PROFILE is set."""
     return cl.command_queue_properties.PROFILING_ENABLE if wanted() else 0
 
 
-def start(device: Any, queue: Any) -> Profile | None:
+def start(device: Any, queue: Any) -> profile.Profile | None:
     """A profile of a device, if KCORE_PROFILE is set; it is written at exit."""
     if wanted() is None:
         return None
-    profile = Profile(f"{device.platform.name.strip()}: {device.name.strip()}", queue)
-    with _lock:
-        if not _profiles:
-            atexit.register(_write)
-        _profiles.append(profile)
-    return profile
-
-
-@contextmanager
-def _session() -> Iterator[None]:
-    with _profiles[0].span("step"):
-        yield
-    for profile in _profiles:
-        profile.step()
-
-
-def session() -> Any:
-    """The context around a step: notes where it ends."""
-    return _session() if _profiles else nullcontext()
-
-
-def _write() -> None:
-    """Write the trace and print the table."""
-    path = wanted() or Path("kcore-profile.json")
-    for profile in _profiles:
-        profile.finish()
-        print_report(profile.name, profile.rows.values(), profile.steps)
-    try:
-        path.write_text(json.dumps({"traceEvents": trace_events(_profiles), "displayTimeUnit": "ms"}))
-    except OSError as error:
-        print(f"kcore: the trace could not be written: {error}", file=sys.stderr)
-    else:
-        print(f"kcore: trace in {path.resolve()}, for https://ui.perfetto.dev or chrome://tracing", file=sys.stderr)
-
-
-def trace_events(profiles: Sequence[Profile]) -> list[dict[str, Any]]:
-    """The records in the form chrome://tracing reads: one process per device, host and device a thread each."""
-    events: list[dict[str, Any]] = []
-    begins = [b + (p.offset if track == "device" else 0) for p in profiles for track, _, b, _ in p.entries]
-    zero = min(begins, default=0)
-    for number, profile in enumerate(profiles):
-        common: dict[str, Any] = {"pid": number}
-        events.append({"ph": "M", "name": "process_name", "args": {"name": profile.name}, **common})
-        for thread, title in enumerate(("host", "device")):
-            events.append({"ph": "M", "name": "thread_name", "tid": thread, "args": {"name": title}, **common})
-        for track, name, begin, end in profile.entries:
-            shift = profile.offset if track == "device" else 0
-            times = {"ts": (begin + shift - zero) / 1e3, "dur": (end - begin) / 1e3}
-            events.append({"ph": "X", "name": name, "tid": int(track == "device"), **times, **common})
-    return events
+    return profile.register(Profile(f"{device.platform.name.strip()}: {device.name.strip()}", queue))

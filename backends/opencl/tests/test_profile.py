@@ -11,8 +11,8 @@ import pytest
 
 from kcore.graph.core import Graph, Node
 from kcore.graph.op import OPS
+from kcore.kernels.report import Row, Step, report
 from kcore.kernels.work import flops, label
-from kcore_opencl.report import Row, Step, report
 
 SCRIPT = """
 import kcore, numpy as np
