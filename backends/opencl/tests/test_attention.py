@@ -33,21 +33,26 @@ def check(case: Case, results: Sequence[np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize("op", GENERATORS)
-def test_gpu_kernels_compute_what_the_op_says(device, op, gpu, node, compute):
-    for case in cases(OPS[op], ("float32", "float64")):
-        if not case.sample.grad:  # the large ones take PoCL long to compile
-            continue
-        made = node(op, *case.arrays(), **case.attrs)
-        check(case, compute(device, made, GENERATORS[op][1](made, gpu), *case.arrays()))
+def test_gpu_kernels_compute_what_the_op_says(device, op, gpu, node, compute, together):
+    # the large ones take PoCL long to compile
+    tried = [case for case in cases(OPS[op], ("float32", "float64")) if case.sample.grad]
+    nodes = [node(op, *case.arrays(), **case.attrs) for case in tried]
+    codes = [GENERATORS[op][1](made, gpu) for made in nodes]
+    together(device, codes)
+    for case, made, code in zip(tried, nodes, codes, strict=True):
+        check(case, compute(device, made, code, *case.arrays()))
 
 
 @pytest.mark.parametrize("op", GENERATORS)
 @pytest.mark.parametrize("vector", [4, 8])
-def test_kernels_for_narrower_vectors_compute_what_the_op_says(intel, op, vector, node, compute):
+def test_kernels_for_narrower_vectors_compute_what_the_op_says(intel, op, vector, node, compute, together):
     traits = replace(intel.place.traits, vector=vector)
-    for case in cases(OPS[op], ("float32", "float64")):
-        made = node(op, *case.arrays(), **case.attrs)
-        check(case, compute(intel, made, GENERATORS[op][0](made, traits), *case.arrays()))
+    tried = list(cases(OPS[op], ("float32", "float64")))
+    nodes = [node(op, *case.arrays(), **case.attrs) for case in tried]
+    codes = [GENERATORS[op][0](made, traits) for made in nodes]
+    together(intel, codes)
+    for case, made, code in zip(tried, nodes, codes, strict=True):
+        check(case, compute(intel, made, code, *case.arrays()))
 
 
 @pytest.fixture(params=["cpu", "gpu"])
