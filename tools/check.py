@@ -1,7 +1,8 @@
 """The test command: style, types, room contracts, tests, conformance, and wheels that work away from the checkout.
 
-``python tools/check.py`` runs every step and prints a summary; ``python tools/check.py style tests`` only some;
-``python tools/check.py exhaustive`` what is too long for every day. Steps that keep one core busy run two at once.
+``python tools/check.py`` runs what must pass before every change and prints a summary; ``check.py all`` also the whole
+conformance kit on OpenCL, ``check.py style tests`` only some steps, ``check.py exhaustive`` what is too long for every
+day. Steps that keep one core busy run two at once.
 The exit status is 1 if a step failed; later steps run all the same. The summary comes also where a step, or this
 program, is ended from outside; each line of it is in ``.pytest_cache/check.txt`` as soon as its step is over.
 """
@@ -172,6 +173,13 @@ def numpy_primitives(step: Step) -> None:
     kit(step, "numpy", "--primitives-only")
 
 
+def opencl(step: Step) -> None:
+    """A part of the kit on an OpenCL driver: every op compiled, in float32."""
+    code = "import kcore; print('intel-cpu' if kcore.is_backend_available('opencl:intel-cpu') else 'pocl')"
+    name = subprocess.run([BIN / "python", "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout.strip()
+    kit(step, f"opencl:{name}", "--", "--dtypes", "float32", "-k", "test_compiled")
+
+
 def opencl_intel(step: Step) -> None:
     """The conformance kit on Intel's OpenCL driver for CPUs."""
     kit(step, "opencl:intel-cpu")
@@ -236,9 +244,10 @@ STEPS = (
     Step(tests, cores=2),
     Step(doctests, cores=2),
     Step(wheels),
-    Step(opencl_intel),
-    Step(opencl_pocl),
+    Step(opencl),
 )
+#: Steps that `all` has in place of a part of them.
+WHOLE = (Step(opencl_intel), Step(opencl_pocl))
 #: Steps that run only when they are named.
 LONG = (Step(exhaustive, cores=2),)
 
@@ -267,10 +276,12 @@ def end(number: int, frame: object) -> None:
 
 def main(names: list[str]) -> int:
     """Run the steps and print how each went."""
-    known = {step.name: step for step in (*STEPS, *LONG)}
+    known = {step.name: step for step in (*STEPS, *WHOLE, *LONG)}
+    if names == ["all"]:
+        names = [*(step.name for step in STEPS if step.work is not opencl), *(step.name for step in WHOLE)]
     unknown = [name for name in names if name not in known]
     if unknown:
-        print(f"no step is called {', '.join(unknown)}; there are: {', '.join(known)}")
+        print(f"no step is called {', '.join(unknown)}; there are: all, {', '.join(known)}")
         return 2
     steps = [known[name] for name in names] or list(STEPS)
     RECORD.parent.mkdir(exist_ok=True)
