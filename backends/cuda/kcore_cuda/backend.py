@@ -16,7 +16,7 @@ from kcore.backend.kernel import Site, Thunk
 from kcore.backend.slabs import Block
 from kcore.codegen import Code
 from kcore.kernels import GeneratedBackend, Traits, provide
-from kcore_cuda import interchange
+from kcore_cuda import interchange, profile
 from kcore_cuda.device_list import DeviceList
 from kcore_cuda.graphs import Run, sources_of
 from kcore_cuda.launch import Submission, launch
@@ -117,6 +117,10 @@ class CUDABackend(GeneratedBackend):
             with place.working():
                 place.programs.build(sources_of(submissions))
 
+    def session(self) -> Any:
+        """The context around a step: KCORE_PROFILE notes it."""
+        return profile.session()
+
     def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
         """Compile every kernel of the step at once, then make each run of neighbouring submissions one CUDA graph."""
         self.build(launches)
@@ -136,7 +140,8 @@ class CUDABackend(GeneratedBackend):
                 numbers.append(i)
             else:
                 close()
-                parts.append((Plain(thunk, site), [i]))
+                record = place_of(site.device).profile
+                parts.append((Plain(record.on_host(site, thunk) if record else thunk, site), [i]))
         close()
         return parts
 

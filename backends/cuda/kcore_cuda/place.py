@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -60,9 +60,10 @@ class Place:
             self.stream = runtime.streamCreateWithFlags(runtime.streamDefault)
             self.uploads = runtime.streamCreateWithFlags(runtime.streamNonBlocking)
             self.pool = Pool(self)
-            self.programs = Programs(self.name, gpu.architecture)
             self._staging = Staging(self)
             self._steps: deque[Event] = deque()
+            self.profile = start_profile(self)
+            self.programs = Programs(self.name, gpu.architecture, self.profile)
 
     # -- whose turn it is ----------------------------------------------------------------------------------------
 
@@ -151,12 +152,10 @@ class Place:
             if array.nbytes <= STAGED:
                 slot = self._staging.slot(array.nbytes)
                 slot.fill(values)
-                slot.send(array.ptr, array.nbytes, self.stream)
+                self._transfer("upload", array.nbytes, slot.send, array.ptr, array.nbytes, self.stream)
             else:  # from memory that is not pinned: read when the call returns
                 runtime = cuda.runtime
-                runtime.memcpyAsync(
-                    array.ptr, values.ctypes.data, array.nbytes, runtime.memcpyHostToDevice, self.stream
-                )
+                self._memcpy("upload", array.ptr, values.ctypes.data, array.nbytes, runtime.memcpyHostToDevice)
                 runtime.streamSynchronize(self.stream)
 
     def gather(self, array: Array, rows: Rows) -> None:
@@ -168,9 +167,10 @@ class Place:
             slot = self._staging.slot(array.nbytes, landing=array.nbytes >= OVERLAPPED)
             rows.into(slot.array(array.shape, array.dtype))
             if slot.landing is None:
-                slot.send(array.ptr, array.nbytes, self.stream)
+                self._transfer("gather", array.nbytes, slot.send, array.ptr, array.nbytes, self.stream)
             else:
-                slot.send_ahead(array.ptr, array.nbytes, self.uploads, self.stream)
+                ahead = (array.ptr, array.nbytes, self.uploads, self.stream)
+                self._transfer("gather", array.nbytes, slot.send_ahead, *ahead)
 
     def read(self, array: Array) -> np.ndarray:
         """Wait for an array and copy it to the host."""
@@ -179,9 +179,7 @@ class Place:
             with self.working():
                 self.outside_capture("an array cannot be read")
                 runtime = cuda.runtime
-                runtime.memcpyAsync(
-                    values.ctypes.data, array.ptr, array.nbytes, runtime.memcpyDeviceToHost, self.stream
-                )
+                self._memcpy("download", values.ctypes.data, array.ptr, array.nbytes, runtime.memcpyDeviceToHost)
                 runtime.streamSynchronize(self.stream)
         return values
 
@@ -190,10 +188,20 @@ class Place:
         if not dst.nbytes or dst.ptr == src.ptr:
             return
         with self.working():
-            runtime = cuda.runtime
-            runtime.memcpyAsync(dst.ptr, src.ptr, dst.nbytes, runtime.memcpyDeviceToDevice, self.stream)
+            self._memcpy("copy", dst.ptr, src.ptr, dst.nbytes, cuda.runtime.memcpyDeviceToDevice)
             if isinstance(src.buffer, Foreign):
                 order(self.stream, src.buffer.stream)
+
+    def _memcpy(self, name: str, to: int, source: int, nbytes: int, kind: int) -> None:
+        moved = 2 * nbytes if name == "copy" else nbytes
+        self._transfer(name, moved, cuda.runtime.memcpyAsync, to, source, nbytes, kind, self.stream)
+
+    def _transfer(self, name: str, nbytes: int, call: Callable[..., Any], *arguments: Any) -> None:
+        """Submit a transfer, noted where there is a profile."""
+        if self.profile:
+            self.profile.copy(name, nbytes, call, *arguments)
+        else:
+            call(*arguments)
 
     def wait_for(self, stream: int) -> None:
         """Let what is submitted from now on wait for what another stream has by now."""
@@ -206,7 +214,8 @@ class Place:
         """Note that a step was submitted, and wait where the host is too far ahead."""
         if len(self._steps) > AHEAD:
             event = self._steps.popleft()
-            event.wait()
+            with self.profile.span("wait for a step") if self.profile else nullcontext():
+                event.wait()
         else:
             event = Event()
         event.record(self.stream)
@@ -276,6 +285,13 @@ def place_of(device: Device) -> Place:
     """The state of a device, made when it is first used."""
     place = _places.get(str(device))
     return place if place is not None else _first_place(device)
+
+
+def start_profile(place: Place) -> Any:
+    """The profile of a GPU, or None."""
+    from kcore_cuda import profile
+
+    return profile.start(place)
 
 
 def _first_place(device: Device) -> Place:

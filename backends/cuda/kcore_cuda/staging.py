@@ -21,13 +21,17 @@ SLOTS, BYTES = 16, 1 << 30
 
 
 class Event:
-    """A mark in a stream that others wait for."""
+    """A mark in a stream that others wait for.
+
+    Args:
+        timed: whether it remembers when it was passed.
+    """
 
     __slots__ = ("__weakref__", "_handle", "_recorded")
 
-    def __init__(self) -> None:
+    def __init__(self, timed: bool = False) -> None:
         runtime = cuda.runtime
-        self._handle = runtime.eventCreateWithFlags(runtime.eventDisableTiming)
+        self._handle = runtime.eventCreateWithFlags(runtime.eventDefault if timed else runtime.eventDisableTiming)
         self._recorded = False
         weakref.finalize(self, _free, runtime.eventDestroy, self._handle).atexit = False
 
@@ -52,6 +56,10 @@ class Event:
         """Wait on the host."""
         if self._recorded:
             cuda.runtime.eventSynchronize(self._handle)
+
+    def since(self, earlier: Event) -> float:
+        """Milliseconds from an earlier mark to this one, both timed and passed."""
+        return cuda.runtime.eventElapsedTime(earlier._handle, self._handle)
 
     def let_wait(self, stream: int) -> None:
         """Let what a stream gets from now on wait."""
