@@ -230,7 +230,8 @@ class _Together:
 
     def __call__(self) -> None:
         try:
-            together = threads.together(self.calls)
+            with threads.prompt():
+                together = threads.together(self.calls)
         except BaseException:
             self._connect()
             raise

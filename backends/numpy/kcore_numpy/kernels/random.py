@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
+from kcore.graph.match import Pattern, term
+from kcore.graph.op import In, sample
 from kcore_numpy import threads
-from kcore_numpy.schedule import Job, Jobs
+from kcore_numpy.schedule import Job, Jobs, sequence
 
 #: Words of 64 bits drawn at once: 120 KB. Shorter chunks make threads pass the interpreter lock back and forth.
 CHUNK = 15360
@@ -262,3 +264,66 @@ def dropout_grad(site: Site) -> Thunk:
         thunk = partial(_clear, work, scale, rooms[number], kind)
         jobs.append(Job(thunk, (g[part], kept[part]), (y[part], rooms[number]), 3.0 + (stop - start) / 1500))
     return Jobs(jobs) if jobs else _nothing
+
+
+# -- dropout after relu, backwards -------------------------------------------------------------------------------------
+
+
+def _alike(captured: dict[str, Any], matched: dict[str, Any]) -> bool:
+    y, g, kept = captured["y"], captured["g"], captured["kept"]
+    return y.shape == g.shape == kept.shape and y.dtype == g.dtype and g.dtype in ("float32", "float64")
+
+
+def _masked(*shape: int) -> tuple[Any, ...]:
+    return shape, shape, In(shape, dtype="bool", value=np.arange(math.prod(shape)).reshape(shape) % 3 > 0)
+
+
+_RATES = {"dropout_grad": ("dropout_grad", {"rate": 0.25}), "relu_grad": ("relu_grad", {})}
+_RELU_DROPOUT = Pattern(
+    "relu_dropout_grad",
+    term("relu_grad", "y", term("dropout_grad", "g", "kept")),
+    accepts=_alike,
+    samples=[sample(*_masked(*shape), **_RATES, grad=False) for shape in ((4, 5), (31, 33), (0, 3))],
+)
+
+
+@kernel(
+    "relu_dropout_grad",
+    backend="numpy",
+    scratch=lambda node: threads.count() * _room(node.inputs[1]),
+    inplace=((0, 0), (0, 1)),
+    strided=False,
+    pattern=_RELU_DROPOUT,
+)
+def relu_dropout_grad(site: Site) -> Thunk:
+    """Both masks as one, so that the gradient is read and written once."""
+    y, g, kept, out = (a.reshape(-1) for a in (*site.inputs, site.outputs[0]))
+    scale, zero = out.dtype.type(1.0 / (1.0 - site.attrs["dropout_grad"][1]["rate"])), np.zeros((), out.dtype)
+    rooms = site.scratch.reshape(threads.count(), -1)
+    jobs = []
+    for number, (start, stop) in enumerate(threads.split(out.size, 2 * _LANES)):
+        thunks: list[Thunk] = []
+        for at in range(start, stop, _LANES):
+            cut = slice(at, min(at + _LANES, stop))
+            thunks += _mask_both(y[cut], g[cut], kept[cut], out[cut], scale, zero, rooms[number])
+        part = slice(start, stop)
+        cost = 3.0 + (stop - start) / 1800
+        jobs.append(Job(sequence(thunks), (y[part], g[part], kept[part]), (out[part], rooms[number]), cost))
+    return Jobs(jobs) if jobs else _nothing
+
+
+def _mask_both(
+    y: np.ndarray, g: np.ndarray, kept: np.ndarray, out: np.ndarray, scale: Any, zero: Any, room: np.ndarray
+) -> list[Thunk]:
+    """Steps for one chunk: y is read before out, which may be y or g, is written."""
+    bits = out.view(_SIGNED[out.itemsize])
+    passes = room[: out.size].view(bool)
+    spread = room[_LANES : _LANES + out.nbytes].view(bits.dtype)
+    return [
+        partial(np.greater, y, zero, out=passes),
+        partial(np.logical_and, passes, kept, out=passes),
+        partial(np.negative, passes.view(np.int8), out=passes.view(np.int8)),
+        partial(np.copyto, spread, passes.view(np.int8)),
+        partial(np.multiply, g, scale, out=out),
+        partial(np.bitwise_and, bits, spread, out=bits),
+    ]
