@@ -186,13 +186,12 @@ _profiles: list[Profile] = []
 _lock = threading.Lock()
 
 
-def register(profile: Profile) -> Profile:
+def register(profile: Profile) -> None:
     """Have a profile written at exit."""
     with _lock:
         if not _profiles:
             atexit.register(_write)
         _profiles.append(profile)
-    return profile
 
 
 @contextmanager

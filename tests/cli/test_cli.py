@@ -153,7 +153,8 @@ def test_doctor_is_content_where_all_is_well(kcore):
 def test_doctor_knows_the_kernels_of_the_core():
     command = [sys.executable, "-m", "kcore", "doctor"]  # a process that has compiled nothing yet
     said = subprocess.run(command, capture_output=True, text=True)
-    assert said.returncode == 0 and "have no kernel" not in said.stdout
+    # a backend whose device this machine does not have is a problem, and the status says so
+    assert said.returncode in (0, 1) and "in use:" in said.stdout and "have no kernel" not in said.stdout
 
 
 def test_doctor_says_what_is_broken_why_and_what_to_type(kcore, install):

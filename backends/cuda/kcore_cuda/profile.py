@@ -77,6 +77,10 @@ class Profile(profile.Profile):
         return begin, end
 
 
-def start(place: Place) -> profile.Profile | None:
+def start(place: Place) -> Profile | None:
     """A profile of a GPU, if KCORE_PROFILE is set; it is written at exit."""
-    return profile.register(Profile(place)) if wanted() else None
+    if wanted() is None:
+        return None
+    record = Profile(place)
+    profile.register(record)
+    return record

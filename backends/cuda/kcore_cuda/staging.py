@@ -115,7 +115,7 @@ class Slot:
             order(place.stream, place.uploads)  # what used that memory before may not be over
         self._address = runtime.hostAlloc(nbytes, runtime.hostAllocDefault)
         weakref.finalize(self, _free, runtime.freeHost, self._address).atexit = False
-        self._raw = np.frombuffer((ctypes.c_uint8 * nbytes).from_address(self._address), np.uint8)
+        self._raw = np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(self._address))
         self._arrived, self._taken = Event(), Event()
 
     @property

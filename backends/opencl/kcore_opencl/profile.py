@@ -91,8 +91,10 @@ def queue_properties() -> Any:
     return cl.command_queue_properties.PROFILING_ENABLE if wanted() else 0
 
 
-def start(device: Any, queue: Any) -> profile.Profile | None:
+def start(device: Any, queue: Any) -> Profile | None:
     """A profile of a device, if KCORE_PROFILE is set; it is written at exit."""
     if wanted() is None:
         return None
-    return profile.register(Profile(f"{device.platform.name.strip()}: {device.name.strip()}", queue))
+    record = Profile(f"{device.platform.name.strip()}: {device.name.strip()}", queue)
+    profile.register(record)
+    return record

@@ -108,7 +108,7 @@ class ArrayBatches(Source):
         return self._reading
 
     def _read(self, rows: slice | np.ndarray) -> Any:
-        def read(leaf: Any) -> Rows | None:
+        def read(leaf: Any) -> Any:
             if isinstance(leaf, Stored):
                 return whole(leaf.read(rows))
             return None if leaf is None else Rows(leaf, rows, batch_dtype(leaf))
