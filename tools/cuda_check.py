@@ -12,8 +12,11 @@ from pathlib import Path
 
 from cuda_gpu import Clock, describe, require
 
-#: Share of the time that conformance may take.
-CONFORMANCE = 0.6
+#: Runs of the conformance kit: title, arguments, and the share of what is left of the time that it may take.
+CONFORMANCE = (
+    ("conformance", [], 0.6),
+    ("conformance in 16 bits", ["--dtypes", "float16,bfloat16", "-k", "eager or compiled"], 0.5),
+)
 STEPS = 100
 
 
@@ -45,19 +48,19 @@ def main(arguments: list[str]) -> int:
         print(describe())
     clock = Clock()
     failed = []
-    if "--only-training" not in arguments:
+    for title, extra, share in CONFORMANCE if "--only-training" not in arguments else ():
         command = [
             str(Path(sys.executable).with_name("kcore")),
             "test-backend",
             device,
             "--",
             "-q",
-            "-x",
             "--no-header",
+            *extra,
         ]
-        status = clock.run(command, CONFORMANCE)
+        status = clock.run(command, share)
         if status != 0:
-            failed.append("conformance" + (" was not over in time" if status is None else ""))
+            failed.append(title + (" was not over in time" if status is None else ""))
     from kcore.testing.trainings import MODELS
 
     names = [n for n in MODELS if "--model" not in arguments or n == arguments[arguments.index("--model") + 1]]

@@ -74,6 +74,16 @@ def test_a_training_that_ends_elsewhere_fails(monkeypatch, capsys):
     assert "FAILED" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("status", "failed"), [(0, 0), (1, 1), (None, 1)])
+def test_the_check_fails_where_conformance_does_or_is_not_over(monkeypatch, capsys, status, failed):
+    commands = []
+    monkeypatch.setattr(cuda_gpu.Clock, "run", lambda self, command, share: commands.append(command) or status)
+    assert cuda_check.main(["--device", "numpy", "--model", "none"]) == failed
+    assert [c[1:3] for c in commands] == [["test-backend", "numpy"]] * 2
+    assert "float16,bfloat16" in commands[1]
+    assert ("not over in time" in capsys.readouterr().out) == (status is None)
+
+
 def test_the_sanitizer_s_program_runs_every_family():
     families = cuda_sanitize.families()
     assert {"contraction", "convolution", "attention", "recurrent", "elementwise", "random", "rotary"} <= set(families)
