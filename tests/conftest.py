@@ -13,6 +13,15 @@ from kcore.backend import selection
 from kcore.plugins.discovery import BACKENDS
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs_of_jax():
+    """Keras's NumPy engine convolves with JAX, which keeps a program for each shape: those of a file help no other."""
+    yield
+    jax = sys.modules.get("jax")
+    if jax is not None:
+        jax.clear_caches()
+
+
 @pytest.fixture
 def only_numpy(monkeypatch):
     """Of the installed backends only kcore-numpy is found: tests of the choice bring further ones of their own."""
