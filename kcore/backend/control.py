@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -132,7 +133,23 @@ def scan(site: Site) -> Thunk:
         for out, array in ends:
             copy(out, array)
 
-    return run
+    return Nested(run, steps.known)
+
+
+@dataclass
+class Nested:
+    """A thunk that runs other programs in a fixed order, and copies between them.
+
+    Attributes:
+        run: what it does.
+        inner: the programs it runs.
+    """
+
+    run: Thunk
+    inner: list[Bound]
+
+    def __call__(self) -> None:
+        self.run()
 
 
 Copies = list[tuple[Any, Any]]

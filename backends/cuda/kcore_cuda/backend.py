@@ -18,7 +18,7 @@ from kcore.codegen import Code
 from kcore.kernels import GeneratedBackend, Traits, provide
 from kcore_cuda import interchange, profile
 from kcore_cuda.device_list import DeviceList
-from kcore_cuda.graphs import Run, sources_of
+from kcore_cuda.graphs import Loop, Run, is_recordable, sources_of
 from kcore_cuda.launch import Submission, launch
 from kcore_cuda.memory import ALIGNMENT, Array
 from kcore_cuda.place import Place, place_of
@@ -135,6 +135,8 @@ class CUDABackend(GeneratedBackend):
                 numbers.clear()
 
         for i, (site, thunk) in enumerate(launches):
+            if is_recordable(thunk):
+                thunk = Loop(thunk, place_of(site.device), site.node)
             if isinstance(thunk, Submission):
                 run.append(thunk)
                 numbers.append(i)
@@ -147,13 +149,14 @@ class CUDABackend(GeneratedBackend):
 
 
 class Plain:
-    """A thunk that cannot be recorded: control flow that asks the device, and work on the host."""
+    """A thunk that cannot be recorded: control flow that asks the device which way to go, and work on the host."""
 
     __slots__ = ("_thunk", "title")
 
     def __init__(self, thunk: Thunk, site: Site):
         self._thunk = thunk
-        self.title = f"op {site.node.op.name!r} between graphs: it goes back to the host"
+        why = "it asks the device which way to go" if site.node.op.family == "control" else "it runs on the host"
+        self.title = f"op {site.node.op.name!r} between graphs: {why}"
 
     def __call__(self) -> None:
         self._thunk()

@@ -7,12 +7,14 @@ import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
+from kcore.backend.control import Nested
 from kcore_cuda import cuda, settings
 from kcore_cuda.launch import Submission
 
 if TYPE_CHECKING:
+    from kcore.graph.core import Node
     from kcore_cuda.place import Place
 
 #: Submissions from which on a graph is worth recording.
@@ -58,13 +60,18 @@ class Run:
         self.submissions = list(submissions)
         self.numbers = list(numbers)
         self.runs = 0
-        few = f"fewer than {LEAST}" if len(submissions) < LEAST else ""
+        loops = any(isinstance(s, Loop) for s in submissions)
+        few = f"fewer than {LEAST}" if len(submissions) < LEAST and not loops else ""
         self.title = Way(len(submissions), few or ("" if settings.graphs() else f"{settings.GRAPHS}=0"))
         self._executable = 0
 
     def __call__(self) -> None:
         place = self.place
         with place.working():
+            if place.recording:  # it is a step of a loop that is being recorded as a whole
+                for submission in self.submissions:
+                    submission.submit()
+                return
             if self._executable:
                 cuda.runtime.graphLaunch(self._executable, place.stream)
             elif self.runs and not self.title.reason and not place.profile:
@@ -78,7 +85,7 @@ class Run:
         for number, submission in zip(self.numbers, self.submissions, strict=True):
             try:
                 submission.prepare()
-                if self.place.profile:
+                if self.place.profile and not isinstance(submission, Loop):
                     self.place.profile.submission(submission)
                 else:
                     submission.submit()
@@ -116,6 +123,27 @@ class Run:
         where = f"{last.node.op.name!r} ({last.node.location()})" if last.node is not None else "a call"
         self.title.reason = f"a graph could not be recorded, at {where}: {error}"
         warnings.warn(f"{self.place.name}: {self.title}", RuntimeWarning, stacklevel=4)
+
+
+class Loop(Submission):
+    """The steps of a loop whose length is known, each made of runs: it can be recorded with what is around it."""
+
+    __slots__ = ("_thunk",)
+
+    def __init__(self, thunk: Nested, place: Place, node: Node):
+        super().__init__(place, node)
+        self._thunk = thunk
+
+    def submit(self) -> None:
+        """Run the steps."""
+        self._thunk()
+
+
+def is_recordable(thunk: object) -> TypeGuard[Nested]:
+    """Whether a loop consists of runs only, in every step."""
+    return isinstance(thunk, Nested) and all(
+        isinstance(inner, Run) for bound in thunk.inner for inner, _ in bound.launches
+    )
 
 
 @contextmanager

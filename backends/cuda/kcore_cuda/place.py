@@ -44,6 +44,7 @@ class Place:
         programs: its compiled kernels.
         traits: what generators want to know of it.
         profile: the record of what it does, or None where nobody asked for one.
+        recording: whether a graph is being recorded.
     """
 
     def __init__(self, device: Device, gpu: Gpu):
@@ -53,7 +54,7 @@ class Place:
         self.profile: Any = None
         self._lock = threading.RLock()
         self._lost = ""
-        self._recording = False
+        self.recording = False
         self.stream = self.uploads = 0
         with self.working():
             runtime = cuda.runtime
@@ -89,11 +90,11 @@ class Place:
     @contextmanager
     def capturing(self) -> Iterator[None]:
         """The context in which a graph is recorded."""
-        self._recording = True
+        self.recording = True
         try:
             yield
         finally:
-            self._recording = False
+            self.recording = False
 
     def outside_capture(self, what: str) -> None:
         """Raise where a graph is being recorded.
@@ -101,7 +102,7 @@ class Place:
         Raises:
             CaptureError: it is.
         """
-        if self._recording:
+        if self.recording:
             raise CaptureError(f"{what} while a CUDA graph is being recorded on {self.name}")
 
     def failed(self, error: BaseException) -> Exception:

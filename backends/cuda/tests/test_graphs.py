@@ -95,7 +95,7 @@ def test_what_cannot_be_recorded_is_said_once_and_goes_on(here, machine):
     done = []
 
     def refusing():
-        if here._recording:
+        if here.recording:
             raise CUDARuntimeError(900)
         done.append(1)
 
@@ -116,7 +116,7 @@ def test_few_calls_are_no_graph(here, machine):
 
 def test_a_call_is_prepared_once_and_before_it_is_recorded(here):
     prepared = []
-    run = Run([Call(here, lambda: None, prepare=lambda: prepared.append(here._recording)) for _ in range(3)], range(3))
+    run = Run([Call(here, lambda: None, prepare=lambda: prepared.append(here.recording)) for _ in range(3)], range(3))
     for _ in range(3):
         run()
     assert prepared == [False] * 3
@@ -143,7 +143,7 @@ def test_the_fake_sees_what_is_forbidden(here, machine):
 
 def test_garbage_is_not_collected_while_a_graph_is_recorded(here):
     seen = []
-    run = calls(here, 3, lambda: seen.append((here._recording, gc.isenabled())))
+    run = calls(here, 3, lambda: seen.append((here.recording, gc.isenabled())))
     run()
     run()
     assert (True, True) not in seen and (True, False) in seen and gc.isenabled()
@@ -160,7 +160,44 @@ def test_control_flow_runs_between_graphs_and_says_so(computing):
         x = np.full((5,), sign, "float32")
         plan = str(step.concrete(x).plan)
         np.testing.assert_allclose(step(x).numpy(), np.exp(np.tanh(x) * 2 + sign), rtol=1e-5)
-    assert "op 'cond' between graphs: it goes back to the host" in plan
+    assert "op 'cond' between graphs: it asks the device which way to go" in plan
+
+
+def test_a_loop_of_known_length_is_part_of_the_graph(computing):
+    @kcore.function
+    def step(x):
+        def body(carry, row):
+            carry = ops.tanh(carry + row) * 0.5
+            return carry, carry * 2.0
+
+        last, rows = ops.scan(body, ops.zeros((3,)), ops.tanh(x))
+        return ops.exp(last), ops.sum(rows, axis=0) - 1.0
+
+    def turn(carry, row):
+        carry = ops.tanh(carry * 2.0 + row)
+        return carry, carry
+
+    alone = kcore.function(lambda x: ops.scan(turn, ops.zeros((3,)), x)[0])
+
+    x = np.random.default_rng(1).normal(size=(6, 3)).astype("float32")
+    carry, rows = np.zeros(3, "float32"), []
+    for row in np.tanh(x):
+        carry = np.tanh(carry + row) * 0.5
+        rows.append(carry * 2)
+    for _ in range(4):
+        last, total = step(x)
+        np.testing.assert_allclose(last.numpy(), np.exp(carry), rtol=1e-5)
+        np.testing.assert_allclose(total.numpy(), np.sum(rows, 0) - 1, rtol=1e-5)
+    assert "as one CUDA graph" in str(step.concrete(x).plan) and "between graphs" not in str(step.concrete(x).plan)
+    computing.calls.clear()
+    step(x)
+    assert computing.calls.count("graph") == 1 and "launch" not in computing.calls
+    wanted = np.zeros(3, "float32")
+    for row in x:
+        wanted = np.tanh(wanted * 2 + row)
+    for _ in range(4):
+        np.testing.assert_allclose(alone(x).numpy(), wanted, rtol=1e-4)
+    assert "1 as one CUDA graph" in str(alone.concrete(x).plan)
 
 
 def test_the_host_never_runs_more_than_two_steps_ahead(machine):
