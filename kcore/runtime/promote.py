@@ -50,6 +50,16 @@ def promoted(op: Op, args: Sequence[Any]) -> Sequence[str | None]:
     return [common if i in chosen and a is not None else None for i, a in enumerate(args)]
 
 
+def on_host(x: Any) -> np.ndarray:
+    """A number, list or array as a host array; by DLPack where NumPy may not read it, as from another device."""
+    try:
+        return np.asarray(x)
+    except TypeError:  # CuPy and torch refuse what would be a copy from their devices
+        if not hasattr(type(x), "__dlpack_device__"):
+            raise
+        return np.from_dlpack(x, device="cpu", copy=True)
+
+
 def to_array(x: Any, dtype: str | None = None) -> tuple[np.ndarray, str]:
     """A host array of a number, list or array, and its dtype name.
 
@@ -57,7 +67,7 @@ def to_array(x: Any, dtype: str | None = None) -> tuple[np.ndarray, str]:
         TypeError: it holds strings or other objects.
     """
     kind = type(x)
-    array = np.asarray(x)
+    array = on_host(x)
     if array.dtype.kind in "OUS":
         raise TypeError(f"cannot make a tensor of {kind.__name__} {str(x)[:80]!r}: its elements are no numbers")
     if dtype is None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from kcore.runtime.promote import on_host
+
 Read = Callable[[Any, str], "np.ndarray | Stored"]
 
 
@@ -100,7 +102,7 @@ def _array_like(leaf: Any, name: str) -> np.ndarray:
             "lists or dicts of them), a generator or another iterable of batches, or a PyDataset" + _hint(leaf)
         )
     try:
-        return np.asarray(leaf)
+        return on_host(leaf)
     except ValueError as error:
         raise ValueError(f"{name} cannot be made an array: {error}") from None
 

@@ -33,6 +33,23 @@ class Elsewhere:
         return self.values.dtype
 
 
+class OnAnotherDevice(Elsewhere):
+    """An array that NumPy may not read by itself, as those of CuPy and torch on a GPU."""
+
+    def __dlpack__(self, *, dl_device=None, copy=None, **options):
+        assert dl_device == (1, 0) and copy
+        return self.values.__dlpack__(**options)
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed")
+
+
+def test_what_lies_on_a_device_that_is_not_in_use_comes_by_dlpack():
+    there = OnAnotherDevice(np.arange(3.0, dtype="float32"))
+    np.testing.assert_array_equal(ops.convert_to_tensor(there).numpy(), [0, 1, 2])
+    np.testing.assert_array_equal(kcore.function(lambda x: x + 1.0)(there).numpy(), [1, 2, 3])
+
+
 def test_dlpack_gives_a_copy_of_a_tensor_on_the_host():
     tensor = ops.convert_to_tensor(np.arange(4.0, dtype="float32"))
     there = np.from_dlpack(tensor)
@@ -53,7 +70,7 @@ def test_arrays_of_other_packages_are_arguments_of_a_function():
     assert double.traces == 1
 
 
-@pytest.mark.parametrize("kind", ["tensor", "elsewhere"])
+@pytest.mark.parametrize("kind", ["tensor", "elsewhere", "another device"])
 def test_batches_of_tensors_train(kind):
     def net():
         kcore.set_random_seed(1)
@@ -62,7 +79,8 @@ def test_batches_of_tensors_train(kind):
         return model
 
     x, y = np.random.default_rng(0).normal(size=(2, 8, 3)).astype("float32"), np.ones((2, 8, 1), "float32")
-    make = ops.convert_to_tensor if kind == "tensor" else Elsewhere
+    kinds = {"tensor": ops.convert_to_tensor, "elsewhere": Elsewhere, "another device": OnAnotherDevice}
+    make = kinds[kind]
     plain, other = net(), net()
     wanted = [plain.train_on_batch(a, b) for a, b in zip(x, y, strict=True)]
     assert [other.train_on_batch(make(a), make(b)) for a, b in zip(x, y, strict=True)] == wanted
