@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     runtime: Any
     driver: Any
     nvrtc: Any
-    cublas: Any
     memory: Any
     ExternalStream: Any
     get_default_memory_pool: Any
@@ -24,7 +23,6 @@ _DOORS = {
     "runtime": ("cupy.cuda.runtime", ""),
     "driver": ("cupy.cuda.driver", ""),
     "nvrtc": ("cupy.cuda.nvrtc", ""),
-    "cublas": ("cupy.cuda.cublas", ""),
     "memory": ("cupy.cuda.memory", ""),
     "ExternalStream": ("cupy.cuda", "ExternalStream"),
     "get_default_memory_pool": ("cupy", "get_default_memory_pool"),

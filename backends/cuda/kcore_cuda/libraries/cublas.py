@@ -1,4 +1,8 @@
-"""cuBLAS: matrix products of row-major arrays, one call for a batch of them."""
+"""cuBLAS: matrix products of row-major arrays, one call for a batch of them.
+
+It is called through ctypes and not through CuPy, whose functions set the handle's stream to CuPy's own before each
+call: the wrong one, and setting it takes the workspace away, without which a call cannot be recorded.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kcore.dtypes import itemsize
-from kcore_cuda import cuda
+from kcore_cuda.errors import CUDAError
 
 if TYPE_CHECKING:
     from kcore.kernels.products import Product
@@ -22,9 +26,73 @@ if TYPE_CHECKING:
 CUDA_TYPES = {"float16": 2, "bfloat16": 14, "float32": 0, "float64": 1}
 #: Most calls of one product whose batch is no single run of memory.
 CALLS = 16
+#: cublasOperation_t, cublasComputeType_t, cublasGemmAlgo_t.
+OP_N, OP_T = 0, 1
+COMPUTE_32F, COMPUTE_32F_FAST_TF32, COMPUTE_64F = 68, 77, 70
+GEMM_DEFAULT = -1
 #: cublasMath_t: sums of 16-bit products are float32 throughout.
-_DISALLOW_REDUCED_PRECISION_REDUCTION = 16
+DISALLOW_REDUCED_PRECISION_REDUCTION = 16
+
 _LARGEST = 2**31
+_P, _I, _S = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
+#: The functions that are called, and the C types of their arguments.
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "cublasCreate_v2": (_P,),
+    "cublasSetStream_v2": (_P, _P),
+    "cublasSetWorkspace_v2": (_P, _P, ctypes.c_size_t),
+    "cublasSetMathMode": (_P, _I),
+    "cublasGemmEx": (_P, _I, _I, _I, _I, _I, _P, _P, _I, _I, _P, _I, _I, _P, _P, _I, _I, _I, _I),
+    "cublasGemmStridedBatchedEx": (
+        _P, _I, _I, _I, _I, _I, _P, _P, _I, _I, _S, _P, _I, _I, _S, _P, _P, _I, _I, _S, _I, _I, _I,
+    ),
+}  # fmt: skip
+
+
+class CublasError(CUDAError):
+    """A call of cuBLAS failed."""
+
+
+class Bindings:
+    """cuBLAS's functions, which raise where they fail.
+
+    Args:
+        library: the loaded library.
+    """
+
+    def __init__(self, library: ctypes.CDLL):
+        self._name = library.cublasGetStatusName
+        self._name.argtypes, self._name.restype = [_I], ctypes.c_char_p
+        self._functions: dict[str, Any] = {}
+        for name, types in SIGNATURES.items():
+            function = self._functions[name] = getattr(library, name)
+            function.argtypes, function.restype = types, _I
+
+    def bound(self, name: str, *arguments: int) -> Callable[[], None]:
+        """A call with its arguments, to be made as often as wanted."""
+        return partial(self._checked, name, self._functions[name], arguments)
+
+    def call(self, name: str, *arguments: int) -> None:
+        """Make a call now.
+
+        Raises:
+            CublasError: it failed.
+        """
+        self._checked(name, self._functions[name], arguments)
+
+    def _checked(self, name: str, function: Any, arguments: tuple[int, ...]) -> None:
+        status = function(*arguments)
+        if status:
+            raise CublasError(f"{name} failed: {self._name(status).decode()}")
+
+
+@cache
+def library() -> Bindings:
+    """cuBLAS as CuPy's wheel, or the system, brings it."""
+    from cuda.pathfinder import load_nvidia_dynamic_lib
+
+    path = load_nvidia_dynamic_lib("cublas").abs_path
+    assert path is not None
+    return Bindings(ctypes.CDLL(path))
 
 
 @dataclass(frozen=True)
@@ -144,11 +212,13 @@ class Cublas:
     """
 
     def __init__(self, stream: int, workspace: tuple[int, int]):
-        cublas = self._library = cuda.cublas
-        self.handle = cublas.create()
-        cublas.setStream(self.handle, stream)  # which also takes a workspace away: it comes first
-        cublas.check_status(_set_workspace()(self.handle, *workspace))
-        cublas.setMathMode(self.handle, _DISALLOW_REDUCED_PRECISION_REDUCTION)
+        self._library = library()
+        handle = ctypes.c_void_p()
+        self._library.call("cublasCreate_v2", ctypes.addressof(handle))
+        self.handle = handle.value or 0
+        self._library.call("cublasSetStream_v2", self.handle, stream)  # takes a workspace away: it comes first
+        self._library.call("cublasSetWorkspace_v2", self.handle, *workspace)
+        self._library.call("cublasSetMathMode", self.handle, DISALLOW_REDUCED_PRECISION_REDUCTION)
 
     def gemm(self, gemm: Gemm, dtype: str, a: int, b: int, y: int, tf32: bool) -> list[Callable[[], None]]:
         """The calls that compute a product.
@@ -159,41 +229,27 @@ class Cublas:
             a, b, y: addresses, in our order: ``y = a @ b``.
             tf32: whether float32 may be rounded to TF32.
         """
-        lib = self._library
-        kind, computed = CUDA_TYPES[dtype], compute_type(lib, dtype, tf32)
+        kind, computed = CUDA_TYPES[dtype], compute_type(dtype, tf32)
         one, zero = scalar(1.0, dtype).ctypes.data, scalar(0.0, dtype).ctypes.data
-        ops = [lib.CUBLAS_OP_T if t else lib.CUBLAS_OP_N for t in (gemm.transpose_first, gemm.transpose_second)]
+        ops = [OP_T if transposed else OP_N for transposed in (gemm.transpose_first, gemm.transpose_second)]
         calls: list[Callable[[], None]] = []
         for starts in gemm.starts:
             first, second, result = (p + s * itemsize(dtype) for p, s in zip((b, a, y), starts, strict=True))
             head = (self.handle, *ops, gemm.m, gemm.n, gemm.k, one)
-            tail = (computed, lib.CUBLAS_GEMM_DEFAULT)
+            tail = (computed, GEMM_DEFAULT)
             if gemm.batch == 1:
                 single = (first, kind, gemm.lda, second, kind, gemm.ldb, zero, result, kind, gemm.ldc)
-                calls.append(partial(lib.gemmEx, *head, *single, *tail))
+                calls.append(self._library.bound("cublasGemmEx", *head, *single, *tail))
                 continue
             along = gemm.strides
             operands = (first, kind, gemm.lda, along[0], second, kind, gemm.ldb, along[1])
             into = (zero, result, kind, gemm.ldc, along[2], gemm.batch)
-            calls.append(partial(lib.gemmStridedBatchedEx, *head, *operands, *into, *tail))
+            calls.append(self._library.bound("cublasGemmStridedBatchedEx", *head, *operands, *into, *tail))
         return calls
 
 
-def compute_type(library: Any, dtype: str, tf32: bool) -> int:
-    """cublasComputeType: what products of a dtype are added up in."""
+def compute_type(dtype: str, tf32: bool) -> int:
+    """cublasComputeType_t: what products of a dtype are added up in."""
     if dtype == "float64":
-        return library.CUBLAS_COMPUTE_64F
-    return library.CUBLAS_COMPUTE_32F_FAST_TF32 if tf32 and dtype == "float32" else library.CUBLAS_COMPUTE_32F
-
-
-@cache
-def _set_workspace() -> Callable[[int, int, int], int]:
-    """``cublasSetWorkspace`` of the library that CuPy has loaded, which does not offer it."""
-    from cuda.pathfinder import load_nvidia_dynamic_lib
-
-    path = load_nvidia_dynamic_lib("cublas").abs_path
-    assert path is not None
-    function = ctypes.CDLL(path).cublasSetWorkspace_v2
-    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
-    function.restype = ctypes.c_int
-    return function
+        return COMPUTE_64F
+    return COMPUTE_32F_FAST_TF32 if tf32 and dtype == "float32" else COMPUTE_32F

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from kcore.backend.base import Problem
-from kcore_cuda import cuda
 from kcore_cuda.libraries.cublas import CUDA_TYPES, Gemm, compute_type, scalar
 
 #: dtypes of products that have epilogues.
@@ -122,7 +121,7 @@ class CublasLt:
         """
         lt = self._lt
         kind = CUDA_TYPES[dtype]
-        made = Descriptors(lt, gemm, kind, compute_type(cuda.cublas, dtype, tf32), CUDA_TYPES["float32"])
+        made = Descriptors(lt, gemm, kind, compute_type(dtype, tf32), CUDA_TYPES["float32"])
         made.epilogue(epilogue, bias, aux, gemm.ldc)
         algorithm = made.algorithm(self.handle, self._workspace[1], (b, a, y, y))
         one, zero = scalar(1.0, dtype).ctypes.data, scalar(0.0, dtype).ctypes.data

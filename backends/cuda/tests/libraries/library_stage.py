@@ -13,7 +13,7 @@ from kcore.backend.kernel import Site, kernels_of
 from kcore.dtypes import itemsize, numpy_dtype
 from kcore.graph.core import Graph, Node
 from kcore.graph.op import OPS, In
-from kcore_cuda.libraries import cudnn
+from kcore_cuda.libraries import cublas, cudnn
 
 #: cudaDataType.
 CUDA_TYPES = {2: "float16", 14: "bfloat16", 0: "float32", 1: "float64"}
@@ -72,39 +72,44 @@ def at_once(stream, work):
 
 
 class Cublas:
-    """CuPy's cuBLAS module: column-major products on host memory, and a log of the calls.
+    """cuBLAS: column-major products on host memory, and a log of the calls.
 
     Args:
         submit: what puts work onto a stream.
     """
-
-    CUBLAS_OP_N, CUBLAS_OP_T = 0, 1
-    CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32, CUBLAS_COMPUTE_64F = 68, 77, 70
-    CUBLAS_GEMM_DEFAULT = -1
 
     def __init__(self, submit=at_once):
         self.calls = []
         self._submit = submit
         self._stream = 0
 
-    def create(self):
-        self.calls.append(("create",))
-        return 7
+    def call(self, name, *given):
+        assert len(given) == len(cublas.SIGNATURES[name])
+        getattr(self, name)(*given)
 
-    def setStream(self, handle, stream):  # noqa: N802
-        self.calls.append(("setStream", handle, stream))
+    def bound(self, name, *given):
+        return partial(self.call, name, *given)
+
+    def cublasCreate_v2(self, address):  # noqa: N802
+        self.calls.append(("create",))
+        ctypes.c_void_p.from_address(address).value = 7
+
+    def cublasSetStream_v2(self, handle, stream):  # noqa: N802
+        self.calls.append(("stream", handle, stream))
         self._stream = stream
 
-    def setMathMode(self, handle, mode):  # noqa: N802
-        self.calls.append(("setMathMode", handle, mode))
+    def cublasSetWorkspace_v2(self, handle, address, nbytes):  # noqa: N802
+        self.calls.append(("workspace", handle, address, nbytes))
 
-    def check_status(self, status):
-        assert status == 0
+    def cublasSetMathMode(self, handle, mode):  # noqa: N802
+        self.calls.append(("math", handle, mode))
 
-    def gemmEx(self, handle, ta, tb, m, n, k, alpha, a, at, lda, b, bt, ldb, beta, c, ct, ldc, compute, algo):  # noqa: N802
+    def cublasGemmEx(  # noqa: N802
+        self, handle, ta, tb, m, n, k, alpha, a, at, lda, b, bt, ldb, beta, c, ct, ldc, compute, algo
+    ):
         self._gemm(handle, ta, tb, m, n, k, alpha, a, at, lda, 0, b, bt, ldb, 0, beta, c, ct, ldc, 0, 1, compute)
 
-    def gemmStridedBatchedEx(  # noqa: N802
+    def cublasGemmStridedBatchedEx(  # noqa: N802
         self, handle, ta, tb, m, n, k, alpha, a, at, lda, sa, b, bt, ldb, sb, beta, c, ct, ldc, sc, batch, compute, algo
     ):
         assert batch > 1
@@ -120,7 +125,7 @@ class Cublas:
         dtype = CUDA_TYPES[at]
         assert lda >= (k if ta else m) and ldb >= (n if tb else k) and ldc >= m, "leading dimension too small"
         self.calls.append(("gemm", compute, batch))
-        scale = "float64" if compute == self.CUBLAS_COMPUTE_64F else "float32"
+        scale = "float64" if compute == cublas.COMPUTE_64F else "float32"
         one, zero = (strided(p, (1,), (1,), scale)[0] for p in (alpha, beta))
         assert (one, zero) == (1, 0)
         for i in range(batch):
@@ -249,14 +254,12 @@ class Stage:
     """Everything acted, in place of a GPU; install it with `act`."""
 
     def __init__(self, monkeypatch):
-        from kcore_cuda import cuda
         from kcore_cuda.kernels import attention, contraction, convolution, splitting
-        from kcore_cuda.libraries import cublas, cublaslt
+        from kcore_cuda.libraries import cublaslt
 
         self.library = Cublas()
         self.place = Place()
-        monkeypatch.setitem(cuda.__dict__, "cublas", self.library)
-        monkeypatch.setattr(cublas, "_set_workspace", lambda: lambda *given: 0)
+        monkeypatch.setattr(cublas, "library", lambda: self.library)
         monkeypatch.setattr(cudnn, "library", lambda: SimpleNamespace())
         monkeypatch.setattr(cublaslt, "library", lambda: ModuleNotFoundError("acted without", name="nvmath"))
         self.libraries = SimpleNamespace(cublas=cublas.Cublas(99, (4096, 1 << 20)), cudnn=Cudnn(), cublaslt=None)

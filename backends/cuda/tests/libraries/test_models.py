@@ -17,7 +17,7 @@ from kcore.backend.kernel import kernels_of
 from kcore.graph.op import OPS
 from kcore.testing.runner import run_check
 from kcore.testing.trainings import MODELS, train
-from kcore_cuda import cuda, libraries
+from kcore_cuda import libraries
 from kcore_cuda.kernels import attention, contraction, convolution  # noqa: F401  (registers the kernels)
 from kcore_cuda.libraries import cublas, cublaslt, cudnn
 
@@ -30,8 +30,7 @@ def acted(computing, monkeypatch):
     """The fake GPU whose streams the acted libraries submit to; their calls are in `calls`."""
     table = kernels_of("cuda")
     library, lt = library_stage.Cublas(computing.submit), lt_stage.Lt(computing.submit)
-    monkeypatch.setitem(cuda.__dict__, "cublas", library)
-    monkeypatch.setattr(cublas, "_set_workspace", lambda: lambda *given: 0)
+    monkeypatch.setattr(cublas, "library", lambda: library)
     monkeypatch.setattr(cublaslt, "library", lambda: lt)
     monkeypatch.setattr(cudnn, "library", lambda: SimpleNamespace())
     monkeypatch.setattr(cudnn, "Cudnn", partial(library_stage.Cudnn, submit=computing.submit))

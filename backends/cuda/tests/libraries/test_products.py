@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
+import ctypes
+import re
+import sysconfig
+from pathlib import Path
 
 import numpy as np
 import pytest
-from library_stage import Cublas, Stage, aligned_copy, kernel_for, node_of
+from library_stage import Stage, aligned_copy, kernel_for, node_of
 from products import MATMUL, acted, drawn, fused
 
 import kcore.ops  # noqa: F401
@@ -69,15 +72,10 @@ def test_sums_are_float32_and_tf32_is_asked_for(stage, monkeypatch, dtype, tf32,
     assert stage.library.calls[-1] == ("gemm", computed, 1)
 
 
-def test_the_stream_is_set_before_the_workspace_which_it_would_take_away(monkeypatch):
-    from kcore_cuda import cuda
-
-    Stage(monkeypatch)
-    log = cuda.cublas.calls
-    log.clear()
-    monkeypatch.setattr(cublas, "_set_workspace", lambda: lambda *given: log.append(("workspace", *given)) or 0)
+def test_the_stream_is_set_before_the_workspace_which_it_would_take_away(stage):
+    stage.library.calls.clear()
     cublas.Cublas(5, (1024, 64))
-    assert log == [("create",), ("setStream", 7, 5), ("workspace", 7, 1024, 64), ("setMathMode", 7, 16)]
+    assert stage.library.calls == [("create",), ("stream", 7, 5), ("workspace", 7, 1024, 64), ("math", 7, 16)]
 
 
 @pytest.mark.parametrize(
@@ -145,26 +143,57 @@ def test_a_small_fused_product_is_left_to_one_generated_kernel(monkeypatch):
     assert not contraction.supports(node)
 
 
-def test_cupy_has_what_is_called():
-    """The functions exist with as many arguments as are given: by CuPy's own signatures."""
-    library = pytest.importorskip("cupy").cuda.cublas
-    for name, count in (("gemmEx", 19), ("gemmStridedBatchedEx", 23), ("setStream", 2), ("setMathMode", 2)):
-        signature = getattr(library, name).__doc__.splitlines()[0]
-        assert signature.count(",") + 1 == count, signature
-        acted_one = inspect.signature(getattr(Cublas, name))
-        assert len(acted_one.parameters) - 1 == count
-    from cupy.cuda import runtime
+# -- the library itself ----------------------------------------------------------------------------------------------
 
-    assert {"CUBLAS_OP_T", "CUBLAS_COMPUTE_32F_FAST_TF32", "CUBLAS_GEMM_DEFAULT"} <= set(dir(library))
+C_TYPES = {
+    "int": ctypes.c_int,
+    "size_t": ctypes.c_size_t,
+    "long long int": ctypes.c_longlong,
+    "cublasHandle_t": ctypes.c_void_p,
+    "cudaStream_t": ctypes.c_void_p,
+}
+
+
+def header():
+    """NVIDIA's header of cuBLAS, as its wheel brings it."""
+    found = sorted(Path(sysconfig.get_path("purelib")).glob("nvidia/*/include/cublas_api.h"))
+    if not found:
+        pytest.skip('no header of cuBLAS; to install it, type: pip install "cupy-cuda13x[ctk]"')
+    return found[0].read_text()
+
+
+@pytest.mark.parametrize("name", cublas.SIGNATURES)
+def test_functions_are_called_as_their_header_declares_them(name):
+    text = header()
+    declared = re.search(rf"CUBLASWINAPI {name}\(([^)]*)\)", text)[1]
+    types = []
+    for argument in declared.split(","):
+        words = " ".join(argument.split()).replace("const ", "")
+        kind = words.rpartition("*")[0] + "*" if "*" in words else words.rpartition(" ")[0]
+        # an enumeration is an int
+        types.append(ctypes.c_void_p if kind.endswith("*") else C_TYPES.get(kind, ctypes.c_int))
+    assert tuple(types) == cublas.SIGNATURES[name]
+
+
+def test_numbers_are_those_of_the_header():
+    text = header()
+    for ours, theirs in (
+        (cublas.OP_N, "CUBLAS_OP_N"),
+        (cublas.OP_T, "CUBLAS_OP_T"),
+        (cublas.COMPUTE_32F, "CUBLAS_COMPUTE_32F"),
+        (cublas.COMPUTE_32F_FAST_TF32, "CUBLAS_COMPUTE_32F_FAST_TF32"),
+        (cublas.COMPUTE_64F, "CUBLAS_COMPUTE_64F"),
+        (cublas.GEMM_DEFAULT, "CUBLAS_GEMM_DEFAULT"),
+        (cublas.DISALLOW_REDUCED_PRECISION_REDUCTION, "CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION"),
+    ):
+        assert int(re.search(rf"\b{theirs}\s*=\s*(-?\d+)", text)[1]) == ours
+    runtime = pytest.importorskip("cupy").cuda.runtime
     names = {"float16": "CUDA_R_16F", "bfloat16": "CUDA_R_16BF", "float32": "CUDA_R_32F", "float64": "CUDA_R_64F"}
     assert {dtype: getattr(runtime, name) for dtype, name in names.items()} == cublas.CUDA_TYPES
-    assert (library.CUBLAS_COMPUTE_32F, library.CUBLAS_COMPUTE_32F_FAST_TF32, library.CUBLAS_COMPUTE_64F) == (
-        68,
-        77,
-        70,
-    )
 
 
-def test_cublas_has_the_workspace_that_cupy_does_not_offer():
-    pytest.importorskip("cupy")
-    assert cublas._set_workspace().restype is not None
+def test_the_library_loads_and_its_errors_have_names():
+    pytest.importorskip("cuda.pathfinder")
+    library = cublas.library()
+    with pytest.raises(cublas.CublasError, match="cublasSetMathMode failed: CUBLAS_STATUS_NOT_INITIALIZED"):
+        library.call("cublasSetMathMode", 0, 0)
