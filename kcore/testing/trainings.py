@@ -159,16 +159,29 @@ class Agreement:
 def agreement(name: str, backend: str, steps: int = 100) -> Agreement:
     """Train a model on a device, on NumPy, and on NumPy in float64.
 
-    The backend in use, floatx and the seed are others afterwards.
+    Where a ReLU of one run has switched and that of another has not, their weights part by far more than rounding,
+    which is the luck of a seed and no fault of either. So where it does not hold with the first seed, it must hold with
+    the next two. The backend in use, floatx and the seed are others afterwards.
 
     Args:
         name: one of `MODELS`.
         backend: the device, as for `kcore.use_backend`.
         steps: training steps on one batch.
+
+    Returns:
+        The comparison with the first seed, or with a later one that does not hold or is the last.
     """
-    start, ours = _weights(name, backend, steps)
-    begin, theirs = _weights(name, "numpy", steps)
-    _, exact = _weights(name, "numpy", steps, "float64", begin)
+    found = _agreement(name, backend, steps, seed=1)
+    if found.holds or not found.same_start:
+        return found
+    second = _agreement(name, backend, steps, seed=2)
+    return _agreement(name, backend, steps, seed=3) if second.holds else second
+
+
+def _agreement(name: str, backend: str, steps: int, seed: int) -> Agreement:
+    start, ours = _weights(name, backend, steps, seed)
+    begin, theirs = _weights(name, "numpy", steps, seed)
+    _, exact = _weights(name, "numpy", steps, seed, "float64", begin)
     same = all(a.tobytes() == b.tobytes() for a, b in zip(start, begin, strict=True))
     size = _distance(exact, [np.zeros_like(w) for w in exact])
     rounding = steps**0.5 * float(np.finfo(np.float32).eps) * size
@@ -176,14 +189,14 @@ def agreement(name: str, backend: str, steps: int = 100) -> Agreement:
 
 
 def _weights(
-    name: str, backend: str, steps: int, floatx: str = "float32", weights: Sequence[np.ndarray] | None = None
+    name: str, backend: str, steps: int, seed: int, floatx: str = "float32", weights: Sequence[np.ndarray] | None = None
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The weights before and after some steps, the latter in float64."""
     from kcore import config, set_random_seed, use_backend
 
     use_backend(backend)
     config.set_floatx(floatx)
-    set_random_seed(1)
+    set_random_seed(seed)
     model, x, y = MODELS[name]()
     if weights is not None:
         model.set_weights(weights)
