@@ -30,6 +30,8 @@ NO_SAMPLES = {
     "while": "its attributes are graphs; test_control runs it",
 }
 
+#: Cases whose kernels are built together, and whose arrays are there at the same time.
+TOGETHER = 32
 #: Failures of one op shown in full; more are counted.
 SHOWN = 4
 #: Samples with more elements are left out of second derivatives, which need many evaluations.
@@ -76,27 +78,34 @@ def run_check(op: Op, check: str) -> int:
         ConformanceError: with the message of each failure.
     """
     found = list(wanted_cases(op, check))
-    running = [(case, CHECKS[check](case)) for case in found]
-    executables: list[Any] = []
     failures: list[str] = []
     with np.errstate(all="ignore"):
-        for half in ("compile", "compare"):
-            for case, steps in running:
-                try:
-                    executables += next(steps, ())
-                except ConformanceError as error:
-                    failures.append(str(error))
-                except Exception as error:
-                    failures.append(_raised(case, check, error))
-            if half == "compile":
-                with suppress(Exception):  # the case whose kernel does not build meets that again, and is named
-                    build(executables)
+        for start in range(0, len(found), TOGETHER):
+            failures += _failures(found[start : start + TOGETHER], check)
     if failures:
         more = f"\n... and {len(failures) - SHOWN} more cases" if len(failures) > SHOWN else ""
         raise ConformanceError(
             f"{len(failures)} of {len(found)} cases of {op.name!r} fail:\n" + "\n".join(failures[:SHOWN]) + more
         )
     return len(found)
+
+
+def _failures(found: list[Case], check: str) -> list[str]:
+    running = [(case, CHECKS[check](case)) for case in found]
+    executables: list[Any] = []
+    failures: list[str] = []
+    for half in ("compile", "compare"):
+        for case, steps in running:
+            try:
+                executables += next(steps, ())
+            except ConformanceError as error:
+                failures.append(str(error))
+            except Exception as error:
+                failures.append(_raised(case, check, error))
+        if half == "compile":
+            with suppress(Exception):  # the case whose kernel does not build meets that again, and is named
+                build(executables)
+    return failures
 
 
 def _raised(case: Case, check: str, error: Exception) -> str:
