@@ -19,7 +19,7 @@ Step = Callable[[], Any]
 #: Bytes of gathered patches and products that a block may take: they stay in a core's L2 cache between the steps.
 BLOCK = 640 * 1024
 #: Work, in multiply-adds, below which a second thread costs more than it brings.
-GRAIN = 2_000_000
+GRAIN = 8_000_000
 #: Below this many contiguous elements a gather by rows is slower than one by taps (see `Patches`).
 SHORT_RUN = 13
 

@@ -24,8 +24,9 @@ from kcore_numpy import threads
 LATENCY = 40.0
 #: Microseconds it costs to tell it.
 SIGNAL = 4.0
-#: Microseconds a layout must save to be worth its trouble.
-WORTH = 40.0
+#: Microseconds a layout must save, by estimate, to be worth its trouble: threads must wake, and wait for each other's
+#: interpreter lock.
+WORTH = 250.0
 #: A launch that offers no jobs and touches more bytes than this may use the pool itself: everybody waits for it.
 SMALL = 1 << 21
 

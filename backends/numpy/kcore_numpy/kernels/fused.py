@@ -21,7 +21,6 @@ CHUNK = 1 << 17
 #: Elements from which a segment is cut into a part for each thread. Two threads that make many short NumPy calls spend
 #: their time handing the interpreter lock to each other, so the calls of a part must not be short.
 SPLIT = 1 << 17
-ORDER = list
 
 
 class _Layout:
@@ -362,7 +361,7 @@ def fused(site: Site) -> Thunk:
     workers = threads.count() if max(sizes) >= SPLIT else 1
     memory = body.bytes_per_thread()
     work = [_Work(site.scratch[w * memory : (w + 1) * memory]) for w in range(workers)]
-    for s in ORDER(range(segments)):
+    for s in range(segments):
         inputs = [*site.inputs[:shared], *site.inputs[shared + s * own : shared + (s + 1) * own]]
         outputs = site.outputs[s * outs : (s + 1) * outs]
         layout = _Layout(site.node.outputs[s * outs].shape, [*inputs, *[a for a in outputs if a is not None]])

@@ -14,6 +14,8 @@ from kcore_numpy.products import product
 
 #: Bytes to which every piece of working memory is rounded up.
 ALIGN = 64
+#: Elements of all gates of a sequence up to which the bias is added to all steps at once; else step by step in cache.
+FEW = 1 << 17
 
 
 class _Memory:
@@ -102,6 +104,8 @@ def lstm(site: Site) -> Thunk:
             np.multiply(bias, half, out=buffers.bias)
 
     through_all = product(x.reshape(-1, features), buffers.kernel, buffers.gates.reshape(-1, 4 * units))
+    at_once = bias is not None and buffers.gates.size <= FEW
+    before_all = [partial(np.add, buffers.gates, buffers.bias, out=buffers.gates)] if at_once else []
     parts = []
     for start, stop in threads.split(batch, _rows(units)):
         rows = slice(start, stop)
@@ -112,12 +116,13 @@ def lstm(site: Site) -> Thunk:
             new = buffers.hidden[t][rows], buffers.cells[t][rows]
             held = None if mask is None else mask[t][rows, None]
             work.append((gates, *np.split(gates, 4, axis=1), h[rows], c[rows], *new, held))
-        parts.append(partial(_run_forward, buffers.rows(rows), None if bias is None else buffers.bias[rows], work))
+        own = None if bias is None or at_once else buffers.bias[rows]
+        parts.append(partial(_run_forward, buffers.rows(rows), own, work))
     loop = threads.team(parts, blas=True)
     last = steps - 1 if not site.attrs["reverse"] else 0
     ends = [(site.outputs[1], buffers.hidden[last]), (site.outputs[2], buffers.cells[last])]
     copies = [partial(np.copyto, out, value) for out, value in ends if out is not None]
-    return partial(_each, [scale, through_all, loop, *copies])
+    return partial(_each, [scale, through_all, *before_all, loop, *copies])
 
 
 def _rows(units: int) -> int:
