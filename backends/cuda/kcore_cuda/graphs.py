@@ -98,6 +98,7 @@ class Run:
         runtime, stream = cuda.runtime, self.place.stream
         for submission in self.submissions:
             submission.prepare()
+        graph = 0
         try:
             with self.place.capturing(), _no_collection():
                 runtime.streamBeginCapture(stream, runtime.streamCaptureModeThreadLocal)
@@ -106,14 +107,14 @@ class Run:
                         submission.submit()
                 finally:
                     graph = runtime.streamEndCapture(stream)
-            try:
-                self._executable = runtime.graphInstantiate(graph)
-            finally:
-                runtime.graphDestroy(graph)
+            self._executable = runtime.graphInstantiate(graph)
         except Exception as error:
             self._refused(submission, error)
             self._submit()
             return
+        finally:
+            if graph:
+                runtime.graphDestroy(graph)
         weakref.finalize(self, _destroy, self._executable).atexit = False
         self.title.recorded = True
         runtime.graphUpload(self._executable, stream)

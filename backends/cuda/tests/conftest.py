@@ -21,6 +21,10 @@ HOPPER = Gpu(0, "NVIDIA Fake H100", (9, 0), 80 << 30, units=132, bus="0000:01:00
 TURING = Gpu(1, "NVIDIA Fake T4", (7, 5), 16 << 30, units=40, bus="0000:02:00.0")
 #: One for the whole run: tensors that the core keeps (numbers in eager calls) stay where they are.
 _FAKE = Fake()
+#: What is known of its GPUs, apart from what a real one may have in this process.
+_PLACES: dict = {}
+_GPUS: dict = {}
+_ARENAS: dict = {}
 
 
 @pytest.fixture
@@ -45,8 +49,11 @@ def machine(listed, monkeypatch, tmp_path):
     fake.launched.clear()
     fake.calls.clear()
     fake.execute = None
+    monkeypatch.setattr(place, "_places", _PLACES)
+    monkeypatch.setattr(place, "_gpus", _GPUS)
     before = kcore.backend.current()
     backend = backend_of("cuda")
+    monkeypatch.setattr("kcore.backend.compile._arenas", _ARENAS)
     monkeypatch.setattr(backend, "_list", listed(HOPPER, TURING))
     libraries = [k for k in backend.kernels if k.priority > 0]
     for kernel in libraries:

@@ -31,4 +31,3 @@ def test_a_profile_knows_kernels_layers_and_transfers(machine, monkeypatch, tmp_
         assert part in table, table
     tracks = {e["name"] for e in profiles.trace_events([place.profile]) if e["ph"] == "X" and e["tid"] == 1}
     assert any("hidden" in name for name in tracks)
-    monkeypatch.setattr("kcore.backend.compile._arenas", {})
