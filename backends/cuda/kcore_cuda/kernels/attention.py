@@ -5,8 +5,8 @@ from __future__ import annotations
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore.graph.core import Node
 from kcore.graph.plan import aligned
-from kcore_cuda.kernels.convolution import options, planned_place
-from kcore_cuda.kernels.splitting import PRIORITY, part
+from kcore_cuda.kernels.convolution import options
+from kcore_cuda.kernels.splitting import PRIORITY, part, planned_place
 from kcore_cuda.launch import Call
 from kcore_cuda.libraries import cudnn, libraries_of
 from kcore_cuda.libraries.attention import Attention, attention_of, takes

@@ -7,7 +7,7 @@ from kcore.graph.core import Node
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore.kernels import products
 from kcore_cuda import settings
-from kcore_cuda.kernels.splitting import PRIORITY, Steps, rest_of, split, target_of
+from kcore_cuda.kernels.splitting import PRIORITY, Steps, multiplies, rest_of, split, target_of
 from kcore_cuda.launch import Call
 from kcore_cuda.libraries import cublas, cublaslt, libraries_of
 from kcore_cuda.libraries.epilogues import Fused, fused_of
@@ -26,7 +26,7 @@ def supports(node: Node) -> bool:
         return False
     gemm = cublas.gemm_of(products.product_of(head))
     work = gemm.m * gemm.n * gemm.k * gemm.batch * len(gemm.starts)
-    return gemm.fits and (node.op is not FUSED_PRODUCT or work > SMALL)
+    return gemm.fits and multiplies(head.outputs[0].dtype) and (node.op is not FUSED_PRODUCT or work > SMALL)
 
 
 def fuses(node: Node) -> Fused | None:

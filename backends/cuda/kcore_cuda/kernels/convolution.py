@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from math import prod
 
-from kcore.backend import control
 from kcore.backend.kernel import Kernel, Site, Thunk, kernel, kernels_of
 from kcore.graph.core import Node, Value
 from kcore.graph.fuse_product import FUSED_PRODUCT
 from kcore.graph.plan import aligned
 from kcore.kernels import convolutions
 from kcore_cuda import settings
-from kcore_cuda.kernels.splitting import PRIORITY, Steps, part, rest_of, run, split, target_of, transposed
+from kcore_cuda.kernels.splitting import (
+    PRIORITY,
+    Steps,
+    multiplies,
+    part,
+    planned_place,
+    rest_of,
+    run,
+    split,
+    target_of,
+    transposed,
+)
 from kcore_cuda.launch import Call
 from kcore_cuda.libraries import cudnn, libraries_of
 from kcore_cuda.libraries.convolution import (
@@ -24,7 +34,7 @@ from kcore_cuda.libraries.convolution import (
     to_filter,
 )
 from kcore_cuda.libraries.cublas import Gemm, row_major
-from kcore_cuda.place import Place, place_of
+from kcore_cuda.place import place_of
 
 # -- windows of one element --------------------------------------------------------------------------------------------
 
@@ -42,7 +52,7 @@ def gemm_of(node: Node) -> Gemm:
 
 def _is_product(node: Node) -> bool:
     head = _head(node)
-    return head is not None and is_product(head) and gemm_of(head).fits
+    return head is not None and is_product(head) and gemm_of(head).fits and multiplies(head.outputs[0].dtype)
 
 
 def _product_scratch(node: Node) -> int:
@@ -72,12 +82,6 @@ def _head(node: Node) -> Node | None:
 def options() -> cudnn.Options:
     """What plans may do, by the settings as they are now."""
     return cudnn.Options(settings.tf32(), settings.deterministic())
-
-
-def planned_place() -> Place | None:
-    """The GPU that a plan is being made for; None where somebody only asks what there is."""
-    device = control.place()[1]
-    return place_of(device) if device.backend == "cuda" else None
 
 
 def _has_plan(node: Node) -> bool:

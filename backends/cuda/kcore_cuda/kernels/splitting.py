@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kcore.backend import control
 from kcore.backend.kernel import Site
 from kcore.codegen import Source
 from kcore.graph.core import Node, Value
@@ -15,7 +16,7 @@ from kcore.graph.op import OPS, Spec
 from kcore.graph.plan import aligned
 from kcore.kernels.table import home
 from kcore_cuda.launch import Submission
-from kcore_cuda.place import place_of
+from kcore_cuda.place import Place, place_of
 
 #: Of kernels that call a library: above the generated ones, below what a plugin may want to put over both.
 PRIORITY = 10
@@ -115,6 +116,18 @@ def _target(node: Node, total: Value, whole: int | None) -> int | None:
     if whole is not None:
         return whole
     return next((i for i, v in enumerate(node.outputs) if v.spec == total.spec), None)
+
+
+def planned_place() -> Place | None:
+    """The GPU that a plan is being made for; None where somebody only asks what there is."""
+    device = control.place()[1]
+    return place_of(device) if device.backend == "cuda" else None
+
+
+def multiplies(dtype: str) -> bool:
+    """Whether the GPU that is planned for has products of a dtype: bfloat16 came with Ampere."""
+    place = planned_place()
+    return dtype != "bfloat16" or place is None or place.gpu.capability >= (8, 0)
 
 
 def part(site: Site, offset: int, shape: tuple[int, ...], dtype: str) -> Any:

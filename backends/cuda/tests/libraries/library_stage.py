@@ -245,6 +245,7 @@ class Place:
     """A GPU as far as submissions are concerned."""
 
     stream = 99
+    gpu = SimpleNamespace(capability=(9, 0))
 
     def working(self):
         return nullcontext()

@@ -6,6 +6,7 @@ import ctypes
 import re
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,6 +84,12 @@ def test_the_stream_is_set_before_the_workspace_which_it_would_take_away(stage):
 )
 def test_the_workspace_is_what_nvidia_recommends(capability, megabytes):
     assert cublas.workspace_bytes(capability) == megabytes << 20
+
+
+def test_bfloat16_is_left_to_the_generated_kernel_before_ampere(stage, monkeypatch):
+    monkeypatch.setattr(stage.place, "gpu", SimpleNamespace(capability=(7, 5)))
+    taken = {d: contraction.supports(node_of("matmul", MATMUL.samples[0], d)[0]) for d in cublas.CUDA_TYPES}
+    assert taken == {"float16": True, "bfloat16": False, "float32": True, "float64": True}
 
 
 def test_sizes_beyond_32_bits_are_refused():
