@@ -59,9 +59,21 @@ def over_steps(write: Writer, node: Node, inputs: Inputs) -> Value:
 
 
 def _elementwise(write: Writer, node: Node, inputs: Inputs) -> Value:
-    rank = len(node.outputs[0].shape)
+    shape = (write.length, *node.outputs[0].shape)
+    rank = len(shape) - 1
+    rows = [None if pair is None else _rows(*pair, shape) for pair in inputs]
+    if rank == 2 and all(row is not None for row in rows):  # what follows a product goes on with its rows
+        return write.reshape(write(node.op.name, rows, **node.attrs), shape)
     values = [None if pair is None else _aligned(write, *pair, rank) for pair in inputs]
     return write(node.op.name, values, **node.attrs)
+
+
+def _rows(x: Value, stacked: bool, shape: tuple[int, ...]) -> Value | None:
+    """What was reshaped to a stack of a shape, all rows below one another; or what goes to each row alike."""
+    if not stacked:
+        return x if len(x.shape) < 2 else None
+    below = x.node.inputs[0] if x.node is not None and x.node.op.name == "reshape" else None
+    return below if below is not None and x.shape == shape and len(below.shape) == 2 else None
 
 
 def _aligned(write: Writer, x: Value, stacked: bool, rank: int) -> Value:

@@ -137,6 +137,20 @@ def test_a_loop_with_too_many_kernels_to_bind_each_runs_in_two_places(monkeypatc
         np.testing.assert_allclose(got.numpy(), want, rtol=1e-5, atol=1e-6)
 
 
+def test_a_loop_without_steps_gives_back_its_start():
+    def run(x, w, h):
+        with GradientTape() as tape:
+            tape.watch([x, w, h])
+            last, ys = ops.scan(lambda c, t: (ops.tanh(c @ w + t), c), h, x)
+            loss = ops.sum(last) + ops.sum(ys)
+        return last, ys, *tape.gradient(loss, [x, w, h], unconnected_gradients="zero")
+
+    given = [ops.convert_to_tensor(_numbers(*shape)) for shape in ((0, 2, 3), (3, 3), (2, 3))]
+    last, ys, to_x, to_w, to_h = (np.asarray(r) for r in kcore.function(run)(*given))
+    assert np.array_equal(last, given[2]) and ys.shape == to_x.shape == (0, 2, 3)
+    assert not to_w.any() and (to_h == 1).all()
+
+
 def _training_plan(layer):
     x = ops.convert_to_tensor(_numbers(BATCH, STEPS, SIZE))
     layer(x)
@@ -161,6 +175,11 @@ def test_only_the_product_with_the_state_stays_in_the_loop():
         products = [n for n in loop.attrs["body"].nodes if n.op.family == "contraction"]
         assert len(products) == 1, str(loop.attrs["body"])
         assert set(products[0].inputs) & set(loop.attrs["body"].inputs), "with the recurrent kernel as it is"
+
+
+def test_the_product_of_all_inputs_has_its_bias_in_it():
+    names = [step.node.op.name for step in _training_plan(layers.LSTM(4, activation="relu")).steps]
+    assert "dense_bias" in names or "fused_product" in names, names
 
 
 def test_the_weights_of_a_cell_are_not_carried_through_the_steps():
