@@ -43,7 +43,8 @@ class Array(slabs.Array):
 
     def __dlpack__(self, **options: Any) -> Any:
         """A DLPack capsule over this memory, ordered behind what kcore has submitted for the stream that asks."""
-        with self.block.place.current():
+        place = self.block.place
+        with place.current(), cuda.ExternalStream(place.stream, place.gpu.ordinal):
             return self._as_cupy().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:

@@ -118,12 +118,8 @@ class Place:
         """The error behind another one, where the context is broken: libraries only say that they failed."""
         if not self.stream:
             return None
-        try:
-            cuda.runtime.streamQuery(self.stream)
-        except cuda.runtime.CUDARuntimeError as error:
-            if status_of(error) in STICKY:
-                return error
-        return None
+        status = cuda.runtime.streamQuery(self.stream)  # which does not raise
+        return cuda.runtime.CUDARuntimeError(status) if status in STICKY else None
 
     # -- memory --------------------------------------------------------------------------------------------------
 
@@ -251,6 +247,10 @@ class _Working:
             self._before = cuda.runtime.getDevice()
             if self._before != place.gpu.ordinal:
                 cuda.runtime.setDevice(place.gpu.ordinal)
+            known = _contexts.__dict__
+            if place.gpu.ordinal not in known:  # a thread's first call of the driver wants a context that is there
+                cuda.runtime.free(0)
+                known[place.gpu.ordinal] = True
         except BaseException as error:
             place._lock.release()
             if status_of(error):
@@ -272,6 +272,8 @@ class _Working:
             place._lock.release()
 
 
+#: The GPUs whose contexts a thread has.
+_contexts = threading.local()
 _gpus: dict[str, Gpu] = {}
 _places: dict[str, Place] = {}
 _making = threading.RLock()

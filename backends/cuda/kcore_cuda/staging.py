@@ -10,7 +10,7 @@ import numpy as np
 
 from kcore.dtypes import numpy_dtype
 from kcore_cuda import cuda
-from kcore_cuda.errors import NOT_READY, status_of
+from kcore_cuda.errors import NOT_READY
 
 if TYPE_CHECKING:
     from kcore.backend.slabs import Block
@@ -38,14 +38,12 @@ class Event:
     @property
     def over(self) -> bool:
         """Whether all before it is done."""
-        if self._recorded:
-            try:
-                cuda.runtime.eventQuery(self._handle)
-            except cuda.runtime.CUDARuntimeError as error:
-                if status_of(error) == NOT_READY:
-                    return False
-                raise
-        return True
+        if not self._recorded:
+            return True
+        status = cuda.runtime.eventQuery(self._handle)  # unlike all else this one does not raise
+        if status not in (0, NOT_READY):
+            raise cuda.runtime.CUDARuntimeError(status)
+        return status == 0
 
     def record(self, stream: int) -> None:
         """Put the mark behind all that the stream has."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
@@ -93,6 +94,7 @@ class Fake:
         self.failing = 0
         self.device = 0
         self.elsewhere: dict[int, int] = {}
+        self.threads: set[tuple[int, int]] = set()
         self.eager_uploads = True
         self._next = 1000
         self._streams: dict[int, _Stream] = {1: _Stream(blocking=True)}  # CUDA's default one
@@ -218,10 +220,15 @@ class _Runtime:
         self._fake.drain(stream)
 
     def streamQuery(self, stream):
-        self._fake.check()
+        if self._fake.failing:
+            return self._fake.failing
         queue = self._fake._streams[stream]
-        if queue.done < queue.submitted:
-            raise CUDARuntimeError(NOT_READY)
+        return NOT_READY if queue.done < queue.submitted else 0
+
+    def free(self, ptr):
+        self._fake.unrecorded("free")
+        assert not ptr, "memory is the pool's"
+        self._fake.threads.add((threading.get_ident(), self._fake.device))
 
     def streamWaitEvent(self, stream, event, flags=0):
         fake = self._fake
@@ -312,10 +319,10 @@ class _Runtime:
         self._fake._events[event] = (stream, queue.submitted)
 
     def eventQuery(self, event):
-        self._fake.check()
+        if self._fake.failing:
+            return self._fake.failing
         place = self._fake._events[event]
-        if place is not None and self._fake._streams[place[0]].done < place[1]:
-            raise CUDARuntimeError(NOT_READY)
+        return NOT_READY if place is not None and self._fake._streams[place[0]].done < place[1] else 0
 
     def eventElapsedTime(self, start, end):
         """Milliseconds: as if everything that is submitted took a microsecond."""
@@ -365,6 +372,8 @@ class _Driver:
         kernel_params, extra,
     ):  # fmt: skip
         fake = self._fake
+        if (threading.get_ident(), fake.device) not in fake.threads:
+            raise CUDADriverError(201)  # this thread has no context
         function = fake._functions[f]
         assert grid_dim_x > 0 and (grid_dim_y, grid_dim_z, block_dim_y, block_dim_z) == (1, 1, 1, 1)
         assert block_dim_x == function.local and not shared_mem_bytes and not extra

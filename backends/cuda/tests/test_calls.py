@@ -68,6 +68,13 @@ def test_doors_open_to_cupy():
         assert getattr(found, attribute) if attribute else found, name
 
 
+def test_queries_answer_with_a_status_and_do_not_raise(machine):
+    """Whatever they are asked: that an event is not over is no error."""
+    runtime = importlib.import_module("cupy.cuda").runtime
+    assert isinstance(runtime.eventQuery(0), int) and isinstance(runtime.streamQuery(0), int)
+    assert machine.runtime.streamQuery(1) == 0
+
+
 def test_errors_of_cupy_carry_their_number():
     runtime = importlib.import_module("cupy.cuda").runtime
     error = runtime.CUDARuntimeError(700)

@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import os
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -117,6 +118,24 @@ def test_another_gpu_is_the_current_one_only_while_it_works(fresh, machine):
     with place.working():
         seen.append(machine.device)
     assert seen == [1] and machine.device == 0
+
+
+def test_a_thread_may_begin_with_a_launch(here, machine):
+    array = here.array((1,), "float32")
+    launch = Launch(here, Code((SOURCES[0],)), [], [array], None)
+    launch.prepare()
+    raised = []
+
+    def work():
+        try:
+            launch()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert not raised and machine.calls.count("launch") == 1
 
 
 # -- the end of memory -----------------------------------------------------------------------------------------------
@@ -237,7 +256,8 @@ def test_arguments_lie_as_cuda_reads_them(here, machine):
         Argument("y0", "output", "float32", 0), Argument("y0_start", "start", "int64", 2),
         Argument("n", "size", "int32", value=-3), Argument("far", "size", "int64", value=1 << 40),
     )  # fmt: skip
-    here.array((5,), "float32")
+    here.synchronize()
+    machine.launched.clear()
     x, y = here.array((7,), "float32"), here.array((7,), "float32")
     Launch(here, Code((Source("scale", text, arguments, 4, 2, "cuda"),)), [x.row(3)], [y], None)()
     here.synchronize()
