@@ -481,11 +481,19 @@ class Layer(Holder):
         return {"shapes_dict": dict(self._build_shapes)}
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
-        """Build for the shapes `get_build_config` gave."""
+        """Build for the shapes `get_build_config` gave.
+
+        Raises:
+            ValueError: it has no shapes.
+        """
         if "input_shape" in config:
             self.build(config["input_shape"])
         elif "shapes_dict" in config:
             self.build(**config["shapes_dict"])
+        else:
+            raise ValueError(
+                f"{describe_layer(self)}: a build configuration has 'input_shape' or 'shapes_dict', got {config!r:.80}"
+            )
 
     # -- copying -----------------------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from kcore.extras import require
 from kcore.registry import public, serialize
-from kcore.saving.legacy.models import era_of, translate_model
+from kcore.saving.legacy.models import era_of, reading, translate_model
+from kcore.saving.texts import parsed
 
 
 def to_yaml(model: Any, **options: Any) -> str:
@@ -38,7 +39,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     Source: `keras.models.model_from_json`.
     """
     try:
-        config = json.loads(json_string)
+        config = parsed(json_string)
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             f"model_from_json() takes what to_json() gave, received {str(json_string)[:80]!r}: {error}"
@@ -95,8 +96,6 @@ def _model(function: str, config: Any, custom_objects: Mapping[str, Any] | None)
 
     version = config.get("keras_version")
     if "module" not in config and (version is not None or isinstance(config["config"], list)):
-        try:
+        with reading(function):
             config = translate_model(config, era_of(version, config))
-        except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
-            raise ValueError(f"{function}: the text cannot be read: {type(error).__name__}: {error}") from error
     return made_from_text(config, function, custom_objects)

@@ -20,8 +20,10 @@ from kcore.registry import UnknownObjectError, custom_object_scope, deserialize,
 from kcore.runtime.loading import loading
 from kcore.saving.datasets import making, opened
 from kcore.saving.legacy.archives import translate_archive
+from kcore.saving.legacy.models import reading
 from kcore.saving.packages import missing, packages_of
 from kcore.saving.state import checked_variables, read_state, write_state
+from kcore.saving.texts import parsed
 from kcore.saving.window import Window, created
 from kcore.utils.atomic import replacing
 
@@ -90,10 +92,8 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
         if not compile:
             described.pop("compile_config", None)
         metadata = read_json(archive, METADATA, path) if METADATA in archive.namelist() else None
-        try:
+        with reading(path):
             described = translate_archive(described, metadata)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
         if WEIGHTS not in archive.namelist():
             raise ValueError(f"{path} is not complete: it has no {WEIGHTS}")
         with _member(archive, WEIGHTS, path) as member, opened(member, path) as weights:
@@ -112,7 +112,7 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
 
 
 def made_from_text(described: Any, reader: str, custom_objects: Any) -> Any:
-    """Make the model that a text describes, with fresh weights, unless they are more than this machine has room for.
+    """Make the model that a text describes, with fresh weights, unless this machine has no room to train so many.
 
     Args:
         described: what the text says.
@@ -123,7 +123,7 @@ def made_from_text(described: Any, reader: str, custom_objects: Any) -> Any:
         UnknownObjectError, ValueError: as `model_from_config`.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 40
-    with loading(memory // 4, f"and this machine has {memory} bytes of memory") as made:
+    with loading(memory // 16, f"and this machine has {memory} bytes of memory, 16 for each are wanted") as made:
         model = model_from_config(described, reader, custom_objects, True)
     made.settle(())
     return model
@@ -176,7 +176,7 @@ def read_json(archive: zipfile.ZipFile, name: str, path: Path) -> Any:
             "description of a model has"
         )
     try:
-        return json.loads(archive.read(info))
+        return parsed(archive.read(info))
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RecursionError, NotImplementedError) as error:
         raise ValueError(f"{path}: {name} cannot be read: {error}") from None
 
@@ -264,7 +264,11 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[BinaryI
         if info.file_size != info.compress_size or start + info.file_size > path.stat().st_size:
             raise ValueError(f"{path}: {name} declares {info.file_size} bytes, but the file is not that long")
         window = Window(file, start, info.file_size)
-        if _checksum(window) != info.CRC:
+        try:
+            sound = _checksum(window) == info.CRC
+        except OSError as error:
+            raise ValueError(f"{path}: {name} cannot be read: {error}") from None
+        if not sound:
             raise ValueError(f"{path}: {name} is damaged: its checksum does not match")
         window.seek(0)
         yield window  # type: ignore[misc]

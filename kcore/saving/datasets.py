@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from kcore.dtypes import numpy_dtype
 from kcore.runtime import Variable
 from kcore.runtime.loading import Loading, loading
+from kcore.saving import heaps, window
 
 #: Group for state that Keras's files have no place for; Keras, of any version, does not look there.
 OWN = "kcore"
@@ -159,6 +160,8 @@ def opened(source: Any, path: Path) -> Iterator[Any]:
         raise ValueError(f"{path} is not a complete HDF5 file: {error}") from None
     try:
         with file:
+            with source.open("rb") if isinstance(source, Path) else nullcontext(source) as content:
+                heaps.check_heaps(content, file, path)
             yield file
     except Exception as error:
         if _from_hdf5(error):
@@ -167,11 +170,12 @@ def opened(source: Any, path: Path) -> Iterator[Any]:
 
 
 def _from_hdf5(error: Exception) -> bool:
-    """Whether an error, of whatever kind, was raised by HDF5's own code, and not by a model's."""
+    """Whether an error, of whatever kind, was raised by HDF5's own code or the file it reads, and not by a model's."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and "h5py" in Path(trace.tb_frame.f_code.co_filename).parts
+    where = "" if trace is None else trace.tb_frame.f_code.co_filename
+    return "h5py" in Path(where).parts or (isinstance(error, OSError) and where in (window.__file__, heaps.__file__))
 
 
 def child(group: Any, name: str, path: Path) -> Any:

@@ -15,7 +15,7 @@ from kcore.saving.archive import KERAS_VERSION, LARGEST_TEXT, model_from_config
 from kcore.saving.changes import wholly
 from kcore.saving.datasets import OWN, child, making, opened
 from kcore.saving.legacy import training
-from kcore.saving.legacy.models import era_of, translate_model
+from kcore.saving.legacy.models import era_of, reading, translate_model
 from kcore.saving.legacy.weights import (
     Assignment,
     Source,
@@ -32,6 +32,7 @@ from kcore.saving.legacy.writing import legacy_model_config
 from kcore.saving.own import own_states, write_own
 from kcore.saving.packages import packages_of
 from kcore.saving.state import refusal, report_skipped
+from kcore.saving.texts import parsed
 from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
 
@@ -98,13 +99,9 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
         if weights is None:
             raise ValueError(f"{path} is not complete: it has no group model_weights")
         version = file.attrs.get("keras_version", weights.attrs.get("keras_version"))
-        era = era_of(text(version) if version is not None else None, config)
-        try:
+        with reading(path):
+            era = era_of(text(version) if version is not None else None, config)
             translated = translate_model(config, era)
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ValueError(f"{path}: its description cannot be read: {type(error).__name__}: {error}") from error
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
         with making(file, path) as made:
             packages = _json(file, "kcore_packages", path)
             model = model_from_config(translated, path, custom_objects, safe_mode, packages)
@@ -184,7 +181,7 @@ def _json(file: Any, name: str, path: Path) -> Any:
     if len(content) > LARGEST_TEXT:
         raise ValueError(f"{path}: {name} is {len(content)} characters long, which no description of a model is")
     try:
-        return json.loads(content)
+        return parsed(content)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {name} is not readable JSON: {error}") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from kcore.saving.legacy import training
 from kcore.saving.legacy.layers import initializer
 from kcore.saving.legacy.weights import attribute_list, inner, text
 from kcore.saving.legacy.writing import plain
+from kcore.saving.texts import parsed
 
 
 @dataclass
@@ -232,7 +232,7 @@ def _text(path: Path) -> Contents:
     try:
         content = path.read_text()
         if content.lstrip().startswith("{"):
-            described, form = json.loads(content), "an architecture, JSON"
+            described, form = parsed(content), "an architecture, JSON"
         else:
             described, form = (
                 require("yaml", "yaml", f"reading {path.name}").safe_load(content),
@@ -251,7 +251,7 @@ def _text(path: Path) -> Contents:
 
 def _json(content: str, path: Path, name: str) -> Any:
     try:
-        return json.loads(content)
+        return parsed(content)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {name} is not readable JSON: {error}") from None
 

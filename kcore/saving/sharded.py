@@ -13,6 +13,7 @@ from kcore.saving.changes import nbytes
 from kcore.saving.datasets import OWN, Parts, child, opened, parts_of, write_array
 from kcore.saving.own import write_own
 from kcore.saving.state import load_parts, stores
+from kcore.saving.texts import parsed
 from kcore.saving.window import created_at
 from kcore.utils.atomic import replacing
 
@@ -51,13 +52,15 @@ def save(model: Any, path: Path, max_shard_size: float, include_states: bool = F
             for place, _, _, _ in arrays:
                 files = weight_map.setdefault(place, [])
                 files += [] if name in files else [name]
-        listed = {place: files[0] if len(files) == 1 else files for place, files in weight_map.items()}
-        text = json.dumps({"metadata": {"total_size": total}, "weight_map": listed}, indent=4)
+        single = {place: files[0] if len(files) == 1 else files for place, files in weight_map.items()}
+        text = json.dumps({"metadata": {"total_size": total}, "weight_map": single}, indent=4)
         with replacing(path) as temporary:
             temporary.write_text(text)
     except BaseException:
+        listed = _shards_of(path) if path.is_file() else []  # if the new list is in place already, they stay
         for file in made:
-            file.unlink(missing_ok=True)
+            if file.name not in listed:
+                file.unlink(missing_ok=True)
         raise
     for name in set(older) - set(names):
         path.with_name(name).unlink(missing_ok=True)
@@ -151,7 +154,7 @@ def read_list(path: Path) -> dict[str, Any]:
     if os.path.getsize(path) > LARGEST_LIST:
         raise ValueError(f"{path} is {os.path.getsize(path)} bytes long, which no list of shards is")
     try:
-        listed = json.loads(path.read_text())
+        listed = parsed(path.read_text())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no readable list of shards: {error}") from None
     if not isinstance(listed, dict) or not isinstance(listed.get("weight_map"), dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import json
 import os
 import resource
 import signal
@@ -20,11 +21,11 @@ import pytest
 
 import kcore
 from kcore import layers
-from kcore.saving import archive, load_model, save_model
+from kcore.saving import archive, load_model, safetensors, save_model
 from kcore.saving.window import Window
 from kcore.utils import atomic
 
-FORMS = [".keras", ".h5", ".weights.h5"]
+FORMS = [".keras", ".h5", ".weights.h5", ".weights.json", ".safetensors"]
 
 
 def model_of(value, units=40):
@@ -34,18 +35,39 @@ def model_of(value, units=40):
 
 
 def save(model, path):
-    (model.save_weights if str(path).endswith(".weights.h5") else model.save)(path)
+    if path.name.endswith(".weights.json"):
+        model.save_weights(path, max_shard_size=4900 / 1024**3)
+    else:
+        (model.save if is_whole(path) else model.save_weights)(path)
+
+
+def is_whole(path):
+    return path.suffix in (".keras", ".h5") and not path.name.endswith(".weights.h5")
 
 
 def value_of(path, units=40):
     """The one value that all weights in a file have; what is not whole cannot be loaded."""
-    if str(path).endswith(".weights.h5"):
+    if is_whole(path):
+        model = load_model(path)
+    else:
         model = model_of(0, units)
         model.load_weights(path)
-    else:
-        model = load_model(path)
     (value,) = {float(v) for w in model.get_weights() for v in np.unique(w)}
     return value
+
+
+def named(form):
+    """The file that an error names: of shards, the one that was being written."""
+    return r"model\S*\.weights\.(h5|json)" if form == ".weights.json" else f"model{form}"
+
+
+def content(path):
+    """What a reader finds now: the file, and those beside it that it names."""
+    names = [path.name]
+    if path.name.endswith(".weights.json"):
+        listed = json.loads(path.read_text())["weight_map"].values()
+        names += sorted({name for names in listed for name in (names if isinstance(names, list) else [names])})
+    return tuple((name, path.with_name(name).read_bytes()) for name in names)
 
 
 # -- killed at every write -------------------------------------------------------------------------------------------
@@ -59,6 +81,8 @@ class Calls:
         disk = (os, "fsync"), (atomic.tempfile, "mkstemp"), (atomic.Path, "chmod"), (atomic.Path, "replace")
         hdf5 = (h5py.Group, "create_dataset"), (h5py.AttributeManager, "__setitem__"), (h5py.File, "close")
         for owner, name in (*disk, *hdf5, (archive.zipfile.ZipFile, "writestr")):
+            monkeypatch.setattr(owner, name, self._wrapped(getattr(owner, name)))
+        for owner, name in ((atomic.Path, "write_text"), (atomic.Path, "unlink"), (safetensors, "bytes_of")):
             monkeypatch.setattr(owner, name, self._wrapped(getattr(owner, name)))
         to_disk = Window._unless_failed
         monkeypatch.setattr(Window, "_unless_failed", lambda window, put: to_disk(window, self._wrapped(put)))
@@ -94,11 +118,11 @@ def plainly(model, path):
 def test_killed_at_any_call_the_old_or_the_new_file_is_there_whole(form, tmp_path, monkeypatch):
     path, new = tmp_path / f"model{form}", model_of(2)
     save(model_of(1), path)
-    old, found = path.read_bytes(), []
+    old, found = content(path), []
     calls = Calls(monkeypatch)
-    count = calls.run(lambda: save(new, path), lambda: found.append(path.read_bytes()))  # what SIGKILL would leave
+    count = calls.run(lambda: save(new, path), lambda: found.append(content(path)))  # what SIGKILL would leave
     assert count > 8, "hardly any call was seen"
-    assert set(found) <= {old, path.read_bytes()}
+    assert set(found) <= {old, content(path)}
     assert value_of(path) == 2.0
     found.clear()
     calls.run(lambda: plainly(new, path), lambda: found.append(path.read_bytes()))  # control
@@ -110,7 +134,7 @@ def test_killed_at_any_call_the_old_or_the_new_file_is_there_whole(form, tmp_pat
 def test_whatever_call_fails_the_file_is_whole_and_nothing_is_left(form, error, tmp_path, monkeypatch):
     path, new = tmp_path / f"model{form}", model_of(2, 4)
     save(model_of(1, 4), path)
-    old = path.read_bytes()
+    old = content(path)
     calls = Calls(monkeypatch)
 
     def fail():
@@ -123,20 +147,34 @@ def test_whatever_call_fails_the_file_is_whole_and_nothing_is_left(form, error, 
             calls.run(lambda: save(new, path), fail)
             break
         assert calls.count == at
-        if path.read_bytes() != old:  # the folder's flush comes behind the renaming
+        left = {name for name, _ in content(path)}
+        if content(path) != old:  # the folder's flush comes behind the renaming: who knows which list is on the disk?
             assert value_of(path, 4) == 2.0
-            path.write_bytes(old)
-        assert os.listdir(tmp_path) == [path.name], f"litter after a fault at call {at}"
+            assert left <= set(os.listdir(tmp_path)) <= left | {name for name, _ in old}
+            for name in os.listdir(tmp_path):
+                (tmp_path / name).unlink()
+            for name, data in old:
+                (tmp_path / name).write_bytes(data)
+        else:
+            assert set(os.listdir(tmp_path)) == left, f"litter after a fault at call {at}"
     assert at > 8, "hardly any call was tried"
     assert value_of(path, 4) == 2.0
 
 
+#: How a child process saves.
+SAVING = """
+if path.endswith(".weights.json"):
+    model.save_weights(path, max_shard_size=500_000 / 1024**3)
+else:
+    (model.save_weights if path.endswith((".weights.h5", ".safetensors")) else model.save)(path)
+"""
 CHILD = """
 import os, sys
 import numpy as np, kcore
 sys.path.insert(0, {here!r})
 model = kcore.Sequential([kcore.Input((300,)), kcore.layers.Dense(400, name="a"), kcore.layers.Dense(3, name="b")])
 path, plain = sys.argv[1], len(sys.argv) > 2
+saving = compile({saving!r}, "saving", "exec")
 print("ready", flush=True)
 value = 2.0
 while True:
@@ -147,14 +185,14 @@ while True:
                 file.write(b"x" * 8192)
                 file.flush()
     else:
-        (model.save_weights if path.endswith(".weights.h5") else model.save)(path)
+        exec(saving)
     value += 1.0
 """
 
 
 def kill_while_saving(path, delay, *options):
     process = subprocess.Popen(
-        [sys.executable, "-c", CHILD.format(here=os.getcwd()), str(path), *options],
+        [sys.executable, "-c", CHILD.format(here=os.getcwd(), saving=SAVING), str(path), *options],
         stdout=subprocess.PIPE,
         env={**os.environ, "KERAS_BACKEND": "numpy"},
     )
@@ -173,11 +211,11 @@ def test_a_process_killed_while_saving_leaves_a_whole_file(form, tmp_path):
     for delay in (0.1,):
         kill_while_saving(path, delay)
         model = kcore.Sequential([kcore.Input((300,)), layers.Dense(400, name="a"), layers.Dense(3, name="b")])
-        if path.stat().st_size > 100_000:  # it came to a first save
-            if form == ".weights.h5":
-                model.load_weights(path)
-            else:
+        if sum(len(data) for _, data in content(path)) > 100_000:  # it came to a first save
+            if is_whole(path):
                 model = load_model(path)
+            else:
+                model.load_weights(path)
             assert len({float(v) for w in model.get_weights() for v in np.unique(w)}) == 1
         else:
             assert value_of(path) == 1.0
@@ -205,7 +243,7 @@ try:
     if plain:
         open(path, "wb").write(b"x" * 400_000)
     else:
-        (model.save_weights if path.endswith(".weights.h5") else model.save)(path)
+        exec({saving!r})
 except OSError as error:
     print(type(error).__name__, error)
     sys.exit(3)
@@ -213,7 +251,7 @@ except OSError as error:
 
 
 def save_on_a_full_disk(path, *options):
-    command = [sys.executable, "-c", FULL, str(path), *options]
+    command = [sys.executable, "-c", FULL.format(saving=SAVING), str(path), *options]
     environment = {**os.environ, "KERAS_BACKEND": "numpy"}
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
@@ -224,10 +262,11 @@ def test_a_full_disk_leaves_the_old_file_and_says_which(form, tmp_path):
     save(model_of(1), path)
     done = save_on_a_full_disk(path)
     assert done.returncode == 3, done.stdout + done.stderr
-    assert f"OSError {path} cannot be written: " in done.stdout
+    which = tmp_path / "model-2_00000.weights.h5" if form == ".weights.json" else path
+    assert f"OSError {which} cannot be written: " in done.stdout
     assert "Traceback" not in done.stderr
     assert value_of(path) == 1.0
-    assert os.listdir(tmp_path) == [path.name]
+    assert set(os.listdir(tmp_path)) == {name for name, _ in content(path)}
 
 
 def test_control_a_full_disk_spoils_a_file_written_plainly(tmp_path):
@@ -253,7 +292,7 @@ def test_a_read_only_folder(form, tmp_path, monkeypatch):
     monkeypatch.setattr(atomic.tempfile, "mkstemp", refused)
     folder.chmod(0o500)
     try:
-        with pytest.raises(PermissionError, match=rf"model{form} cannot be written: the folder .* is read-only"):
+        with pytest.raises(PermissionError, match=rf"{named(form)} cannot be written: the folder .* is read-only"):
             save(model_of(2), path)
     finally:
         folder.chmod(0o700)
@@ -266,7 +305,7 @@ def test_a_read_only_folder(form, tmp_path, monkeypatch):
 def test_a_folder_that_vanishes_before_or_meanwhile(form, tmp_path, monkeypatch):
     folder = tmp_path / "folder"
     path = folder / f"model{form}"
-    with pytest.raises(FileNotFoundError, match=rf"model{form} cannot be written: there is no folder .*folder"):
+    with pytest.raises(FileNotFoundError, match=rf"{named(form)} cannot be written: there is no folder .*folder"):
         save(model_of(1), path)
     folder.mkdir()
     real = atomic.os.fsync
@@ -279,7 +318,7 @@ def test_a_folder_that_vanishes_before_or_meanwhile(form, tmp_path, monkeypatch)
         return real(handle)
 
     monkeypatch.setattr(atomic.os, "fsync", vanished)
-    with pytest.raises(FileNotFoundError, match=rf"model{form} cannot be written: "):
+    with pytest.raises(FileNotFoundError, match=rf"{named(form)} cannot be written: "):
         save(model_of(1), path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from kcore.saving.legacy.layers import Config, LegacyError, translate_layer
@@ -29,6 +30,21 @@ MERGES = {
     "dot": "Dot",
     "cos": "Dot",
 }
+
+
+@contextmanager
+def reading(where: Any) -> Iterator[None]:
+    """Context in which a stranger's description of a model is taken apart; errors name where it stands.
+
+    Raises:
+        ValueError: it is not as a description should be.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"{where}: its description cannot be read: {type(error).__name__}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def era_of(version: Any, config: Any = None) -> int:

@@ -71,7 +71,7 @@ def training_config(model: Any) -> Config:
 
 
 #: Optimizers whose defaults are the same in Keras 2.2 and 3, and their names where none is given.
-_SAME_DEFAULTS = {"Adam": "adam", "SGD": "sgd", "RMSprop": "rmsprop"}
+_SAME_DEFAULTS = {"Adam": "adam", "SGD": "sgd", "RMSprop": "rm_sprop"}
 
 
 def _in_shared_words(optimizer: Mapping[str, Any]) -> Config:
