@@ -16,13 +16,14 @@ from kcore import testing
 from kcore.backend.kernel import kernels_of
 from kcore.graph.op import OPS
 from kcore.testing.runner import run_check
-from kcore.testing.trainings import MODELS, train
+from kcore.testing.trainings import train
 from kcore_cuda import libraries
 from kcore_cuda.kernels import attention, contraction, convolution  # noqa: F401  (registers the kernels)
 from kcore_cuda.libraries import cublas, cublaslt, cudnn
 
 OURS = [k for k in kernels_of("cuda") if k.priority > 0]
-STEPS = 5
+#: The first submits, the second records, the third replays.
+STEPS = 3
 
 
 @pytest.fixture
@@ -52,8 +53,8 @@ def test_the_kit_s_checks_of_compiled_ops_hold(acted, monkeypatch, name):
     assert acted.calls or name != "matmul"
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_model_trains_as_on_numpy(computing, acted, name):
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet", "transformer"])
+def test_a_model_trains_as_on_numpy(computing, acted, name):
     losses, weights = train(name, STEPS)
     assert "graph" in computing.calls
     kcore.use_backend("numpy")
