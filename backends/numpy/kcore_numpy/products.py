@@ -34,7 +34,8 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], Any]:
         pieces = [(a[..., x:y, :], b, out[..., x:y, :]) for x, y in threads.split(rows)]
     else:
         pieces = [(a, b[..., x:y], out[..., x:y]) for x, y in threads.split(columns)]
-    return Jobs([Job(partial(np.matmul, x, y, z), (x, y), (z,), cost / len(pieces)) for x, y, z in pieces])
+    jobs = [Job(partial(np.matmul, x, y, z), (x, y), (z,), cost / len(pieces)) for x, y, z in pieces]
+    return Jobs(jobs, whole)
 
 
 def product_cost(multiply_adds: int) -> float:

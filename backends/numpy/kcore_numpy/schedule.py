@@ -44,10 +44,16 @@ class Job:
 
 
 class Jobs:
-    """A launch made of pieces that may run at once; called by itself, it runs them over the pool."""
+    """A launch made of pieces that may run at once; called by itself, it runs them over the pool.
 
-    def __init__(self, jobs: Sequence[Job]):
+    Args:
+        jobs: the pieces.
+        whole: the same in one piece, where that is faster on one thread than one piece after the other.
+    """
+
+    def __init__(self, jobs: Sequence[Job], whole: Thunk | None = None):
         self.jobs = list(jobs)
+        self.serial = [whole] if whole is not None else [job.thunk for job in self.jobs]
         costs = [job.cost for job in self.jobs]
         self._apart = len(costs) > 1 and sum(costs) - max(costs) > WORTH
         self._thunks = [job.thunk for job in self.jobs]
@@ -57,7 +63,7 @@ class Jobs:
             with threads.single_blas():
                 threads.run(self._thunks)
             return
-        for thunk in self._thunks:
+        for thunk in self.serial:
             thunk()
 
 
@@ -114,12 +120,14 @@ class _Layout:
     def __init__(self, count: int):
         self.lanes = [_Lane() for _ in range(count)]
         self.in_order: list[tuple[int, Thunk]] = []
+        self.alone: list[tuple[int, Thunk]] = []
         self.steps: list[int] = []
         self.serial = 0.0
 
-    def take(self, step: int, jobs: Sequence[Job]) -> None:
-        """Put each job on the thread where it is done first."""
+    def take(self, step: int, jobs: Sequence[Job], serial: Sequence[Thunk] = ()) -> None:
+        """Put each job on the thread where it is done first; `serial` is the same for a layout on one thread."""
         self.steps.append(step)
+        self.alone += [(step, thunk) for thunk in serial or [job.thunk for job in jobs]]
         for job in jobs:
             reads, writes = spans(job.reads), spans(job.writes)
             options = [self._option(i, job.cost, reads, writes) for i in range(len(self.lanes))]
@@ -158,7 +166,7 @@ class _Layout:
         used = [lane for lane in self.lanes if lane.jobs]
         if len(used) > 1 and self.serial - max(lane.busy for lane in used) - LATENCY > WORTH:
             return _Together(used, self.in_order)
-        return _numbered(self.in_order)
+        return _numbered(self.alone)
 
 
 class _Failed(Exception):
@@ -289,7 +297,7 @@ def arrange(launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[in
             close()
             result.append((thunk, [i]))
         else:
-            layout.take(i, jobs)
+            layout.take(i, jobs, thunk.serial if isinstance(thunk, Jobs) else ())
     close()
     return result
 

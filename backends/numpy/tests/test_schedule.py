@@ -163,3 +163,15 @@ def test_a_large_launch_without_jobs_runs_alone():
     a = np.zeros(8)
     arranged = schedule.arrange([launch(partial(a.fill, 1), [], [a]), alone, launch(partial(a.fill, 2), [], [a])])
     assert [steps for _, steps in arranged] == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("cost", [3.0, 5000.0])
+def test_one_thread_does_a_launch_whole_and_two_do_its_pieces(cost):
+    done = []
+    halves = [np.zeros(8), np.zeros(8)]
+    jobs = Jobs(
+        [Job(partial(done.append, i), [], [half], cost) for i, half in enumerate(halves)], lambda: done.append(9)
+    )
+    run(schedule.arrange([(site([], halves), jobs)]))
+    jobs()
+    assert sorted(done) == ([9, 9] if cost < schedule.WORTH else [0, 0, 1, 1])

@@ -57,17 +57,21 @@ def _bind(site: Site) -> Thunk:
     size = max(ROWS, BLOCK // max(columns, 1))
     work = out.size * x.shape[1]
     parts = threads.split(out.shape[0], ROWS) if work >= SPLIT else [(0, out.shape[0])]
-    jobs = []
-    for start, stop in parts:
+
+    def rows(start: int, stop: int) -> Thunk:
         thunks: list[Thunk] = []
         for at in range(start, stop, size):
             block = out[at : min(at + size, stop)]
             thunks.append(partial(np.matmul, x[at : min(at + size, stop)], weights, block))
             thunks.append(partial(np.add, block, bias, out=block))
             thunks += _activate(activation, block) if activation else []
+        return sequence(thunks)
+
+    jobs = []
+    for start, stop in parts:
         cost = product_cost(work // len(parts)) + out.size // len(parts) / 2000
-        jobs.append(Job(sequence(thunks), (x[start:stop], weights, bias), (out[start:stop],), cost))
-    return Jobs(jobs)
+        jobs.append(Job(rows(start, stop), (x[start:stop], weights, bias), (out[start:stop],), cost))
+    return Jobs(jobs, rows(0, out.shape[0]) if len(parts) > 1 else None)
 
 
 _SUM = term("add", _PRODUCT, "bias")
