@@ -167,7 +167,8 @@ class Descriptors:
         """The algorithm cuBLASLt thinks best: with no more workspace than there is, for matrices that lie so."""
         lt = self._lt
         names = lt.MatmulPreferenceAttribute
-        wanted = {names.MAX_WORKSPACE_BYTES: workspace}
+        # where a sum is split, its parts are added up in float32
+        wanted = {names.MAX_WORKSPACE_BYTES: workspace, names.REDUCTION_SCHEME_MASK: lt.ReductionScheme.COMPUTE_TYPE}
         for letter, at in zip("ABCD", addresses, strict=True):
             wanted[getattr(names, f"MIN_ALIGNMENT_{letter}_BYTES")] = alignment(at)
         preference = lt.matmul_preference_create()

@@ -33,8 +33,13 @@ class MatmulDescAttribute(enum.IntEnum):
     BIAS_DATA_TYPE = 26
 
 
+class ReductionScheme(enum.IntEnum):
+    COMPUTE_TYPE = 2
+
+
 class MatmulPreferenceAttribute(enum.IntEnum):
     MAX_WORKSPACE_BYTES = 1
+    REDUCTION_SCHEME_MASK = 3
     MIN_ALIGNMENT_A_BYTES = 5
     MIN_ALIGNMENT_B_BYTES = 6
     MIN_ALIGNMENT_C_BYTES = 7
@@ -63,6 +68,7 @@ class Lt:
     Epilogue = Epilogue
     MatmulDescAttribute = MatmulDescAttribute
     MatmulPreferenceAttribute = MatmulPreferenceAttribute
+    ReductionScheme = ReductionScheme
     matmul_heuristic_result_dtype = np.dtype(
         [("algo", [("data_", "<u8", (8,))]), ("workspace_size", "<u8"), ("state", "<i4"), ("waves", "<f4")]
     )

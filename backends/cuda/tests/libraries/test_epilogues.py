@@ -121,6 +121,7 @@ def test_transposed_operands_and_the_alignment_of_all_are_told(stage):
     assert stage.lt.preferred["MIN_ALIGNMENT_B_BYTES"] == 4, "our first operand is the library's second"
     assert stage.lt.preferred["MIN_ALIGNMENT_A_BYTES"] == 256
     assert stage.lt.preferred["MAX_WORKSPACE_BYTES"] == 1 << 20
+    assert stage.lt.preferred["REDUCTION_SCHEME_MASK"] == lt_stage.ReductionScheme.COMPUTE_TYPE
 
 
 def test_what_is_kept_wants_rows_of_eight(stage):
@@ -158,7 +159,13 @@ def test_without_the_bindings_there_is_no_epilogue(monkeypatch):
 def test_the_bindings_have_what_is_called():
     """Names, numbers and argument counts of the acted library are those of the installed one."""
     lt = pytest.importorskip("nvmath.bindings.cublasLt", reason="nvmath-python is not installed", exc_type=ImportError)
-    for ours in (lt_stage.Epilogue, lt_stage.MatmulDescAttribute, lt_stage.MatmulPreferenceAttribute):
+    named = (
+        lt_stage.Epilogue,
+        lt_stage.MatmulDescAttribute,
+        lt_stage.MatmulPreferenceAttribute,
+        lt_stage.ReductionScheme,
+    )
+    for ours in named:
         theirs = getattr(lt, ours.__name__)
         assert {e.name: int(e) for e in ours} == {e.name: int(getattr(theirs, e.name)) for e in ours}
     for name in ("matmul", "matmul_algo_get_heuristic", "matmul_desc_set_attribute", "matrix_layout_create"):
