@@ -15,10 +15,8 @@ from kcore_cuda.gpus import Gpu, Listing
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_cuda import Fake  # noqa: E402
+from fake_cuda import HOPPER, TURING, Fake  # noqa: E402
 
-HOPPER = Gpu(0, "NVIDIA Fake H100", (9, 0), 80 << 30, units=132, bus="0000:01:00.0")
-TURING = Gpu(1, "NVIDIA Fake T4", (7, 5), 16 << 30, units=40, bus="0000:02:00.0")
 #: One for the whole run: tensors that the core keeps (numbers in eager calls) stay where they are.
 _FAKE = Fake()
 #: What is known of its GPUs, apart from what a real one may have in this process.

@@ -20,8 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from kcore_cuda.gpus import Gpu
+
 OUT_OF_MEMORY, NOT_READY, CAPTURE_UNSUPPORTED, INVALID = 2, 600, 900, 1
 GUARD = 256
+
+HOPPER = Gpu(0, "NVIDIA Fake H100", (9, 0), 80 << 30, units=132, bus="0000:01:00.0")
+TURING = Gpu(1, "NVIDIA Fake T4", (7, 5), 16 << 30, units=40, bus="0000:02:00.0")
 
 #: C types of kernel parameters that are no pointers.
 _SCALARS = {"int": ctypes.c_int32, "long long": ctypes.c_int64, "unsigned int": ctypes.c_uint32}

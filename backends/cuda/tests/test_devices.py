@@ -8,9 +8,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from fake_cuda import HOPPER, TURING
 
 import kcore
-from conftest import HOPPER, TURING
 from kcore.backend import backend_of, installed
 from kcore.errors import BackendNotFoundError, ConfigError
 from kcore_cuda import gpus, installation, settings

@@ -10,10 +10,9 @@ import threading
 
 import numpy as np
 import pytest
-from fake_cuda import CUDADriverError, CUDARuntimeError
+from fake_cuda import HOPPER, CUDADriverError, CUDARuntimeError
 
 import kcore
-from conftest import HOPPER
 from kcore import layers, ops
 from kcore.backend import Device, cache
 from kcore.backend.batch import Rows

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from fake_cuda import HOPPER
 
 import kcore
-from conftest import HOPPER
 from kcore.backend import Device
 from kcore.kernels import profile as profiles
 from kcore.kernels.report import report
