@@ -247,10 +247,9 @@ class _Working:
             self._before = cuda.runtime.getDevice()
             if self._before != place.gpu.ordinal:
                 cuda.runtime.setDevice(place.gpu.ordinal)
-            known = _contexts.__dict__
-            if place.gpu.ordinal not in known:  # a thread's first call of the driver wants a context that is there
+            if place.gpu.ordinal not in _contexts.gpus:  # a thread's first call of the driver wants one that is there
                 cuda.runtime.free(0)
-                known[place.gpu.ordinal] = True
+                _contexts.gpus.add(place.gpu.ordinal)
         except BaseException as error:
             place._lock.release()
             if status_of(error):
@@ -272,8 +271,14 @@ class _Working:
             place._lock.release()
 
 
-#: The GPUs whose contexts a thread has.
-_contexts = threading.local()
+class _Contexts(threading.local):
+    """The GPUs whose contexts a thread has."""
+
+    def __init__(self) -> None:
+        self.gpus: set[int] = set()
+
+
+_contexts = _Contexts()
 _gpus: dict[str, Gpu] = {}
 _places: dict[str, Place] = {}
 _making = threading.RLock()
