@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 PROGRAM = Path(__file__).with_name("mutations.py")
-FORMS = [".keras", ".h5", ".weights.h5", "json"]
+FORMS = [".keras", ".h5", ".weights.h5", "only.h5", "shards", ".safetensors", "json"]
+FORMS += ["keras-1.2.2", "keras-2.2.4", "keras-2.15.0"]  # files that these wrote
 
 
 def run(form, first, last, folder, limit):
@@ -30,13 +33,13 @@ def run(form, first, last, folder, limit):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_damaged_copies(form, tmp_path):
-    counts = run(form, 0, 100, tmp_path, 300)
-    assert counts["refused"] > 30
+    counts = run(form, 0, 50, tmp_path, 300)
+    assert counts["refused"] > 15
     assert counts["loaded"] > 0  # control: copies damaged where it does not matter still load
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", range(100, 1100, 250))
+@pytest.mark.parametrize("start", range(50, 1050, 250))
 @pytest.mark.parametrize("form", FORMS)
 def test_a_thousand_damaged_copies(form, start, tmp_path):
     run(form, start, start + 250, tmp_path, 600)
@@ -50,3 +53,40 @@ def test_control_a_crash_a_hang_and_a_flood_are_seen(tmp_path):
             patch.setitem(globals(), "PROGRAM", program)
             with pytest.raises(error):
                 run(".keras", 0, 1, tmp_path, 2)
+
+
+@pytest.fixture
+def mutations(monkeypatch):
+    """The program, as a module."""
+    monkeypatch.syspath_prepend(str(PROGRAM.parent))
+    return importlib.import_module("mutations")
+
+
+def loaded(mutations, form, folder):
+    for name, content in mutations.originals(form).items():
+        (folder / name).write_bytes(content)
+    model = mutations.built()
+    before = mutations.values_of(model)
+    model.load_weights(folder / mutations.NAMES[form])
+    return model, before
+
+
+@pytest.mark.parametrize("form", [".weights.h5", "only.h5", "shards", ".safetensors"])
+def test_control_weights_that_are_not_the_file_s_are_seen(form, mutations, tmp_path):
+    model, before = loaded(mutations, form, tmp_path)
+    assert mutations.wrong_weights(tmp_path, model, before) == ""
+    model.weights[2].assign_add(np.float32(1e-6))
+    assert "are not in the file" in mutations.wrong_weights(tmp_path, model, before)
+
+
+def test_control_half_a_state_of_an_optimizer_is_seen(mutations, tmp_path):
+    model, before = loaded(mutations, ".weights.h5", tmp_path)
+    model.optimizer.variables[4].assign_add(np.float32(1))
+    assert mutations.wrong_weights(tmp_path, model, before) == "the optimizer's state is loaded in part"
+
+
+def test_control_a_model_that_its_configuration_does_not_make_is_seen(mutations, tmp_path):
+    model, _ = loaded(mutations, ".weights.h5", tmp_path)
+    assert mutations.wrong_model(tmp_path, model, ".weights.h5") == ""
+    model.get_layer("lstm").cell._own[0].clear()
+    assert "makes another model" in mutations.wrong_model(tmp_path, model, ".weights.h5")

@@ -154,12 +154,19 @@ def _arrange_model(model: Any, arrays: list[Array], source: Source) -> list[Arra
 
 def _convolution(layer: Any, arrays: list[Array], source: Source) -> list[Array]:
     def kernel(stored: np.ndarray) -> np.ndarray:
-        found = _kernel_1(layer, stored) if source.era == 1 else stored
-        if source.backend == "theano":  # it convolved where others correlate
-            found = found[tuple(slice(None, None, -1) for _ in found.shape[:-2])]
-        return found
+        return _correlated(_kernel_1(layer, stored) if source.era == 1 else stored, source)
 
     return [Array.made_of(arrays[:1], kernel), *arrays[1:]]
+
+
+def _convolution_over_time(layer: Any, arrays: list[Array], source: Source) -> list[Array]:
+    both = [Array.made_of([array], lambda stored: _correlated(stored, source)) for array in arrays[:2]]
+    return [*both, *arrays[2:]]
+
+
+def _correlated(kernel: np.ndarray, source: Source) -> np.ndarray:
+    """A kernel as it is everywhere but on Theano, which convolved, so that its kernels lie the other way round."""
+    return kernel[tuple(slice(None, None, -1) for _ in kernel.shape[:-2])] if source.backend == "theano" else kernel
 
 
 def _kernel_1(layer: Any, kernel: np.ndarray) -> np.ndarray:
@@ -217,6 +224,7 @@ def _cudnn(gates: int) -> Any:
 
 ARRANGE: dict[str, Any] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"), _convolution),
+    "ConvLSTM2D": _convolution_over_time,
     "LSTM": _lstm,
     "GRU": _gru,
     "CuDNNLSTM": _cudnn(4),
