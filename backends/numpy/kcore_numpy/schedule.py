@@ -239,8 +239,7 @@ class _Together:
 
     def __call__(self) -> None:
         try:
-            with threads.prompt():
-                together = threads.together(self.calls)
+            together = threads.together(self.calls)
         except BaseException:
             self._connect()
             raise

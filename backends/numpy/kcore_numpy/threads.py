@@ -245,13 +245,14 @@ def together(thunks: Sequence[Thunk]) -> bool:
             worker.thunk = thunk
             worker.go.release()
         error: BaseException | None = None
-        try:
-            thunks[0]()
-        except BaseException as caught:  # noqa: BLE001 - the others must end before it is raised
-            error = caught
-        for worker in helpers:
-            worker.wait()
-            error, worker.error = error or worker.error, None
+        with prompt():
+            try:
+                thunks[0]()
+            except BaseException as caught:  # noqa: BLE001 - the others must end before it is raised
+                error = caught
+            for worker in helpers:
+                worker.wait()
+                error, worker.error = error or worker.error, None
     finally:
         _pool.release()
     if error is not None:
