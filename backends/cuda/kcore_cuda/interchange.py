@@ -35,7 +35,7 @@ def adopt(values: Any, place: Place) -> Array | None:
     if facts is None:
         return None
     owner, ptr, stream, shape, dtype = facts
-    if ptr % VECTOR or _device_of(ptr) != place.gpu.ordinal:
+    if 0 in shape or ptr % VECTOR or _device_of(ptr) != place.gpu.ordinal:
         return None
     place.wait_for(stream)
     return foreign_array(place, owner, ptr, stream, shape, dtype)

@@ -84,6 +84,11 @@ def test_what_kernels_cannot_read_where_it_lies_is_not_adopted(machine, options)
     assert on_device(Array(machine, X, **options)) is None
 
 
+@pytest.mark.parametrize("values", [np.zeros((0, 3), "float32"), np.zeros(3, "complex64")])
+def test_nothing_and_what_kcore_has_no_dtype_for_are_not_adopted(machine, values):
+    assert on_device(Array(machine, values)) is None
+
+
 def test_what_lies_on_another_gpu_is_not_adopted(machine, monkeypatch):
     there = Array(machine, X)
     monkeypatch.setitem(machine.elsewhere, there.ptr, 1)

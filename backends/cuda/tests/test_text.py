@@ -1,7 +1,7 @@
 """The CUDA text of every generated kernel is the OpenCL text that was checked numerically, but for the dialects' table.
 
-What OpenCL devices compute is compared with NumPy by the conformance kit. Here each text for a GPU in OpenCL C is put
-into CUDA C by the table, word for word, and must be the text that the generator writes for CUDA.
+What kernels for GPUs compute in OpenCL C is compared with NumPy on CPU drivers. Here each text in OpenCL C is put into
+CUDA C by the table, word for word, and must be the text that the generator writes for CUDA.
 """
 
 from __future__ import annotations
