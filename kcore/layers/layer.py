@@ -386,6 +386,13 @@ class Layer(Holder):
             if not isinstance(x, KerasTensor):
                 self._losses.append(x)
 
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Raise `NotImplementedError`, as in Keras 3: a metric of a layer is an attribute of it."""
+        raise NotImplementedError(
+            f"{describe_layer(self)}: add_metric() is of Keras 2; make the metric in __init__ "
+            "(self.mean = Mean(name=...)) and call self.mean.update_state(...) in call: its result is logged"
+        )
+
     def _regularize_activity(self, outputs: Any) -> None:
         for x in flatten(outputs):
             loss = self.activity_regularizer(x)

@@ -524,3 +524,8 @@ def test_a_property_that_fails_says_why():
 
     with pytest.raises(AttributeError, match="no attribute 'units'"):
         _ = Broken().size
+
+
+def test_a_metric_of_keras_2_is_told_what_it_is_now():
+    with pytest.raises(NotImplementedError, match=r"'sum' \(Dense\): add_metric\(\) is of Keras 2; make the metric in"):
+        layers.Dense(2, name="sum").add_metric(1.0, name="size")
