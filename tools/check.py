@@ -1,8 +1,8 @@
 """The test command: style, types, room contracts, tests, conformance, and wheels that work away from the checkout.
 
-``python tools/check.py`` runs what must pass before every change and prints a summary; ``check.py all`` also the whole
-conformance kit on OpenCL, ``check.py style tests`` only some steps, ``check.py exhaustive`` what is too long for every
-day. Steps that keep one core busy run two at once.
+``python tools/check.py`` runs what must pass before a change goes in and prints a summary; ``check.py quick`` a part of the
+conformance kit on OpenCL in place of the whole, ``check.py style tests`` only some steps, ``check.py exhaustive`` what is
+too long for every day. Steps that keep one core busy run two at once.
 The exit status is 1 if a step failed; later steps run all the same. The summary comes also where a step, or this
 program, is ended from outside; each line of it is in ``.pytest_cache/check.txt`` as soon as its step is over.
 """
@@ -27,7 +27,7 @@ from pathlib import Path
 from requirements import ROOT, projects, requirements
 
 BIN = Path(sys.executable).parent
-PACKAGES = ["kcore", "backends/numpy/kcore_numpy", "backends/opencl/kcore_opencl", "plugins/rotary/kcore_rotary"]
+PACKAGES = ["kcore", *(f"backends/{b}/kcore_{b}" for b in ("numpy", "opencl", "cuda")), "plugins/rotary/kcore_rotary"]
 #: The summary as far as it has come.
 RECORD = ROOT / ".pytest_cache" / "check.txt"
 #: Its last line: the summary was printed.
@@ -249,10 +249,11 @@ STEPS = (
     Step(tests, cores=2),
     Step(doctests, cores=2),
     Step(wheels),
-    Step(opencl),
+    Step(opencl_intel),
+    Step(opencl_pocl),
 )
-#: Steps that `all` has in place of a part of them.
-WHOLE = (Step(opencl_intel), Step(opencl_pocl))
+#: What `quick` has in place of the whole kit on OpenCL.
+PART = Step(opencl)
 #: Steps that run only when they are named.
 LONG = (Step(exhaustive, cores=2),)
 
@@ -281,12 +282,12 @@ def end(number: int, frame: object) -> None:
 
 def main(names: list[str]) -> int:
     """Run the steps and print how each went."""
-    known = {step.name: step for step in (*STEPS, *WHOLE, *LONG)}
-    if names == ["all"]:
-        names = [*(step.name for step in STEPS if step.work is not opencl), *(step.name for step in WHOLE)]
+    known = {step.name: step for step in (*STEPS, PART, *LONG)}
+    if names == ["quick"]:
+        names = [*(step.name for step in STEPS if step.work not in (opencl_intel, opencl_pocl)), PART.name]
     unknown = [name for name in names if name not in known]
     if unknown:
-        print(f"no step is called {', '.join(unknown)}; there are: all, {', '.join(known)}")
+        print(f"no step is called {', '.join(unknown)}; there are: quick, {', '.join(known)}")
         return 2
     steps = [known[name] for name in names] or list(STEPS)
     RECORD.parent.mkdir(exist_ok=True)
