@@ -1,8 +1,8 @@
 """The test command: style, types, room contracts, tests, conformance, and wheels that work away from the checkout.
 
-``python tools/check.py`` runs what must pass before a change goes in and prints a summary; ``check.py quick`` a part of the
-conformance kit on OpenCL in place of the whole, ``check.py style tests`` only some steps, ``check.py exhaustive`` what is
-too long for every day. Steps that keep one core busy run two at once.
+``python tools/check.py`` runs what must pass before a change goes in and prints a summary; ``check.py quick`` a part of
+the conformance kit on OpenCL in place of the whole, ``check.py style tests`` only some steps, ``check.py exhaustive``
+what is too long for every day. Steps that keep one core busy run two at once.
 The exit status is 1 if a step failed; later steps run all the same. The summary comes also where a step, or this
 program, is ended from outside; each line of it is in ``.pytest_cache/check.txt`` as soon as its step is over.
 """
