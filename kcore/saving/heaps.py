@@ -86,7 +86,7 @@ def _is_sound(file: BinaryIO, place: int, size: int) -> bool:
     if len(header) < HEADER.size:
         return True
     _, version, length = HEADER.unpack(header)
-    if version != 1 or place + length > size:
+    if version != 1 or not HEADER.size <= length <= size - place:
         return True  # which HDF5 sees by itself
     heap, at = file.read(length - HEADER.size), 0
     while len(heap) - at >= ENTRY.size:

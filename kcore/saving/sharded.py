@@ -46,9 +46,9 @@ def save(model: Any, path: Path, max_shard_size: float, include_states: bool = F
     made: list[Path] = []
     try:
         for number, (name, arrays) in enumerate(zip(names, shards, strict=True)):
-            with replacing(path.with_name(name)) as temporary:
-                _write(temporary, arrays, model if number == 0 else None, include_states)
             made.append(path.with_name(name))
+            with replacing(made[-1]) as temporary:
+                _write(temporary, arrays, model if number == 0 else None, include_states)
             for place, _, _, _ in arrays:
                 files = weight_map.setdefault(place, [])
                 files += [] if name in files else [name]

@@ -93,12 +93,15 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
     return bytes(data)
 
 
-def places(value, found):
+def places(value):
     """Every container of a JSON value with the key of each of its parts."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, part in items:
-        found.append((value, key))
-        places(part, found)
+    found, waiting = [], [value]
+    while waiting:
+        part = waiting.pop()
+        items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+        for key, inner in items:
+            found.append((part, key))
+            waiting.append(inner)
     return found
 
 
@@ -106,7 +109,7 @@ def distorted(text: str, rng: random.Random) -> str:
     """JSON with values of other types, lost or doubled keys, huge numbers, and deep nesting."""
     config = json.loads(text)
     for _ in range(rng.choice((1, 1, 2, 4))):
-        found = places(config, [])
+        found = places(config)
         if not found:
             break
         container, key = rng.choice(found)

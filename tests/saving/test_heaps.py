@@ -42,6 +42,17 @@ def test_a_heap_that_leads_nowhere_is_refused(number, size, tmp_path):
         model().load_weights(path)
 
 
+@pytest.mark.parametrize("length", [0, 15, 2**64 - 1])
+def test_a_heap_of_no_size_is_told_by_hdf5(length, tmp_path):
+    path = tmp_path / "a.h5"
+    model().save(path)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<Q", data, data.index(b"GCOL") + 8, length)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="a.h5"):
+        load_model(path)
+
+
 def test_a_heap_within_an_archive_is_looked_at(tmp_path):
     path = tmp_path / "a.keras"
     model().save(path)
