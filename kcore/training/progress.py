@@ -56,7 +56,7 @@ def format_values(values: Mapping[str, Any]) -> str:
 
 
 class Progbar:
-    """Shows how far a loop has come.
+    """Shows how far a loop has come; what `kcore.utils.Progbar` and the callback draw with.
 
     In a terminal a bar is redrawn at most ten times a second, and down to once where a redraw takes long; elsewhere
     only the final line is printed, so that a log holds one line per epoch:
@@ -67,15 +67,22 @@ class Progbar:
         verbose: 0 silent, 1 bar, 2 only the final line.
         interval: least seconds between two redraws.
         unit_name: what is counted.
+        width: cells of the bar.
 
     Example:
         >>> bar = Progbar(2, verbose=0)
         >>> bar.update(1, {"loss": 0.5}); bar.finish(2, {"loss": 0.4})
 
-    Source: `keras.utils.Progbar`.
     """
 
-    def __init__(self, target: int | None, verbose: int = 1, interval: float = INTERVAL, unit_name: str = "step"):
+    def __init__(
+        self,
+        target: int | None,
+        verbose: int = 1,
+        interval: float = INTERVAL,
+        unit_name: str = "step",
+        width: int = 20,
+    ):
         self.target = target
         self.verbose = verbose
         self.interval = interval
@@ -83,7 +90,7 @@ class Progbar:
         self._after_first: float | None = None
         self._next = 0.0
         live = verbose == 1 and on_terminal() and config.is_interactive_logging_enabled()
-        self._bar = _RichBar(target) if live else None
+        self._bar = _RichBar(target, width) if live else None
         self._start = time.perf_counter()
 
     def update(self, current: int, values: Mapping[str, Any] | None = None) -> None:
@@ -133,20 +140,17 @@ class Progbar:
         return f"{text} - {shown}" if shown else text
 
 
-#: Cells of the bar.
-_WIDTH = 20
-
-
 class _RichBar:
     """One live line of rich, laid out here: rich's own `Progress` takes twice the time for the same line.
 
     rich is imported only when one is made.
     """
 
-    def __init__(self, target: int | None):
+    def __init__(self, target: int | None, width: int):
         from rich.live import Live
 
         self._target = target
+        self._width = width
         self._live = Live(auto_refresh=False)
         self._started = False
 
@@ -161,9 +165,9 @@ class _RichBar:
 
         if not self._target:
             return Text.assemble((f"{current}/Unknown", "bold"), f" {text}")
-        full = min(_WIDTH * current // self._target, _WIDTH)
-        colour = "green" if full == _WIDTH else "magenta"
-        bar = (("━" * full, colour), ("━" * (_WIDTH - full), "bright_black"))
+        full = min(self._width * current // self._target, self._width)
+        colour = "green" if full == self._width else "magenta"
+        bar = (("━" * full, colour), ("━" * (self._width - full), "bright_black"))
         return Text.assemble((f"{current}/{self._target} ", "bold"), *bar, f" {text}")
 
     def print(self, line: str) -> None:

@@ -31,6 +31,7 @@ from kcore.utils.splitting import split_dataset
 
 #: Names that Keras has here, of rooms that are loaded when one is asked for: ``"module:name there"``.
 _ELSEWHERE: dict[str, str] = {
+    "Progbar": "kcore.training.progbar:Progbar",
     "PyDataset": "kcore.training.sources.py_dataset:PyDataset",
     "Sequence": "kcore.training.sources.py_dataset:PyDataset",
     "get_source_inputs": "kcore.models.calls:get_source_inputs",
