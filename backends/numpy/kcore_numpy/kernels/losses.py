@@ -12,8 +12,6 @@ from kcore.backend.kernel import Site, Thunk, kernel
 
 #: Elements per block of rows.
 BLOCK = 32768
-#: Classes up to which the largest of each row is found on a turned copy: NumPy starts a loop of its own for every row.
-NARROW = 64
 
 
 def _nothing() -> None:
@@ -38,7 +36,7 @@ def _options(inplace: tuple = ()) -> dict[str, Any]:
 
     def scratch(node: Any) -> int:
         rows, classes = _block_rows(node), node.inputs[_wide(node)].shape[-1]
-        return 8 * (2 * rows * classes + 4 * rows) + 8 * rows
+        return 8 * (rows * classes + 4 * rows) + 8 * rows
 
     return {"backend": "numpy", "supports": supports, "scratch": scratch, "strided": False, "inplace": inplace}
 
@@ -78,10 +76,6 @@ class _Room:
         size = dtype.itemsize
         self.full = scratch[: rows * classes * size].view(dtype).reshape(rows, classes)
         start = 8 * rows * classes
-        turned = scratch[start : start + rows * classes * size].view(dtype).reshape(classes, rows)
-        self.turned = turned if classes <= NARROW else None
-        self.ones = np.ones(classes, dtype)
-        start *= 2
         self.columns = scratch[start : start + 4 * rows * size].view(dtype).reshape(4, rows)
         self.at = scratch[start + 32 * rows : start + 40 * rows].view(np.int64)
         self.firsts = np.arange(rows, dtype=np.int64) * classes
@@ -89,22 +83,9 @@ class _Room:
 
     def of(self, rows: int) -> _Room:
         part = object.__new__(_Room)
-        part.full, part.columns, part.ones = self.full[:rows], self.columns[:, :rows], self.ones
-        part.turned = None if self.turned is None else self.turned[:, :rows]
+        part.full, part.columns = self.full[:rows], self.columns[:, :rows]
         part.at, part.firsts, part.classes = self.at[:rows], self.firsts[:rows], self.classes
         return part
-
-    def largest(self, x: np.ndarray, out: np.ndarray) -> None:
-        """The largest of each row."""
-        if self.turned is None:
-            np.maximum.reduce(x, axis=1, out=out)
-        else:
-            np.copyto(self.turned, x.T)
-            np.maximum.reduce(self.turned, axis=0, out=out)
-
-    def sums(self, x: np.ndarray, out: np.ndarray) -> None:
-        """The sum of each row."""
-        np.matmul(x, self.ones, out)
 
     def locate(self, labels: np.ndarray) -> None:
         """Write the flat positions of the labels' elements."""
@@ -115,10 +96,10 @@ class _Room:
 
 def _logsumexp(x: np.ndarray, out: np.ndarray, room: _Room) -> None:
     largest = room.columns[3]
-    room.largest(x, largest)
+    np.maximum.reduce(x, axis=1, out=largest)
     np.subtract(x, largest[:, None], out=room.full)
     np.exp(room.full, out=room.full)
-    room.sums(room.full, out)
+    np.add.reduce(room.full, axis=1, out=out)
     np.log(out, out=out)
     np.add(out, largest, out=out)
 
@@ -129,7 +110,7 @@ def _softmax_loss(x: Any, target: Any, loss: Any, normalizer: Any, room: _Room) 
     if loss is not None:
         np.subtract(normalizer[:, None], x, out=room.full)
         np.multiply(room.full, target, out=room.full)
-        room.sums(room.full, loss)
+        np.add.reduce(room.full, axis=1, out=loss)
 
 
 @kernel("softmax_cross_entropy", **_options())
@@ -139,7 +120,7 @@ def softmax_cross_entropy(site: Site) -> Thunk:
 
 def _softmax_grad(g: Any, x: Any, target: Any, normalizer: Any, out: Any, room: _Room) -> None:
     total = room.columns[0]
-    room.sums(target, total)
+    np.add.reduce(target, axis=1, out=total)
     np.subtract(x, normalizer[:, None], out=out)
     np.exp(out, out=out)
     np.multiply(out, total[:, None], out=out)
@@ -190,13 +171,13 @@ def _bounds(site: Site) -> tuple[Any, Any]:
 
 def _loss(low: Any, high: Any, p: Any, target: Any, loss: Any, room: _Room) -> None:
     total, share = room.columns[0], room.full
-    room.sums(p, total)
+    np.add.reduce(p, axis=1, out=total)
     np.divide(p, total[:, None], out=share)
     np.maximum(share, low, out=share)
     np.minimum(share, high, out=share)
     np.log(share, out=share)
     np.multiply(share, target, out=share)
-    room.sums(share, loss)
+    np.add.reduce(share, axis=1, out=loss)
     np.negative(loss, out=loss)
 
 
@@ -207,7 +188,7 @@ def cross_entropy(site: Site) -> Thunk:
 
 def _grad(low: Any, high: Any, g: Any, p: Any, target: Any, out: Any, room: _Room) -> None:
     total, along, share = room.columns[0], room.columns[1], room.full
-    room.sums(p, total)
+    np.add.reduce(p, axis=1, out=total)
     np.divide(p, total[:, None], out=share)
     # Where clipping changes a share its slope is zero; NaN compares unequal to nothing it should not.
     np.maximum(share, low, out=out)
@@ -219,7 +200,7 @@ def _grad(low: Any, high: Any, g: Any, p: Any, target: Any, out: Any, room: _Roo
     if clipped.any():
         out[clipped] = 0
     np.multiply(share, out, out=share)
-    room.sums(share, along)
+    np.add.reduce(share, axis=1, out=along)
     np.subtract(out, along[:, None], out=out)
     np.divide(out, total[:, None], out=out)
 
@@ -234,7 +215,7 @@ def _label_share(low: Any, high: Any, p: Any, labels: Any, room: _Room) -> None:
     total, share, clipped = room.columns[0], room.columns[1], room.columns[2]
     room.locate(labels)
     p.reshape(-1).take(room.at, 0, share, "clip")
-    room.sums(p, total)
+    np.add.reduce(p, axis=1, out=total)
     np.divide(share, total, out=share)
     np.maximum(share, low, out=clipped)
     np.minimum(clipped, high, out=clipped)
