@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -84,3 +85,14 @@ def test_split_covers_the_range_in_order():
 def test_count_must_be_positive():
     with pytest.raises(ValueError, match="at least one thread"):
         threads.set_count(0)
+
+
+def test_the_interpreter_lock_is_shared_as_before_when_the_work_is_done():
+    def fails() -> None:
+        raise ValueError("no")
+
+    before, during = sys.getswitchinterval(), []
+    threads.run([lambda: during.append(sys.getswitchinterval())] * 2)
+    with pytest.raises(ValueError, match="no"):
+        threads.run([fails, fails])
+    assert max(during) < before == sys.getswitchinterval()
