@@ -124,7 +124,7 @@ def distorted(text: str, rng: random.Random) -> str:
         elif kind == 6 and isinstance(container[key], int | float):
             container[key] = container[key] * rng.choice((-1, 1000, 10**6, 10**12))
         else:
-            for _ in range(rng.choice((2, 50, 400))):
+            for _ in range(rng.choice((2, 50, 120))):  # four times two levels each: what can still be written
                 container[key] = [container[key]] if kind == 7 else {"class_name": "Dense", "config": container[key]}
     return json.dumps(config)
 

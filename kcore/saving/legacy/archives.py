@@ -140,7 +140,7 @@ def todays_optimizer_state(stored: Any, optimizer: Any) -> Any:
     keeps_rate = any(v is getattr(optimizer, "_learning_rate", None) for v in variables)
     old = stored.shape("1") != () if keeps_rate else len(stored) != len(variables)
     if not stored or not old:
-        return stored
+        return _product_last(stored, optimizer)
     order = [variable for kinds in _groups(optimizer) for row in zip(*kinds, strict=True) for variable in row]
     momentum_unused = type(optimizer).__name__ == "SGD" and not order  # Keras 2 kept it all the same
     if len(stored) != len(order) + 1 and not momentum_unused:
@@ -155,6 +155,16 @@ def todays_optimizer_state(stored: Any, optimizer: Any) -> Any:
         else:
             values[str(number)] = np.asarray(derived.get(id(variable), variable.numpy()))
     return OldOptimizerState(stored, keys, values)
+
+
+def _product_last(stored: Any, optimizer: Any) -> Any:
+    """Nadam's variables where Keras 3 began with its product of momenta, which follows them today."""
+    variables = optimizer.variables
+    place = next((i for i, v in enumerate(variables) if v is getattr(optimizer, "_product", None)), 2)
+    if place == 2 or len(stored) != len(variables) or stored.shape("2") != ():
+        return stored
+    order = [0, 1, *range(3, place + 1), 2, *range(place + 1, len(variables))]
+    return OldOptimizerState(stored, {str(i): str(there) for i, there in enumerate(order)}, {})
 
 
 def _groups(optimizer: Any) -> list[list[list[Any]]]:

@@ -20,12 +20,18 @@ The zips here were made with these commands and versions:
     KERAS_BACKEND=tensorflow python make.py FOLDER
     # Python 3.7, keras 2.2.4, tensorflow 1.15, h5py 2.10
     KERAS_BACKEND=tensorflow python make.py FOLDER
+    # Python 3.7, keras 2.2.4, theano 1.0.5, h5py 2.10
+    KERAS_BACKEND=theano THEANO_FLAGS=device=cpu python make.py FOLDER conv1d conv_odd conv_lstm_odd
     # Python 3.7, tensorflow 2.3 (tf.keras 2.4.0)
     TF_KERAS=1 python make.py FOLDER
     # Python 3.10, keras 2.13.1, tensorflow 2.13
     KERAS_BACKEND=tensorflow python make.py FOLDER
     # Python 3.10, keras 2.15.0, tensorflow 2.15
     KERAS_BACKEND=tensorflow python make.py FOLDER
+    # Python 3.10, keras 3.0.5, jax 0.4.20
+    KERAS_BACKEND=jax python make.py FOLDER
+    # Python 3.10, keras 3.3.3, jax 0.4.26
+    KERAS_BACKEND=jax python make.py FOLDER
     # Python 3.12, keras 3.15.1, jax
     KERAS_BACKEND=jax python make.py FOLDER
 """
@@ -240,6 +246,23 @@ def conv():
         L.Dense(2),
         input_shape=(6, 6, 2),
     )
+
+
+@fixture(IMAGES, None, ENGINE == "theano" and not ONE)
+def conv_odd():
+    """Kernels of odd sizes: around even ones Theano pads otherwise, so that such models predict otherwise elsewhere."""
+    return sequential(
+        L.Conv2D(3, 3, padding="same", activation="relu", **first((6, 6, 2))),
+        L.DepthwiseConv2D(3, depth_multiplier=2),
+        L.Conv2DTranspose(2, 3, strides=2),
+        L.Flatten(),
+        L.Dense(2),
+    )
+
+
+@fixture(IMAGES[:, None], None, ENGINE == "theano" and not ONE)
+def conv_lstm_odd():
+    return sequential(L.ConvLSTM2D(2, 3, padding="same", **first((1, 6, 6, 2))), L.Flatten(), L.Dense(2))
 
 
 @fixture(STEPS, None, not ONE)
@@ -514,7 +537,7 @@ def save(name, folder):
     if optimizer is not None:
         kind, keywords = (optimizer, {}) if isinstance(optimizer, str) else optimizer
         cls = getattr(K.optimizers, {"adam": "Adam"}.get(kind, kind))
-        metrics = [["mae"] for _ in model.outputs] if THREE else ["mae"]
+        metrics = [["mae"] for _ in model.outputs] if THREE and len(model.outputs) > 1 else ["mae"]
         model.compile(optimizer=cls(**keywords), loss="mse", metrics=metrics)
         order = watch(model)
         y = listed(model.predict(x, verbose=0))
