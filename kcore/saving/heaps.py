@@ -39,21 +39,22 @@ def check_heaps(file: BinaryIO, opened: Any, path: Path) -> None:
 
 
 def _pieces(group: Any, seen: set[Any]) -> Iterator[tuple[int, int]]:
-    """Where the arrays lie that are stored in one piece; what cannot be read is left out."""
+    """Where the arrays lie that are stored in one piece; of what a group lists, what cannot be opened is left out.
+
+    A group that cannot be listed is an error: asked a second time, HDF5 gives names from where it stopped.
+    """
     import h5py
 
-    with suppress(OSError, RuntimeError, LookupError, ValueError, TypeError):
-        for name in group:
-            with suppress(OSError, RuntimeError, LookupError, ValueError, TypeError):
-                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                    continue
+    for name in group:
+        item = None
+        with suppress(OSError, RuntimeError, LookupError, ValueError, TypeError):
+            if isinstance(group.get(name, getlink=True), h5py.HardLink):
                 item = group[name]
-                if isinstance(item, h5py.Dataset):
-                    if (offset := item.id.get_offset()) is not None:
-                        yield offset, offset + item.id.get_storage_size()
-                elif item.id not in seen and len(seen) < 100_000:
-                    seen.add(item.id)
-                    yield from _pieces(item, seen)
+            if isinstance(item, h5py.Dataset) and (offset := item.id.get_offset()) is not None:
+                yield offset, offset + item.id.get_storage_size()
+        if isinstance(item, h5py.Group) and item.id not in seen and len(seen) < 100_000:
+            seen.add(item.id)
+            yield from _pieces(item, seen)
 
 
 def _around(pieces: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
