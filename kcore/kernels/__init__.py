@@ -13,10 +13,11 @@ import pkgutil
 
 from kcore.kernels import table
 from kcore.kernels.backend import GeneratedBackend
+from kcore.kernels.placed import PlacedBackend
 from kcore.kernels.table import home
 from kcore.kernels.traits import Traits
 
-__all__ = ["GeneratedBackend", "Traits", "home", "provide"]
+__all__ = ["GeneratedBackend", "PlacedBackend", "Traits", "home", "provide"]
 
 
 def provide(backend: str, package: str) -> None:

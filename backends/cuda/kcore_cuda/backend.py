@@ -7,15 +7,12 @@ import pkgutil
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 import kcore_cuda.kernels
 from kcore.backend.base import Device, Problem
-from kcore.backend.batch import Rows
 from kcore.backend.kernel import Site, Thunk
 from kcore.backend.slabs import Block
 from kcore.codegen import Code
-from kcore.kernels import GeneratedBackend, Traits, provide
+from kcore.kernels import PlacedBackend, provide
 from kcore_cuda import interchange, profile
 from kcore_cuda.device_list import DeviceList
 from kcore_cuda.graphs import Loop, Run, is_recordable, sources_of
@@ -24,7 +21,7 @@ from kcore_cuda.memory import ALIGNMENT, Array
 from kcore_cuda.place import Place, place_of
 
 
-class CUDABackend(GeneratedBackend):
+class CUDABackend(PlacedBackend):
     """Every op on an NVIDIA GPU, by generated kernels and NVIDIA's libraries."""
 
     name = "cuda"
@@ -50,60 +47,21 @@ class CUDABackend(GeneratedBackend):
         """What is missing, and what optional libraries would gain."""
         return self._list.problems
 
-    def synchronize(self, device: Device) -> None:
-        """Wait for all that was submitted."""
-        place_of(device).synchronize()
+    def place(self, device: Device) -> Place:
+        """The state of a GPU."""
+        return place_of(device)
 
     # -- memory --------------------------------------------------------------------------------------------------
-
-    def held(self, device: Device) -> int:
-        """Bytes of the GPU's memory this process has taken from CuPy's pool."""
-        return place_of(device).pool.nbytes
-
-    def allocate(self, nbytes: int, device: Device) -> Block:
-        """Raw device memory."""
-        return place_of(device).allocate(nbytes)
-
-    def empty(self, shape: tuple[int, ...], dtype: str, device: Device) -> Array:
-        """A new array with undefined contents."""
-        return place_of(device).array(shape, dtype)
 
     def view(self, storage: Block, offset: int, shape: tuple[int, ...], dtype: str) -> Array:
         """An array over part of a block."""
         return Array(storage, offset, shape, dtype)
 
-    def upload(self, array: Array, values: np.ndarray) -> None:
-        """Copy host values in."""
-        self._place(array).write(array, values)
-
-    def gather(self, array: Array, rows: Rows) -> None:
-        """Gather the rows of a batch while the device still computes the step before."""
-        self._place(array).gather(array, rows)
-
-    def download(self, array: Array) -> np.ndarray:
-        """Wait for the array and copy it out."""
-        return self._place(array).read(array)
-
-    def copy(self, dst: Array, src: Array) -> None:
-        """Copy on the device."""
-        self._place(dst).copy(dst, src)
-
-    def row(self, array: Array, index: int) -> Any:
-        """An element of the first axis, over the same memory."""
-        return array.row(index)
-
     def adopt(self, values: Any, device: Device) -> Array | None:
         """An array of CuPy, torch or another package that lies on the device, without a copy."""
         return interchange.adopt(values, place_of(device))
 
-    def _place(self, array: Array) -> Place:
-        return array.block.place
-
     # -- computing -----------------------------------------------------------------------------------------------
-
-    def traits(self, device: Device) -> Traits:
-        """What generators want to know of a GPU."""
-        return place_of(device).traits
 
     def bind(self, site: Site, code: Code) -> Thunk:
         """Generated code bound to a site's arrays."""

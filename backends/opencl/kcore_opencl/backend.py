@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from kcore.backend.base import Device, Problem
-from kcore.backend.batch import Rows
 from kcore.backend.kernel import Site, Thunk
 from kcore.codegen import Code
-from kcore.kernels import GeneratedBackend, Traits, provide
+from kcore.kernels import PlacedBackend, provide
 from kcore_opencl import drivers
 
 drivers.load()
@@ -23,10 +20,10 @@ from kcore_opencl.device_list import MAKERS, DeviceList  # noqa: E402
 from kcore_opencl.errors import explained  # noqa: E402
 from kcore_opencl.launch import Launch, launch  # noqa: E402
 from kcore_opencl.memory import Array, Block, Pages  # noqa: E402
-from kcore_opencl.place import ALIGNMENT, feeders, place_of  # noqa: E402
+from kcore_opencl.place import ALIGNMENT, Place, feeders, place_of  # noqa: E402
 
 
-class OpenCLBackend(GeneratedBackend):
+class OpenCLBackend(PlacedBackend):
     """Every op on an OpenCL device, by generated kernels."""
 
     name = "opencl"
@@ -59,27 +56,15 @@ class OpenCLBackend(GeneratedBackend):
         maker = wanted.lower()
         return self._list.of_maker(maker) if maker in MAKERS else super().find_device(wanted)
 
-    def synchronize(self, device: Device) -> None:
-        """Wait for all that was submitted."""
-        place_of(device).synchronize()
+    def place(self, device: Device) -> Place:
+        """The state of a device, tested when it is first used."""
+        return place_of(device)
 
     # -- memory --------------------------------------------------------------------------------------------------
 
     def largest(self, device: Device) -> int:
         """Bytes of the largest single buffer."""
         return place_of(device).page
-
-    def held(self, device: Device) -> int:
-        """Bytes of buffers this process has."""
-        return place_of(device).pool.nbytes
-
-    def allocate(self, nbytes: int, device: Device) -> Block | Pages:
-        """Raw device memory."""
-        return place_of(device).allocate(nbytes)
-
-    def empty(self, shape: tuple[int, ...], dtype: str, device: Device) -> Array:
-        """A new array with undefined contents."""
-        return place_of(device).array(shape, dtype)
 
     def view(self, storage: Block | Pages, offset: int, shape: tuple[int, ...], dtype: str) -> Array:
         """An array over part of a block."""
@@ -88,34 +73,7 @@ class OpenCLBackend(GeneratedBackend):
             storage = storage.blocks[number]
         return Array(storage, offset, shape, dtype)
 
-    def upload(self, array: Array, values: np.ndarray) -> None:
-        """Copy host values in."""
-        self._place(array).write(array, values)
-
-    def gather(self, array: Array, rows: Rows) -> None:
-        """Gather the rows of a batch while the device still computes the step before."""
-        self._place(array).gather(array, rows)
-
-    def download(self, array: Array) -> np.ndarray:
-        """Wait for the array and copy it out."""
-        return self._place(array).read(array)
-
-    def copy(self, dst: Array, src: Array) -> None:
-        """Copy on the device."""
-        self._place(dst).copy(dst, src)
-
-    def row(self, array: Array, index: int) -> Array:
-        """An element of the first axis, over the same memory."""
-        return array.row(index)
-
-    def _place(self, array: Array) -> Any:
-        return array.block.place
-
     # -- computing -----------------------------------------------------------------------------------------------
-
-    def traits(self, device: Device) -> Traits:
-        """What generators want to know of a device."""
-        return place_of(device).traits
 
     def bind(self, site: Site, code: Code) -> Thunk:
         """Code bound to a site's arrays."""

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import kcore
-from kcore.backend import backend_of
-from kcore_opencl import cache, device_list, place, platforms, selftest
+from kcore.backend import backend_of, cache
+from kcore_opencl import device_list, place, platforms, selftest
+from kcore_opencl.cache import CACHE
 from kcore_opencl.disk_cache import identity
 from kcore_opencl.errors import DeviceRefusedError, OpenCLError
 
@@ -148,7 +149,7 @@ def test_a_file_of_no_use_is_ignored(device, folder, content):
     driver = device.place.device
     selftest.remember(driver, selftest.Result(10.0, 2.0))
     assert selftest.remembered(driver) == selftest.Result(10.0, 2.0)
-    assert cache.write(selftest.key(driver), content)
+    assert CACHE.write(selftest.key(driver), content)
     assert selftest.remembered(driver) is None
 
 
@@ -169,25 +170,25 @@ def test_a_folder_that_cannot_be_written_is_said_once(device, backend, folder, f
 
 
 def test_a_full_disk_leaves_no_half_of_a_file(folder, monkeypatch):
-    assert cache.write("a.json", b"old")
+    assert CACHE.write("a.json", b"old")
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache.os, "replace", full)
     with pytest.warns(RuntimeWarning, match="No space left on device"):
-        assert not cache.write("a.json", b"new")
-    assert cache.read("a.json") == b"old" and len(list(folder.rglob("*.json*"))) == 1
+        assert not CACHE.write("a.json", b"new")
+    assert CACHE.read("a.json") == b"old" and len(list(folder.rglob("*.json*"))) == 1
 
 
 def test_writers_at_once_leave_one_whole_file(folder):
     texts = [bytes([65 + i]) * 100_000 for i in range(8)]
-    threads = [threading.Thread(target=cache.write, args=("one.bin", text)) for text in texts]
+    threads = [threading.Thread(target=CACHE.write, args=("one.bin", text)) for text in texts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert cache.read("one.bin") in texts and len(list(folder.rglob("*"))) == 2
+    assert CACHE.read("one.bin") in texts and len(list(folder.rglob("*"))) == 2
 
 
 @pytest.mark.parametrize("speedup, default", [(1.4, True), (0.8, False), (None, False)])
