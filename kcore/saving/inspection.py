@@ -110,7 +110,7 @@ def comparable(a: Contents, b: Contents) -> tuple[Contents, Contents]:
         UnknownObjectError: it has layers of somebody's own.
     """
     if a.whole and b.whole and (a.form, a.writer) != (b.form, b.writer):
-        a, b = _as_archive(a), _as_archive(b)
+        a, b = (_unnamed(_as_archive(found)) for found in (a, b))
     for found in (a, b):
         for layer in found.layers:
             layer.config = settled(layer.config)
@@ -127,6 +127,15 @@ def _as_archive(found: Contents) -> Contents:
         path = Path(folder) / "model.keras"
         archive.save(load_model(found.path), path)
         return replace(contents(path), path=found.path)
+
+
+def _unnamed(found: Contents) -> Contents:
+    """Without the name of the optimizer, which the older forms do not keep."""
+    optimizer = (found.compile or {}).get("optimizer")
+    if not isinstance(optimizer, Mapping) or not isinstance(optimizer.get("config"), Mapping):
+        return found
+    config = {key: value for key, value in optimizer["config"].items() if key != "name"}
+    return replace(found, compile={**found.compile, "optimizer": {**optimizer, "config": config}})
 
 
 def settled(value: Any) -> Any:

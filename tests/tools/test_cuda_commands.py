@@ -12,6 +12,7 @@ import pytest
 
 import kcore
 from kcore.backend import is_backend_available
+from kcore.testing import options
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {
@@ -84,7 +85,9 @@ def test_the_check_fails_where_conformance_does_or_is_not_over(monkeypatch, caps
     assert ("not over in time" in capsys.readouterr().out) == (status is None)
 
 
-def test_the_sanitizer_s_program_runs_every_family():
+def test_the_sanitizer_s_program_runs_every_family(monkeypatch):
+    for name in ("dtypes", "case"):  # which it sets, as it runs in a process of its own
+        monkeypatch.setattr(options, name, getattr(options, name))
     families = cuda_sanitize.families()
     assert {"contraction", "convolution", "attention", "recurrent", "elementwise", "random", "rotary"} <= set(families)
     assert cuda_sanitize.run_family("numpy", "contraction") == 4

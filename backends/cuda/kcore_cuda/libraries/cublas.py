@@ -87,10 +87,20 @@ class Bindings:
 
 @cache
 def library() -> Bindings:
-    """cuBLAS as CuPy's wheel, or the system, brings it."""
-    from cuda.pathfinder import load_nvidia_dynamic_lib
+    """cuBLAS as CuPy's wheel, or the system, brings it.
 
-    path = load_nvidia_dynamic_lib("cublas").abs_path
+    Raises:
+        CublasError: neither does.
+    """
+    from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
+
+    try:
+        path = load_nvidia_dynamic_lib("cublas").abs_path
+    except DynamicLibNotFoundError as error:
+        raise CublasError(
+            f"cuBLAS cannot be loaded ({str(error).splitlines()[0]}); it comes with CuPy's extra [ctk], type: "
+            'pip install "kcore[cuda13]", or "kcore[cuda12]" for a driver of CUDA 12'
+        ) from None
     assert path is not None
     return Bindings(ctypes.CDLL(path))
 

@@ -201,6 +201,20 @@ def test_numbers_are_those_of_the_header():
 
 def test_the_library_loads_and_its_errors_have_names():
     pytest.importorskip("cuda.pathfinder")
-    library = cublas.library()
+    try:
+        library = cublas.library()
+    except cublas.CublasError as error:
+        pytest.skip(str(error))
     with pytest.raises(cublas.CublasError, match="cublasSetMathMode failed: CUBLAS_STATUS_NOT_INITIALIZED"):
         library.call("cublasSetMathMode", 0, 0)
+
+
+def test_a_missing_library_is_an_error_that_says_what_to_type(monkeypatch):
+    pathfinder = pytest.importorskip("cuda.pathfinder")
+
+    def missing(name):
+        raise pathfinder.DynamicLibNotFoundError(f"no lib{name}\nwhere it was looked for")
+
+    monkeypatch.setattr(pathfinder, "load_nvidia_dynamic_lib", missing)
+    with pytest.raises(cublas.CublasError, match=r'cannot be loaded \(no libcublas\).*pip install "kcore\[cuda13\]"'):
+        cublas.library.__wrapped__()
