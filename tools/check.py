@@ -173,6 +173,11 @@ def numpy_primitives(step: Step) -> None:
     kit(step, "numpy", "--primitives-only")
 
 
+def nvrtc(step: Step) -> None:
+    """Every CUDA kernel compiled for the architectures that the unit tests compile some for."""
+    step.command(BIN / "python", "-m", "pytest", "-q", "-m", "nvrtc", "backends/cuda/tests/test_nvrtc.py")
+
+
 def opencl(step: Step) -> None:
     """A part of the kit on an OpenCL driver: the first sample of every op, compiled, in float32."""
     code = "import kcore; print('intel-cpu' if kcore.is_backend_available('opencl:intel-cpu') else 'pocl')"
@@ -249,11 +254,12 @@ STEPS = (
     Step(tests, cores=2),
     Step(doctests, cores=2),
     Step(wheels),
+    Step(nvrtc),
     Step(opencl_intel),
     Step(opencl_pocl),
 )
-#: What `quick` has in place of the whole kit on OpenCL.
-PART = Step(opencl)
+#: What `quick` leaves out, and what it has in their place.
+WHOLE, PART = (nvrtc, opencl_intel, opencl_pocl), Step(opencl)
 #: Steps that run only when they are named.
 LONG = (Step(exhaustive, cores=2),)
 
@@ -284,7 +290,7 @@ def main(names: list[str]) -> int:
     """Run the steps and print how each went."""
     known = {step.name: step for step in (*STEPS, PART, *LONG)}
     if names == ["quick"]:
-        names = [*(step.name for step in STEPS if step.work not in (opencl_intel, opencl_pocl)), PART.name]
+        names = [*(step.name for step in STEPS if step.work not in WHOLE), PART.name]
     unknown = [name for name in names if name not in known]
     if unknown:
         print(f"no step is called {', '.join(unknown)}; there are: quick, {', '.join(known)}")
