@@ -80,10 +80,10 @@ def place() -> Iterator[Place]:
                 return storage.view(found, offset, shape, dtype)
             return view(storage, offset, shape, dtype)
 
-        def bind_apart(program: Program, storage: Any, base: int = 0) -> Bound:
+        def bind_apart(program: Program, storage: Any, base: int = 0, places: Any = None) -> Bound:
             if program.device == device:
-                return Bound(spread(program), Apart(), 0)
-            return Bound(program, storage, base)
+                return Bound(spread(program), Apart(), 0, places)
+            return Bound(program, storage, base, places)
 
         patch.setattr(backend, "view", view_apart)
         patch.setattr(Program, "bind", bind_apart)
