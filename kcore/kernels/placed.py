@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from kcore.backend.base import Device
 from kcore.backend.batch import Rows
+from kcore.backend.kernel import Site, Thunk
 from kcore.backend.slabs import Pool
 from kcore.kernels.backend import GeneratedBackend
 from kcore.kernels.traits import Traits
@@ -20,7 +22,10 @@ class Place(Protocol):
     Attributes:
         traits: what kernel generators want to know of it.
         pool: its memory.
+        profile: the record of what it does, or None where nobody asked for one.
     """
+
+    profile: Any
 
     @property
     def traits(self) -> Traits: ...
@@ -96,3 +101,42 @@ class PlacedBackend(GeneratedBackend):
     def row(self, array: Any, index: int) -> Any:
         """An element of the first axis, over the same memory."""
         return array.row(index)
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def joinable(self, site: Site, thunk: Thunk) -> Any:
+        """What a thunk is within a run of submissions; None if it goes back to the host."""
+
+    @abstractmethod
+    def joined(self, run: Sequence[Any], numbers: Sequence[int]) -> Thunk:
+        """One thunk for neighbouring `joinable` ones, whose numbers in the step are given."""
+
+    def alone(self, site: Site, thunk: Thunk) -> Thunk:
+        """A thunk between runs."""
+        return thunk
+
+    def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
+        """Build every kernel of the step at once, then join neighbours that need not go back to the host."""
+        self.build(launches)
+        parts: list[tuple[Thunk, list[int]]] = []
+        run: list[Any] = []
+        numbers: list[int] = []
+
+        def close() -> None:
+            if run:
+                parts.append((self.joined(list(run), list(numbers)), list(numbers)))
+                run.clear()
+                numbers.clear()
+
+        for i, (site, thunk) in enumerate(launches):
+            submission = self.joinable(site, thunk)
+            if submission is not None:
+                run.append(submission)
+                numbers.append(i)
+                continue
+            close()
+            profile = self.place(site.device).profile
+            parts.append((self.alone(site, profile.on_host(site, thunk) if profile else thunk), [i]))
+        close()
+        return parts

@@ -79,31 +79,19 @@ class CUDABackend(PlacedBackend):
         """The context around a step: KCORE_PROFILE notes it."""
         return profile.session()
 
-    def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
-        """Compile every kernel of the step at once, then make each run of neighbouring submissions one CUDA graph."""
-        self.build(launches)
-        parts: list[tuple[Thunk, list[int]]] = []
-        run: list[Submission] = []
-        numbers: list[int] = []
+    def joinable(self, site: Site, thunk: Thunk) -> Submission | None:
+        """A submission, or a loop of them."""
+        if is_recordable(thunk):
+            return Loop(thunk, place_of(site.device), site.node)
+        return thunk if isinstance(thunk, Submission) else None
 
-        def close() -> None:
-            if run:
-                parts.append((Run(run, numbers), list(numbers)))
-                run.clear()
-                numbers.clear()
+    def joined(self, run: Sequence[Submission], numbers: Sequence[int]) -> Thunk:
+        """A run of submissions, which becomes one CUDA graph."""
+        return Run(run, numbers)
 
-        for i, (site, thunk) in enumerate(launches):
-            if is_recordable(thunk):
-                thunk = Loop(thunk, place_of(site.device), site.node)
-            if isinstance(thunk, Submission):
-                run.append(thunk)
-                numbers.append(i)
-            else:
-                close()
-                record = place_of(site.device).profile
-                parts.append((Plain(record.on_host(site, thunk) if record else thunk, site), [i]))
-        close()
-        return parts
+    def alone(self, site: Site, thunk: Thunk) -> Thunk:
+        """What lies between two graphs, with the reason."""
+        return Plain(thunk, site)
 
 
 class Plain:

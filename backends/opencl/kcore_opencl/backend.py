@@ -89,29 +89,13 @@ class OpenCLBackend(PlacedBackend):
         if generated:
             generated[0].place.programs.build(s for thunk in generated for s in thunk.code.launches)
 
-    def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
-        """Build every kernel of the step at once, then join neighbouring launches into one run of enqueues."""
-        self.build(launches)
-        parts: list[tuple[Thunk, list[int]]] = []
-        run: list[Launch] = []
-        numbers: list[int] = []
+    def joinable(self, site: Site, thunk: Thunk) -> Launch | None:
+        """A launch of generated kernels."""
+        return thunk if isinstance(thunk, Launch) else None
 
-        def close() -> None:
-            if run:
-                parts.append((_enqueued(run, numbers), list(numbers)))
-                run.clear()
-                numbers.clear()
-
-        for i, (site, thunk) in enumerate(launches):
-            if isinstance(thunk, Launch):
-                run.append(thunk)
-                numbers.append(i)
-            else:
-                close()
-                record = place_of(site.device).profile
-                parts.append((record.on_host(site, thunk) if record else thunk, [i]))
-        close()
-        return parts
+    def joined(self, run: Sequence[Launch], numbers: Sequence[int]) -> Thunk:
+        """One run of enqueues."""
+        return _enqueued(run, numbers)
 
 
 def _enqueued(run: Sequence[Launch], numbers: Sequence[int]) -> Thunk:
