@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kcore.backend.batch import Rows
+    from kcore.graph.core import Graph
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,9 @@ class Backend(ABC):
         return None
 
     # -- computing -----------------------------------------------------------------------------------------------
+
+    def substitute(self, graph: Graph) -> None:  # noqa: B027 (most have none)
+        """Put ops of the backend's own into a graph, in place, before composites without a kernel are decomposed."""
 
     def arrange(self, launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
         """What a step runs, in order: thunks, each with the numbers of the launches it covers.

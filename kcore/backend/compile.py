@@ -89,6 +89,7 @@ def lower(backend: Backend, graph: Graph, composites: bool = True) -> Graph:
     tighten_loops(graph, Op.decomposer)
     join_pieces(graph)
     if composites:
+        backend.substitute(graph)
         fuse_patterns(graph, table.patterns())
     graph = rewrite(graph, lambda node: composites and choose(backend, node) is not None, Op.decomposer)
     if composites:

@@ -12,10 +12,12 @@ from kcore.backend.base import Device, Problem
 from kcore.backend.kernel import Site, Thunk
 from kcore.backend.slabs import Block
 from kcore.codegen import Code
+from kcore.graph.core import Graph
 from kcore.kernels import PlacedBackend, provide
 from kcore_cuda import interchange, profile
 from kcore_cuda.device_list import DeviceList
 from kcore_cuda.graphs import Loop, Run, is_recordable, sources_of
+from kcore_cuda.kernels import normalization
 from kcore_cuda.launch import Submission, launch
 from kcore_cuda.memory import ALIGNMENT, Array
 from kcore_cuda.place import Place, place_of
@@ -62,6 +64,10 @@ class CUDABackend(PlacedBackend):
         return interchange.adopt(values, place_of(device))
 
     # -- computing -----------------------------------------------------------------------------------------------
+
+    def substitute(self, graph: Graph) -> None:
+        """Batch normalization by cuDNN, where it should win."""
+        normalization.substitute(graph)
 
     def bind(self, site: Site, code: Code) -> Thunk:
         """Generated code bound to a site's arrays."""

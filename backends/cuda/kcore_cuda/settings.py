@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TypeVar
 
 from kcore.config import is_op_determinism_enabled
 from kcore.errors import ConfigError
@@ -12,7 +13,9 @@ MEMORY = "KCORE_CUDA_MEMORY_LIMIT"
 TF32 = "KCORE_CUDA_TF32"
 GRAPHS = "KCORE_CUDA_GRAPHS"
 NONDETERMINISTIC = "KCORE_CUDA_NONDETERMINISTIC"
+BATCH_NORM = "KCORE_CUDA_CUDNN_BATCH_NORM"
 
+Default = TypeVar("Default")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -37,6 +40,11 @@ def deterministic() -> bool:
     return is_op_determinism_enabled() or not _switch(NONDETERMINISTIC, False)
 
 
+def batch_norm() -> bool | None:
+    """Whether cuDNN normalizes batches: KCORE_CUDA_CUDNN_BATCH_NORM; None if it is not set: where it should win."""
+    return _switch(BATCH_NORM, None)
+
+
 def memory_limit(total: int) -> int:
     """Bytes kcore may hold of a GPU's memory: KCORE_CUDA_MEMORY_LIMIT, or all.
 
@@ -58,7 +66,7 @@ def memory_limit(total: int) -> int:
     raise ConfigError(f"{MEMORY}={text!r} is neither a size such as 6GiB or 500MB nor a share such as 50%")
 
 
-def _switch(name: str, default: bool) -> bool:
+def _switch(name: str, default: Default) -> bool | Default:
     text = os.environ.get(name, "").strip()
     if text in ("", "0", "1"):
         return default if not text else text == "1"

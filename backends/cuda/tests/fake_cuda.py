@@ -29,7 +29,11 @@ HOPPER = Gpu(0, "NVIDIA Fake H100", (9, 0), 80 << 30, units=132, bus="0000:01:00
 TURING = Gpu(1, "NVIDIA Fake T4", (7, 5), 16 << 30, units=40, bus="0000:02:00.0")
 
 #: C types of kernel parameters that are no pointers.
-_SCALARS = {"int": ctypes.c_int32, "long long": ctypes.c_int64, "unsigned int": ctypes.c_uint32}
+_SCALARS = {
+    "signed char": ctypes.c_int8, "short": ctypes.c_int16, "int": ctypes.c_int32, "long long": ctypes.c_int64,
+    "unsigned char": ctypes.c_uint8, "unsigned short": ctypes.c_uint16, "unsigned int": ctypes.c_uint32,
+    "unsigned long long": ctypes.c_uint64,
+}  # fmt: skip
 
 
 class CUDARuntimeError(RuntimeError):

@@ -48,6 +48,11 @@ _FLOAT = (
     "exp exp2 expm1 log log1p log2 log10 sqrt rsqrt pow tanh sinh cosh sin cos tan asin acos atan atan2 asinh acosh "
     "atanh erf erfc floor ceil rint trunc round fabs fmod copysign fma fmax fmin hypot ldexp lgamma tgamma cbrt"
 ).split()
+#: Arguments that are no pointers.
+_SCALARS = {
+    "signed char": np.int8, "short": np.int16, "int": np.int32, "long long": np.int64, "unsigned char": np.uint8,
+    "unsigned short": np.uint16, "unsigned int": np.uint32, "unsigned long long": np.uint64,
+}  # fmt: skip
 _HALF = """static inline float round_float16(const float value) {
     ushort bits;
     vstore_half_rte(value, 0, (half *)&bits);
@@ -100,10 +105,18 @@ class Executor:
             if ctype.endswith("*"):
                 kernel.set_arg(i, cl.SVM(_memory(value)))
             else:
-                kernel.set_arg(i, {"int": np.int32, "long long": np.int64, "unsigned int": np.uint32}[ctype](value))
+                kernel.set_arg(i, _SCALARS[ctype](value))
         size = launched.groups * function.local
         cl.enqueue_nd_range_kernel(self.queue, kernel, (size,), (function.local,))
         self.queue.finish()
+
+
+def device_of_host_memory() -> Any | None:
+    """An OpenCL device for `Executor`; None where there is none."""
+    from kcore_opencl import drivers
+
+    found = (d for p in drivers.load().platforms for d in p.get_devices() if "Intel" in p.name)
+    return next(found, None)
 
 
 def _memory(address: int) -> np.ndarray:

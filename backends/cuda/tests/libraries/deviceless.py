@@ -93,6 +93,7 @@ def main() -> None:
             plans = [cudnn.plan(d, options, device_property=device) for d in asked]
             found[f"{name} {dtype} {options}"] = [len(asked), sum(p is not None for p in plans)]
     attention(device)
+    normalization(device)
     print(json.dumps(found))
 
 
@@ -124,6 +125,20 @@ def attention(device: object) -> None:
             d = attention_of(node_of("attention_grad", case, "bfloat16")[0])
             grads = [d.query, d.key, d.value]
             compare(d, [*grads, d.out, d.out, d.stats, *added, *grads], device)
+
+
+def normalization(device: object) -> None:
+    """The same for batch normalization and its gradient; cuDNN compiles their plans with the driver."""
+    from kcore_cuda.libraries.cudnn import Tensor
+    from kcore_cuda.libraries.normalization import batch_norm_of
+
+    for dtype in ("float32", "float16", "bfloat16"):
+        for shape in ((32, 16), (4, 7, 16), (4, 7, 5, 16), (2, 3, 7, 5, 16)):
+            d = batch_norm_of(shape, dtype)
+            c, number = d.channels, Tensor((1,) * len(d.image.dims), (1,) * len(d.image.dims))
+            compare(d, [d.image, c, c, number, number, c, c, d.image, c, c, c, c], device)
+            d = batch_norm_of(shape, dtype, backward=True)
+            compare(d, [d.image, c, c, c, d.image, d.image, c, c], device)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,8 @@ class Planned:
     def execute(self, pack, workspace, handle=None):
         assert handle == 11 and sorted(pack) == list(range(1, len(pack) + 1))
         addresses = [pack[i] for i in sorted(pack)]
-        assert all(p % 16 == 0 for p in addresses), "cuDNN wants 16-byte alignment"
+        numbers = getattr(self.description, "numbers", ())  # of the host, in any place
+        assert all(p % 16 == 0 for i, p in enumerate(addresses) if i not in numbers), "cuDNN wants 16-byte alignment"
 
         def compute():
             strided(workspace, (self.workspace,), (1,), "uint8")[...] = 0xEE
@@ -224,7 +225,38 @@ def attend(d, addresses):
         target[...] = result.astype(target.dtype)
 
 
-ACTS = {"Convolution": convolve, "Attention": attend}
+def normalize(d, addresses):
+    """Batch normalization in training, or its gradients; running variances have Bessel's correction."""
+    c = (d.channels, "float32")
+    image = (d.image, d.dtype)
+    if d.backward:
+        layout = [image, c, c, c, image, image, c, c]
+    else:
+        layout = [image, c, c, None, None, c, c, image, c, c, c, c]
+    arrays = [
+        strided(p, (1,), (1,), "float32")[0] if t is None else strided(p, t[0].dims, t[0].strides, t[1])
+        for p, t in zip(addresses, layout, strict=True)
+    ]
+    axes = tuple(a for a in range(len(d.image.dims)) if a != 1)
+    count = np.prod([d.image.dims[a] for a in axes])
+    x = arrays[0].astype("float64")
+    if d.backward:
+        scale, mean, rstd, slope = (a.astype("float64") for a in arrays[1:5])
+        normal = (x - mean) * rstd
+        dscale, dbias = ((slope * f).sum(axes, keepdims=True) for f in (normal, 1.0))
+        results = [scale * rstd * (slope - (dbias + normal * dscale) / count), dscale, dbias]
+    else:
+        scale, bias, epsilon, momentum, before, before_variance = arrays[1:7]
+        mean, variance = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+        rstd = 1 / np.sqrt(variance + epsilon)
+        after = before * (1 - momentum) + mean * momentum
+        after_variance = before_variance * (1 - momentum) + variance * count / max(count - 1, 1) * momentum
+        results = [(x - mean) * rstd * scale + bias, mean, rstd, after, after_variance]
+    for target, result in zip(arrays[-len(results) :], results, strict=True):
+        target[...] = result.astype(target.dtype)
+
+
+ACTS = {"Convolution": convolve, "Attention": attend, "BatchNorm": normalize}
 
 
 class Cudnn:
@@ -255,7 +287,7 @@ class Stage:
     """Everything acted, in place of a GPU; install it with `act`."""
 
     def __init__(self, monkeypatch):
-        from kcore_cuda.kernels import attention, contraction, convolution, splitting
+        from kcore_cuda.kernels import attention, contraction, convolution, normalization, splitting
         from kcore_cuda.libraries import cublaslt
 
         self.library = Cublas()
@@ -264,7 +296,7 @@ class Stage:
         monkeypatch.setattr(cudnn, "library", lambda: SimpleNamespace())
         monkeypatch.setattr(cublaslt, "library", lambda: ModuleNotFoundError("acted without", name="nvmath"))
         self.libraries = SimpleNamespace(cublas=cublas.Cublas(99, (4096, 1 << 20)), cudnn=Cudnn(), cublaslt=None)
-        for module in (attention, contraction, convolution, splitting):
+        for module in (attention, contraction, convolution, normalization, splitting):
             for name, stand_in in (
                 ("place_of", lambda device: self.place),
                 ("planned_place", lambda: self.place),

@@ -18,7 +18,7 @@ from kcore.graph.op import OPS
 from kcore.testing.runner import run_check
 from kcore.testing.trainings import train
 from kcore_cuda import libraries
-from kcore_cuda.kernels import attention, contraction, convolution  # noqa: F401  (registers the kernels)
+from kcore_cuda.kernels import attention, contraction, convolution, normalization  # noqa: F401  (registers them)
 from kcore_cuda.libraries import cublas, cublaslt, cudnn
 
 OURS = [k for k in kernels_of("cuda") if k.priority > 0]
@@ -103,6 +103,42 @@ def test_attention_in_bfloat16_trains_as_on_numpy(computing, acted, monkeypatch)
         kcore.config.set_dtype_policy("float32")
     np.testing.assert_allclose(losses[0], losses[1], rtol=2e-2)
     assert run == [False, True] * STEPS
+
+
+def _residual():
+    layers = kcore.layers
+    image = kcore.Input((6, 6, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same", use_bias=False)(image))
+    h = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(x)))
+    model = kcore.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(layers.Add()([h, x]))))
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize(("policy", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 2e-2)])
+def test_batch_normalization_on_cudnn_trains_as_on_numpy(computing, acted, monkeypatch, policy, tolerance):
+    monkeypatch.setenv("KCORE_CUDA_CUDNN_BATCH_NORM", "1")
+    run = []
+    act = library_stage.normalize
+    monkeypatch.setitem(library_stage.ACTS, "BatchNorm", lambda d, a: run.append((d.backward, d.dtype)) or act(d, a))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(4, 6, 6, 3)).astype("float32"), rng.normal(size=(4, 2)).astype("float32")
+    losses, moving = [], []
+    kcore.config.set_dtype_policy(policy)
+    try:
+        for backend in ("cuda", "numpy"):
+            kcore.use_backend(backend)
+            kcore.set_random_seed(1)
+            model = _residual()
+            losses.append([float(model.train_on_batch(x, y)) for _ in range(STEPS)])
+            moving.append([w.numpy() for w in model.non_trainable_variables])
+    finally:
+        kcore.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(losses[0], losses[1], rtol=tolerance)
+    for mine, other in zip(*moving, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=tolerance, atol=tolerance * 0.1)
+    dtype = "float32" if policy == "float32" else "bfloat16"
+    assert run == [(False, dtype), (False, dtype), (True, dtype), (True, dtype)] * STEPS
 
 
 def test_the_benchmark_calls_the_libraries_as_the_backend_does(acted, monkeypatch):
