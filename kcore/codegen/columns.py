@@ -290,23 +290,7 @@ class _Columns:
         index, item = sig.index, f"({sig.index}){self.dialect.lane}"
         blocks = sig.size("blocks", -(-self.columns // beside))
         group = f"({index}){self.dialect.group}"
-        head, fixed = self._fixed(statements, "c", "c")
-        lines, offsets = self._rows(sig, "row", "")
-        terms, operands = self._terms(statements, "c", offsets, fixed, "")
-        joins = [
-            f"acc{r} = {self._join(statements, n, f'acc{r}', t)};"
-            for r, (n, t) in enumerate(zip(self.reductions, operands, strict=True))
-        ]
-        ctype = self.dialect.types[self.held]
-        inner = [
-            *self._range(sig),
-            *head,
-            *[f"{ctype} acc{r} = {self._identity(n)};" for r, n in enumerate(self.reductions)],
-            f"for ({index} row = first; row < end; ++row) {{",
-            *indented([*lines, *terms, *joins]),
-            "}",
-            *self._leave("c"),
-        ]
+        inner = [*self._range(sig), *self._column(sig, statements)]
         return [
             f"const {index} c = {group} % {blocks} * {beside} + {item} % {beside};",
             f"const {index} slice = {group} / {blocks} * {phases} + {item} / {beside};",
@@ -315,10 +299,24 @@ class _Columns:
             "}",
         ]
 
-    def _leave(self, column: str) -> list[str]:
-        """Plain partial results written to scratch memory."""
-        count = len(self.reductions)
-        return [f"parts[(slice * {count} + {r}) * columns + {column}] = acc{r};" for r in range(count)]
+    def _column(self, sig: Signature, statements: Statements) -> list[str]:
+        """Column c of a slice, by one work-item, left in scratch memory."""
+        head, fixed = self._fixed(statements, "c", "c")
+        rows, offsets = self._rows(sig, "row", "")
+        terms, operands = self._terms(statements, "c", offsets, fixed, "")
+        joins = [
+            f"acc{r} = {self._join(statements, n, f'acc{r}', t)};"
+            for r, (n, t) in enumerate(zip(self.reductions, operands, strict=True))
+        ]
+        ctype, count = self.dialect.types[self.held], len(self.reductions)
+        return [
+            *head,
+            *[f"{ctype} acc{r} = {self._identity(n)};" for r, n in enumerate(self.reductions)],
+            f"for ({sig.index} row = first; row < end; ++row) {{",
+            *indented([*rows, *terms, *joins]),
+            "}",
+            *[f"parts[(slice * {count} + {r}) * columns + c] = acc{r};" for r in range(count)],
+        ]
 
     def _wide(self, sig: Signature, wide: WideStatements, plain: Statements, blocks: int, rest: int) -> list[str]:
         index, width, vectors = sig.index, self.tile.vector, self.tile.vectors
@@ -331,20 +329,9 @@ class _Columns:
         body = [f"const {index} c = block * {width * vectors};", *self._vectors(sig, wide)] if blocks else []
         if not rest:
             return lines + body
-        head, fixed = self._fixed(plain, "c", "c")
-        rows, offsets = self._rows(sig, "row", "")
-        terms, operands = self._terms(plain, "c", offsets, fixed, "")
-        joins = [
-            f"acc{r} = {self._join(plain, n, f'acc{r}', t)};"
-            for r, (n, t) in enumerate(zip(self.reductions, operands, strict=True))
-        ]
-        ctype = self.dialect.types[self.held]
         single = [
             f"for ({index} c = columns - columns % {width}; c < columns; ++c) {{",
-            *indented(head),
-            *indented([f"{ctype} acc{r} = {self._identity(n)};" for r, n in enumerate(self.reductions)]),
-            *indented([f"for ({index} row = first; row < end; ++row) {{", *indented([*rows, *terms, *joins]), "}"]),
-            *indented(self._leave("c")),
+            *indented(self._column(sig, plain)),
             "}",
         ]
         if not blocks:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kcore.graph.core import Graph, Node, Value
 from kcore.graph.op import Op
+from kcore.graph.units import Unit, Units, rename
 
 
 def _run_body(*inputs: Any, body: Graph, segments: int, shared: int) -> Any:
@@ -19,102 +20,23 @@ def _run_body(*inputs: Any, body: Graph, segments: int, shared: int) -> Any:
 FUSED = Op("fused", _run_body, primitive=True, family="fused", inputs=("*inputs",))
 
 
-class _Unit:
-    """A node, or a group of nodes, while groups are being formed."""
-
-    __slots__ = ("ancestors", "bit", "nodes", "shape")
-
-    def __init__(self, bit: int, nodes: list[Node], ancestors: int, shape: tuple | None):
-        self.bit = bit
-        self.nodes = nodes
-        self.ancestors = ancestors
-        self.shape = shape
-
-
-def mark_groups(graph: Graph, fusible: Callable[[Node], bool]) -> list[list[Node]]:
-    """The graph's nodes in an order in which every fusion group stands together.
+def group_elementwise(graph: Graph, fusible: Callable[[Node], bool]) -> Units:
+    """Units in which elementwise work stands together.
 
     A node joins the group of one of its inputs when both have one output shape and no other path leads from the
     group to the node, so that the group can run as one.
     """
-    unit_of: dict[Value, _Unit] = {}
-    units: list[_Unit] = []
+    units = Units()
     for node in graph.nodes:
-        sources = list({id(u): u for v in node.sources if (u := unit_of.get(v)) is not None}.values())
         can = fusible(node)
         shape = node.outputs[0].shape if can else None
         home = None
-        if can:
-            for unit in sources:
-                if unit.shape != shape or any(o.ancestors & unit.bit for o in sources if o is not unit):
-                    continue
-                home = unit if home is None else _merge(home, unit, unit_of, units)
-        ancestors = 0
-        for unit in sources:
-            if unit is not home and unit.nodes:
-                ancestors |= unit.ancestors | unit.bit
-        if home is None:
-            home = _Unit(1 << len(units), [node], ancestors, shape)
-            units.append(home)
-        else:
-            home.nodes.append(node)
-            _depend(home, ancestors, units)
-        for value in node.outputs:
-            unit_of[value] = home
-    position = {node: i for i, node in enumerate(graph.nodes)}
-    alive = [u for u in units if u.nodes]
-    for unit in alive:
-        unit.nodes.sort(key=position.__getitem__)
-    return [u.nodes for u in _ordered(alive, unit_of)]
-
-
-def _merge(first: _Unit, second: _Unit, unit_of: dict[Value, _Unit], units: list[_Unit]) -> _Unit:
-    """One group of two that no path connects; the larger takes the smaller in."""
-    if len(first.nodes) < len(second.nodes):
-        first, second = second, first
-    for node in second.nodes:
-        for value in node.outputs:
-            unit_of[value] = first
-    first.nodes += second.nodes
-    first.bit |= second.bit
-    second.nodes = []
-    before = first.ancestors
-    first.ancestors = 0
-    _depend(first, before | second.ancestors, units)
-    return first
-
-
-def _depend(home: _Unit, ancestors: int, units: list[_Unit]) -> None:
-    """Note what a group depends on, for itself and for all that depends on it."""
-    added = ancestors & ~home.ancestors
-    if added:
-        home.ancestors |= added
-        for unit in units:
-            if unit.ancestors & home.bit:
-                unit.ancestors |= added
-
-
-def _ordered(units: list[_Unit], unit_of: dict[Value, _Unit]) -> list[_Unit]:
-    """Topological order of the units, keeping program order of their first nodes where possible."""
-    done: set[int] = set()
-    order: list[_Unit] = []
-    for root in units:
-        stack = [(root, False)]
-        while stack:
-            unit, ready = stack.pop()
-            if ready:
-                order.append(unit)
-                continue
-            if id(unit) in done:
-                continue
-            done.add(id(unit))
-            stack.append((unit, True))
-            for node in reversed(unit.nodes):
-                for value in node.sources:
-                    source = unit_of.get(value)
-                    if source is not None and id(source) not in done:
-                        stack.append((source, False))
-    return order
+        sources = units.sources(node)
+        for unit in sources if can else ():
+            if unit.shape == shape and units.direct(unit, sources):
+                home = unit if home is None else units.merge(home, unit)
+        units.place(node, home, shape)
+    return units
 
 
 def fuse_elementwise(graph: Graph, fusible: Callable[[Node], bool], minimum: int = 2, alone: int = 1 << 17) -> None:
@@ -122,37 +44,18 @@ def fuse_elementwise(graph: Graph, fusible: Callable[[Node], bool], minimum: int
 
     A single node of `alone` elements or more becomes one, too, so that it is cut into chunks and split like a chain.
     """
-    groups = mark_groups(graph, fusible)
-    readers: dict[Value, set[int]] = {}
-    for i, group in enumerate(groups):
-        for node in group:
-            for value in node.sources:
-                readers.setdefault(value, set()).add(i)
-    for value in graph.results:
-        readers.setdefault(value, set()).add(-1)
-    renamed: dict[Value, Value] = {}
-    nodes: list[Node] = []
-    for i, group in enumerate(groups):
-        if len(group) < minimum and not (fusible(group[0]) and group[0].outputs[0].size >= alone):
-            nodes += group
-            continue
-        fused, outs = _make_group(group, {v for n in group for v in n.outputs if readers.get(v, set()) - {i}})
-        renamed.update(zip(outs, fused.outputs, strict=True))
-        nodes.append(fused)
-    _rename(graph, nodes, renamed)
+
+    def join(unit: Unit, outs: list[Value]) -> Node | None:
+        nodes = unit.nodes
+        if len(nodes) < minimum and not (fusible(nodes[0]) and nodes[0].outputs[0].size >= alone):
+            return None
+        return _make_group(nodes, outs)
+
+    group_elementwise(graph, fusible).replace(graph, join)
 
 
-def _rename(graph: Graph, nodes: list[Node], renamed: dict[Value, Value]) -> None:
-    for node in nodes:
-        if any(v in renamed for v in node.inputs):
-            node.inputs = tuple(None if v is None else renamed.get(v, v) for v in node.inputs)
-    graph.nodes = nodes
-    graph.outputs = [renamed.get(v, v) for v in graph.outputs]
-    graph.updates = {k: renamed.get(v, v) for k, v in graph.updates.items()}
-
-
-def _make_group(group: list[Node], escaping: set[Value]) -> tuple[Node, list[Value]]:
-    """A fused node for the group, and the group's values its outputs stand for."""
+def _make_group(group: list[Node], outs: Sequence[Value]) -> Node:
+    """A fused node for the group, whose outputs stand for those values."""
     body = Graph("+".join(dict.fromkeys(n.op.name for n in group)))
     inner: dict[Value, Value] = {}
     inputs: list[Value] = []
@@ -176,11 +79,10 @@ def _make_group(group: list[Node], escaping: set[Value]) -> tuple[Node, list[Val
         )
         body.add(copy)
         inner.update(zip(node.outputs, copy.outputs, strict=True))
-    outs = [v for node in group for v in node.outputs if v in escaping]
     body.outputs = [inner[v] for v in outs]
     last = group[-1]
     attrs = {"body": body, "segments": 1, "shared": 0}
-    return Node(FUSED, inputs, attrs, [v.spec for v in outs], last.path, last.where, last.device), outs
+    return Node(FUSED, inputs, attrs, [v.spec for v in outs], last.path, last.where, last.device)
 
 
 def join_nodes(op: Op, members: Sequence[Node], outs: Sequence[Value], head: Node) -> Node:
@@ -260,7 +162,7 @@ def fuse_segments(graph: Graph, least: int = 2) -> None:
         joined.update(members)
         tail.append(fused)
     if joined:
-        _rename(graph, [n for n in graph.nodes if n not in joined] + tail, renamed)
+        rename(graph, [n for n in graph.nodes if n not in joined] + tail, renamed)
 
 
 #: Elements up to which independent updates are worth a common launch more than one of their own each.
@@ -291,7 +193,7 @@ def fuse_updates(graph: Graph, fusible: Callable[[Node], bool], most: int = SMAL
             joined.update(members)
             tail.append(fused)
     if joined:
-        _rename(graph, [n for n in graph.nodes if n not in joined] + tail, renamed)
+        rename(graph, [n for n in graph.nodes if n not in joined] + tail, renamed)
 
 
 def _signature(node: Node) -> Any:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from kcore.graph.core import Graph, Node, Value
-from kcore.graph.fuse import _rename, join_nodes
+from kcore.graph.fuse import join_nodes
 from kcore.graph.op import Op
 from kcore.graph.passes import remove_dead
+from kcore.graph.units import rename
 
 
 def _run_body(*inputs: Any, body: Graph) -> Any:
@@ -64,7 +65,7 @@ def fuse_columns(graph: Graph, fusible: Callable[[Node], bool], supported: Calla
     for group in reversed(groups):  # the last first, so that what is computed again is not kept for it
         pass_.build(group, supported)
     if groups:
-        _rename(graph, sorted_nodes(graph.nodes), pass_.renamed)
+        rename(graph, sorted_nodes(graph.nodes), pass_.renamed)
         remove_dead(graph)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kcore.graph.core import Graph, Node, Value
-from kcore.graph.fuse import FUSED, _depend, _ordered, _rename, _Unit, join_nodes
+from kcore.graph.fuse import FUSED, join_nodes
 from kcore.graph.op import OPS, Op, Spec
 from kcore.graph.passes import remove_dead
+from kcore.graph.units import Unit, Units
 
 
 def _run_body(*inputs: Any, body: Graph) -> Any:
@@ -38,54 +39,30 @@ def fuse_products(graph: Graph, fusible: Callable[[Node], bool], accepts: Callab
         fusible: whether a single node is elementwise work the backend can fuse.
         accepts: whether the backend can run a fused product.
     """
-    unit_of: dict[Value, _Unit] = {}
-    units: list[_Unit] = []
-    product: dict[_Unit, Node] = {}
+    units = Units()
+    product: dict[Unit, Node] = {}
     for node in graph.nodes:
-        sources = list({id(u): u for v in node.sources if (u := unit_of.get(v)) is not None}.values())
         home = None
         if _elementwise(node, fusible):
+            sources = units.sources(node)
             for unit in reversed(sources):
                 head = product.get(unit)
                 if head is None or len(unit.nodes) > 1 or not _fits(node, head):
                     continue
-                if not any(other.ancestors & unit.bit for other in sources if other is not unit):
+                if units.direct(unit, sources):
                     home = unit
                     break
-        ancestors = 0
-        for unit in sources:
-            if unit is not home:
-                ancestors |= unit.ancestors | unit.bit
-        if home is None:
-            home = _Unit(1 << len(units), [node], ancestors, None)
-            units.append(home)
-            if (node.op.family in PRODUCTS or node.op.name in SCATTERED) and node.outputs[0].size:
-                product[home] = node
-        else:
-            home.nodes.append(node)
-            _depend(home, ancestors, units)
-        for value in node.outputs:
-            unit_of[value] = home
-    if not any(len(u.nodes) > 1 for u in units):
-        return
-    readers: dict[Value, set[_Unit | None]] = {}
-    for unit in units:
-        for value in (v for n in unit.nodes for v in n.sources):
-            readers.setdefault(value, set()).add(unit)
-    for value in graph.results:
-        readers.setdefault(value, set()).add(None)
-    renamed: dict[Value, Value] = {}
-    nodes: list[Node] = []
-    for unit in _ordered(units, unit_of):
-        if len(unit.nodes) > 1:
-            outs = [v for n in unit.nodes for v in n.outputs if readers.get(v, set()) - {unit}]
-            fused = join_nodes(FUSED_PRODUCT, unit.nodes, outs, product[unit])
-            if accepts(fused):
-                renamed.update(zip(outs, fused.outputs, strict=True))
-                nodes.append(fused)
-                continue
-        nodes += unit.nodes
-    _rename(graph, nodes, renamed)
+        own = units.place(node, home)
+        if home is None and (node.op.family in PRODUCTS or node.op.name in SCATTERED) and node.outputs[0].size:
+            product[own] = node
+
+    def join(unit: Unit, outs: list[Value]) -> Node | None:
+        if len(unit.nodes) == 1:
+            return None
+        fused = join_nodes(FUSED_PRODUCT, unit.nodes, outs, product[unit])
+        return fused if accepts(fused) else None
+
+    units.replace(graph, join)
 
 
 def hoist_elementwise(graph: Graph, fusible: Callable[[Node], bool]) -> None:

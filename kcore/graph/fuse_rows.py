@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kcore.graph.core import Graph, Node, Value
-from kcore.graph.fuse import _rename, join_nodes
+from kcore.graph.fuse import join_nodes
 from kcore.graph.fuse_columns import sorted_nodes
 from kcore.graph.op import Op
+from kcore.graph.units import rename
 
 
 def _run_body(*inputs: Any, body: Graph) -> Any:
@@ -67,7 +68,7 @@ def fuse_rows(graph: Graph, composite: Callable[[Node], bool], supported: Callab
         renamed.update(zip(_read_elsewhere(graph, group), fused.outputs, strict=True))
         nodes[nodes.index(group[-1])] = fused
         nodes = [n for n in nodes if n not in group]
-    _rename(graph, nodes, renamed)
+    rename(graph, nodes, renamed)
     graph.nodes = sorted_nodes(graph.nodes)
 
 

@@ -11,7 +11,7 @@ from kcore.ops.control import scan
 from kcore.ops.creation import zeros_like
 from kcore.ops.elementwise import add, multiply, sigmoid, square, subtract, tanh, where
 from kcore.ops.getitem import split
-from kcore.ops.recurrent import check_inputs, check_operands, over_time, sample_mask, shifted
+from kcore.ops.recurrent import check_inputs, check_operands, over_time, sample_cases, sample_mask, shifted
 from kcore.ops.reduction import sum as reduce_sum
 from kcore.ops.shape import concatenate, expand_dims, reshape, stack, transpose
 from kcore.ops.shapes import size_of
@@ -87,14 +87,7 @@ def _infer(
     residuals=1,
     tolerance={"float32": (1e-5, 1e-5)},  # a sum of features and units per gate, carried over the steps
     samples=[
-        _case(4, 3, 5, 6),
-        _case(3, 2, 4, 5, bias=False),
-        _case(5, 3, 4, 2, mask=True),
-        _case(3, 1, 1, 1, reverse=True),
-        _case(4, 2, 3, 3, mask=True, reverse=True),
-        _case(1, 4, 3, 2),
-        _case(7, 17, 15, 33, grad=False),
-        _case(5, 33, 31, 16, mask=True, grad=False),
+        *sample_cases(_case),
         _case(4, 3, 5, 6, reset_after=False),
         _case(3, 2, 4, 5, bias=False, reset_after=False),
         _case(4, 2, 3, 3, mask=True, reverse=True, reset_after=False),

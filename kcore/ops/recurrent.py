@@ -45,6 +45,20 @@ def _case(steps: int, batch: int, features: int, units: int, *, bias: bool = Tru
     )
 
 
+def sample_cases(case: Callable[..., Any]) -> list[Any]:
+    """The samples of a recurrent op; `case` makes one of steps, batch, features, units and what else is named."""
+    return [
+        case(4, 3, 5, 6),
+        case(3, 2, 4, 5, bias=False),
+        case(5, 3, 4, 2, mask=True),
+        case(3, 1, 1, 1, reverse=True),
+        case(4, 2, 3, 3, mask=True, reverse=True),
+        case(1, 4, 3, 2),
+        case(7, 17, 15, 33, grad=False),
+        case(5, 33, 31, 16, mask=True, grad=False),
+    ]
+
+
 def check_inputs(op: str, x: Spec) -> None:
     """Raise unless the inputs are a sequence."""
     if x.ndim != 3:
@@ -99,16 +113,7 @@ def _infer(
     promoted=(0, 1, 2, 3, 4, 5),
     residuals=2,
     tolerance={"float32": (1e-5, 1e-5)},  # a sum of features and units per gate, carried over the steps
-    samples=[
-        _case(4, 3, 5, 6),
-        _case(3, 2, 4, 5, bias=False),
-        _case(5, 3, 4, 2, mask=True),
-        _case(3, 1, 1, 1, reverse=True),
-        _case(4, 2, 3, 3, mask=True, reverse=True),
-        _case(1, 4, 3, 2),
-        _case(7, 17, 15, 33, grad=False),
-        _case(5, 33, 31, 16, mask=True, grad=False),
-    ],
+    samples=sample_cases(_case),
 )
 def _lstm(x, h0, c0, kernel, recurrent_kernel, bias, mask, *, reverse=False):
     """Long short-term memory (Hochreiter and Schmidhuber 1997) over ``(time, batch, features)``.

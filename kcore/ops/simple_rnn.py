@@ -10,7 +10,7 @@ from kcore.ops.control import scan
 from kcore.ops.creation import zeros_like
 from kcore.ops.elementwise import add, multiply, square, subtract, tanh, where
 from kcore.ops.halves import through_float32
-from kcore.ops.recurrent import check_inputs, check_operands, over_time, sample_mask, shifted
+from kcore.ops.recurrent import check_inputs, check_operands, over_time, sample_cases, sample_mask, shifted
 from kcore.ops.reduction import sum as reduce_sum
 from kcore.ops.shape import expand_dims, reshape, transpose
 from kcore.ops.shapes import size_of
@@ -58,15 +58,7 @@ def _infer(
     promote="float",
     promoted=(0, 1, 2, 3, 4),
     tolerance={"float32": (1e-5, 1e-5)},  # a sum of features and units, carried over the steps
-    samples=[
-        _case(4, 3, 5, 6),
-        _case(3, 2, 4, 5, bias=False),
-        _case(5, 3, 4, 2, mask=True),
-        _case(3, 1, 1, 1, reverse=True),
-        _case(4, 2, 3, 3, mask=True, reverse=True),
-        _case(7, 17, 15, 33, grad=False),
-        _case(5, 33, 31, 16, mask=True, grad=False),
-    ],
+    samples=sample_cases(_case),
 )
 def _simple_rnn(x, h0, kernel, recurrent_kernel, bias, mask, *, reverse=False):
     """A recurrent network of one layer (Elman 1990) over ``(time, batch, features)``.

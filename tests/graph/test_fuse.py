@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import kcore
 from kcore import ops
 from kcore.graph.core import Graph, Node
-from kcore.graph.fuse import FUSED, fuse_elementwise, mark_groups
+from kcore.graph.fuse import FUSED, fuse_elementwise, group_elementwise
 from kcore.graph.op import OPS, Spec
 from kcore.runtime import Variable
 from kcore.runtime.reference import run_graph
@@ -48,7 +48,7 @@ def graphs(draw):
 @settings(max_examples=60, deadline=None)
 def test_groups_stand_together_in_an_order_that_can_run(drawn):
     graph, chosen = drawn
-    groups = mark_groups(graph, chosen.__contains__)
+    groups = [unit.nodes for unit in group_elementwise(graph, chosen.__contains__).ordered(graph)]
     assert sorted(map(id, graph.nodes)) == sorted(id(n) for group in groups for n in group)
     known = set(graph.inputs)
     for group in groups:
