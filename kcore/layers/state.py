@@ -5,7 +5,8 @@ from __future__ import annotations
 import dis
 import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,26 +22,28 @@ from kcore.runtime import Variable
 from kcore.runtime.loading import current_loading
 from kcore.runtime.seeds import SeedGenerator
 
-#: Types that hold nothing, so that most attributes are passed over at once.
-_PLAIN = (str, int, float, bool, type(None), bytes)
-
 #: Attributes of the base class, which hold nothing to keep track of.
 _INTERNAL = frozenset(("_records", "_losses", "_own", "_given", "_build_shapes", "_dtype_policy", "input_spec"))
 
 
-def _is_trackable(value: Any) -> bool:
-    return isinstance(value, Variable | Metric | SeedGenerator | Holder)
+@lru_cache(4096)
+def _kind(cls: type) -> str:
+    """What instances of a class are to a holder: ``"state"``; ``"items"``, ``"dict"``, which may hold some; or ``""``."""
+    if issubclass(cls, Variable | Metric | SeedGenerator | Holder):
+        return "state"
+    return "dict" if issubclass(cls, dict) else "items" if issubclass(cls, list | tuple | set) else ""
 
 
-def _walk(value: Any, seen: set[int]) -> Iterator[Any]:
-    if isinstance(value, _PLAIN) or id(value) in seen:
+def _collect(value: Any, kind: str, seen: set[int], found: list[Any]) -> None:
+    """Add a value that is state, or the state inside of it."""
+    if not kind or id(value) in seen:
         return
     seen.add(id(value))
-    if _is_trackable(value):
-        yield value
-    elif isinstance(value, list | tuple | set | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _walk(item, seen)
+    if kind == "state":
+        found.append(value)
+        return
+    for item in value.values() if kind == "dict" else value:
+        _collect(item, _kind(type(item)), seen, found)
 
 
 def _is_made_later(cls: type, name: str) -> bool:
@@ -180,7 +183,7 @@ class Holder(Configurable):
             )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if _is_trackable(value) and name not in self.untracked:
+        if _kind(type(value)) == "state" and name not in self.untracked:
             attributes = self.__dict__
             if attributes.get(name) is not value:
                 if isinstance(value, Variable | Holder) and all(value is not held for held in self._held()):
@@ -202,11 +205,15 @@ class Holder(Configurable):
         owner = describe_layer(self) if "name" in self.__dict__ else f"{type(self).__name__!r} object"
         raise AttributeError(f"{owner} has no attribute {name!r}{did_you_mean(name, self.__dict__)}")
 
-    def _held(self) -> Iterator[Any]:
+    def _held(self) -> list[Any]:
         seen: set[int] = set()
+        found: list[Any] = []
+        untracked = self.untracked
         for name, value in list(self.__dict__.items()):
-            if name not in _INTERNAL and name not in self.untracked:
-                yield from _walk(value, seen)
+            kind = _kind(type(value))
+            if kind and name not in _INTERNAL and name not in untracked:
+                _collect(value, kind, seen, found)
+        return found
 
     @property
     def _layers(self) -> list[Holder]:
