@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -26,12 +26,14 @@ from kcore.runtime.seeds import SeedGenerator
 _INTERNAL = frozenset(("_records", "_losses", "_own", "_given", "_build_shapes", "_dtype_policy", "input_spec"))
 
 
-@lru_cache(4096)
-def _kind(cls: type) -> str:
-    """What instances of a class are to a holder: ``"state"``; ``"items"``, ``"dict"``, which may hold some; or ``""``."""
+def _kind_of(cls: type) -> str:
+    """What instances of a class are to a holder: ``"state"``; ``"items"`` or ``"dict"`` that may hold it; or ``""``."""
     if issubclass(cls, Variable | Metric | SeedGenerator | Holder):
         return "state"
     return "dict" if issubclass(cls, dict) else "items" if issubclass(cls, list | tuple | set) else ""
+
+
+_kind: Callable[[type], str] = lru_cache(4096)(_kind_of)
 
 
 def _collect(value: Any, kind: str, seen: set[int], found: list[Any]) -> None:
