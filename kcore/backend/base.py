@@ -204,6 +204,10 @@ class Backend(ABC):
     def download(self, array: Any) -> np.ndarray:
         """Wait for the array and copy it to the host; the result never aliases device memory."""
 
+    def memory(self, array: Any) -> np.ndarray | None:
+        """The array's own memory, where the host reads and writes it as it likes; None where it is a device's."""
+        return None
+
     @abstractmethod
     def copy(self, dst: Any, src: Any) -> None:
         """Copy between two arrays of one device with the same shape and dtype."""
@@ -211,6 +215,10 @@ class Backend(ABC):
     def row(self, array: Any, index: int) -> Any:
         """Element `index` of the first axis, as an array over the same storage."""
         return array[index, ...]
+
+    def rows(self, array: Any, start: int, stop: int) -> Any:
+        """Elements of the first axis from one number up to another, as an array over the same storage."""
+        return array[start:stop]
 
     def contiguous(self, array: Any) -> bool:
         """Whether the array lies in memory without gaps; always so where `strided_views` is False."""

@@ -1,4 +1,4 @@
-"""A batch that has not been gathered yet: rows of a host array, written straight into a planned input buffer."""
+"""A batch that has not been gathered yet: rows of an array, written straight into a planned input buffer."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class Rows:
     """Some rows of an array, to be gathered where they are wanted.
 
     Args:
-        array: host array, first axis the samples.
+        array: host array, or a `kcore.backend.resident.Resident` on a device; first axis the samples.
         indices: int64 row numbers, or a slice.
         dtype: dtype on the device; that of the array if not given.
     """
 
     __slots__ = ("array", "dtype", "indices", "shape")
 
-    def __init__(self, array: np.ndarray, indices: np.ndarray | slice, dtype: str | None = None):
+    def __init__(self, array: Any, indices: np.ndarray | slice, dtype: str | None = None):
         self.array = array
         self.indices = indices
         count = len(range(*indices.indices(len(array)))) if isinstance(indices, slice) else len(indices)
@@ -27,7 +27,9 @@ class Rows:
 
     def into(self, out: np.ndarray) -> None:
         """Gather into an array of this shape; conversion of dtype happens on the way."""
-        if isinstance(self.indices, slice):
+        if not isinstance(self.array, np.ndarray):
+            np.copyto(out, self.array.read(self.indices), casting="unsafe")
+        elif isinstance(self.indices, slice):
             np.copyto(out, self.array[self.indices], casting="unsafe")
         elif out.dtype == self.array.dtype:
             # mode="clip" keeps numpy from gathering into a temporary first; the indices are the loader's own

@@ -399,7 +399,11 @@ class Executable:
             backend = self.backend
             for array, source in zip(bound.inputs, inputs, strict=True):
                 if type(source) is Rows:
-                    backend.gather(array, source)
+                    rows = source.array
+                    if isinstance(rows, np.ndarray) or not rows.lies_on(backend, self.device):
+                        backend.gather(array, source)
+                    else:
+                        rows.gather(array, source.indices)
                 elif type(source) is np.ndarray:
                     backend.upload(array, source)
                 else:

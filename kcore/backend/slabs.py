@@ -63,6 +63,12 @@ class Array:
         step = self.nbytes // max(self.shape[0], 1)
         return type(self)(self.block, self.offset - self.block.offset + index * step, self.shape[1:], self.dtype)
 
+    def rows(self, start: int, stop: int) -> Array:
+        """Some elements of the first axis, over the same memory."""
+        step = self.nbytes // max(self.shape[0], 1)
+        shape = (stop - start, *self.shape[1:])
+        return type(self)(self.block, self.offset - self.block.offset + start * step, shape, self.dtype)
+
     def __repr__(self) -> str:
         return f"<array {self.dtype}{list(self.shape)} at {self.offset}>"
 

@@ -102,6 +102,10 @@ class PlacedBackend(GeneratedBackend):
         """An element of the first axis, over the same memory."""
         return array.row(index)
 
+    def rows(self, array: Any, start: int, stop: int) -> Any:
+        """Some elements of the first axis, over the same memory."""
+        return array.rows(start, stop)
+
     # -- steps ---------------------------------------------------------------------------------------------------
 
     @abstractmethod

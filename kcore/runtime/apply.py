@@ -17,7 +17,7 @@ from kcore.graph.core import Node, Value
 from kcore.graph.op import OPS, Op, Spec
 from kcore.runtime import tape
 from kcore.runtime.bounds import check_eager
-from kcore.runtime.interchange import on_device, owned
+from kcore.runtime.interchange import gathered, on_device, owned
 from kcore.runtime.promote import promoted, to_array
 from kcore.runtime.scope import _autocast, current_path
 from kcore.runtime.tensor import CallRecord, EagerTensor, KerasTensor, Tensor, TracedTensor
@@ -290,10 +290,10 @@ def convert_to_tensor(x: Any, dtype: Any = None) -> Any:
     name = standardize_dtype(dtype) if dtype is not None else None
     if isinstance(x, Variable):
         x = x.value
+    if type(x) is Rows:
+        x = gathered(x)
     if isinstance(x, Tensor):
         return x if name is None or x.dtype == name else OPS["cast"](x, dtype=name)
-    if type(x) is Rows:
-        x = x.gather()
     if isinstance(x, list | tuple) and any(isinstance(e, Tensor | Variable) for e in x):
         stacked = [OPS["reshape"](e, shape=(1, *e.shape)) for e in (convert_to_tensor(e, name) for e in x)]
         return OPS["concatenate"](*stacked, axis=0)

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from kcore.backend.resident import Resident
 from kcore.graph.core import Graph, Node, Placeholder, Value
+from kcore.graph.op import OPS
 from kcore.runtime.scope import current_path
 from kcore.runtime.tensor import EagerTensor
 
@@ -61,10 +63,17 @@ def _bounds(node: Node, name: str, size_of: Callable[..., Any], index: int, argu
     return Bounds(index, argument, int(low), int(size), _WORDS.get(name, name), who)
 
 
-def check(bounds: Bounds, array: np.ndarray) -> None:
-    """Raise ValueError where a number is out of range, or none at all."""
-    if not array.size:
+def check(bounds: Bounds, array: np.ndarray | EagerTensor | Resident) -> None:
+    """Raise ValueError where a number is out of range, or none at all.
+
+    Of what lies on a device its smallest and its largest number come to the host, and all of it only for the message.
+    """
+    if 0 in array.shape:
         return
+    if isinstance(array, EagerTensor | Resident):
+        if not isinstance(array.data, np.ndarray) and _within(bounds, array):
+            return
+        array = array.numpy()
     with np.errstate(invalid="ignore"):
         if array.min() >= bounds.low and array.max() < bounds.size:  # false where there is a nan
             return
@@ -72,6 +81,15 @@ def check(bounds: Bounds, array: np.ndarray) -> None:
     row = f" in row {at[0]}" if at else ""
     wanted = f"{bounds.words} {bounds.low} to {bounds.size - 1}" if bounds.size else f"no {bounds.words}: it has none"
     raise ValueError(f"argument {bounds.name!r} holds {array[at].item()}{row}, but {bounds.who} takes {wanted}")
+
+
+def _within(bounds: Bounds, array: EagerTensor | Resident) -> bool:
+    """Whether all numbers of an array on a device are in range."""
+    dtype = array.dtype if isinstance(array.dtype, str) else array.dtype.name
+    tensor = EagerTensor(array.data, array.shape, dtype, array.backend, array.device)
+    axes = tuple(range(len(array.shape)))
+    low, high = (OPS[name](tensor, axis=axes, keepdims=False).numpy() for name in ("min", "max"))
+    return bool(low >= bounds.low and high < bounds.size)  # false where there is a nan
 
 
 def check_eager(node: Node, arrays: Sequence[Any], backend: Any) -> None:

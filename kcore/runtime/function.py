@@ -290,7 +290,7 @@ class Function:
         elif type(x) is Rows:  # all of it is one batch, and the next may come in the same array
             check(bounds, x.array)
         else:
-            check(bounds, x.numpy() if isinstance(x, EagerTensor) else np.asarray(x))
+            check(bounds, x if isinstance(x, EagerTensor) else np.asarray(x))
 
 
 def _tensors_of(x: Any) -> Any:

@@ -9,9 +9,10 @@ import numpy as np
 
 from kcore import tree
 from kcore.backend.batch import Rows
+from kcore.backend.resident import Resident
 from kcore.dtypes import FLOATS
 from kcore.runtime import EagerTensor
-from kcore.runtime.interchange import on_device
+from kcore.runtime.interchange import on_device, resident
 from kcore.training.columns import Stored, array_of
 
 Data = tuple[Any, ...]
@@ -32,7 +33,7 @@ def to_arrays(structure: Any, argument: str, stored: bool = False) -> Any:
     Args:
         structure: an array-like, or a list, tuple or dict of them; None stays None.
         argument: what the user calls it, for errors.
-        stored: leave what is better read batch by batch where it is, as `Stored`.
+        stored: leave what is better read batch by batch where it is, as `Stored`, or on the device as `Resident`.
 
     Raises:
         ValueError: text or objects where numbers belong, scalars, or ragged lists.
@@ -55,7 +56,11 @@ def to_arrays(structure: Any, argument: str, stored: bool = False) -> Any:
 def _array(leaf: Any, name: str, stored: bool) -> Any:
     if leaf is None:
         return None
-    if not stored:
+    if stored:
+        lying = leaf if type(leaf) is Resident else resident(leaf, batch_dtype)
+        if lying is not None:
+            return lying
+    else:
         tensor = on_device(leaf)
         if tensor is not None and tensor.shape and tensor.dtype == batch_dtype(tensor):
             return tensor
