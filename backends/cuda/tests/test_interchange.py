@@ -121,3 +121,51 @@ def test_handed_out_memory_is_not_used_again_while_somebody_has_it(machine):
 def test_bfloat16_goes_by_dlpack_alone(machine):
     tensor = ops.cast(ops.convert_to_tensor(X), "bfloat16")
     assert not hasattr(tensor, "__cuda_array_interface__") and tensor.__dlpack_device__() == (2, 0)
+
+
+@pytest.fixture
+def host_copies(machine, monkeypatch):
+    """Bytes of each copy from the host and to it."""
+    moved = {1: [], 2: [], 3: []}
+    copy = machine.runtime.memcpyAsync
+
+    def watched(dst, src, size, kind, stream):
+        moved[kind].append(size)
+        return copy(dst, src, size, kind, stream)
+
+    monkeypatch.setattr(machine.runtime, "memcpyAsync", watched)
+    return {"up": moved[1], "down": moved[2], "within": moved[3]}
+
+
+@pytest.mark.parametrize("own_stream", [True, False])
+@pytest.mark.parametrize("options", [{"shuffle": False}, {"shuffle": True, "validation_split": 0.25}])
+def test_a_data_set_on_the_gpu_is_gathered_there(computing, stream, host_copies, options, own_stream):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(26, 300)).astype("float32"), rng.integers(0, 3, 26)
+
+    def net():
+        kcore.set_random_seed(1)
+        model = kcore.Sequential([kcore.Input((300,)), kcore.layers.Dense(3)])
+        model.compile("sgd", kcore.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    wanted = net().fit(x, y, batch_size=4, epochs=2, verbose=0, **options).history
+    there = [Array(computing, a, stream if own_stream else None) for a in (x, y)]
+    model = net()
+    host_copies["up"].clear(), host_copies["down"].clear()
+    mine = model.fit(*there, batch_size=4, epochs=2, verbose=0, **options).history
+    assert mine == {name: pytest.approx(values, rel=1e-5) for name, values in wanted.items()}
+    assert max(host_copies["up"], default=0) < 300 * 4, "row numbers, no batch"
+    assert max(host_copies["down"]) <= 8
+    again = model.evaluate(*there, verbose=0)
+    assert again == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-5)
+
+
+def test_a_data_set_of_another_dtype_is_cast_on_the_gpu(computing, stream, host_copies):
+    from kcore.training.sources.arrays import ArrayBatches
+
+    x = np.random.default_rng(0).normal(size=(9, 40))
+    source = ArrayBatches(Array(computing, x, stream), batch_size=4)
+    assert not host_copies["down"] and not host_copies["up"]
+    (first, *_) = (np.asarray(b) for b in source.batches())
+    np.testing.assert_array_equal(first, x[:4].astype("float32"))
