@@ -97,5 +97,5 @@ def _model(function: str, config: Any, custom_objects: Mapping[str, Any] | None)
     version = config.get("keras_version")
     if "module" not in config and (version is not None or isinstance(config["config"], list)):
         with reading(function):
-            config = translate_model(config, era_of(version, config))
+            config = translate_model(config, era_of(version, config), str(version or ""))
     return made_from_text(config, function, custom_objects)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from kcore import optimizers
+from kcore.saving.legacy.layers import ADAPTERS, without_adapters
 from kcore.saving.legacy.models import count_outputs, era_of, translate_model
 from kcore.saving.legacy.training import compile_config, derived_state
 
@@ -27,13 +29,23 @@ def translate_archive(described: Mapping[str, Any], metadata: Any) -> Mapping[st
     """
     version = metadata.get("keras_version") if isinstance(metadata, Mapping) else None
     if not isinstance(version, str) or era_of(version) >= 3:
-        return described
+        return _plain(described)
     translated: dict[str, Any] = dict(translate_model(described, 2))
     if described.get("registered_name") not in (None, described["class_name"]) and described.get("build_config"):
         translated["build_config"] = described["build_config"]
     if isinstance(described.get("compile_config"), Mapping):
         translated["compile_config"] = compile_config(described["compile_config"], count_outputs(described))
     return translated
+
+
+def _plain(value: Any) -> Any:
+    """A description without what Keras 3 keeps of adapters; see `without_adapters`."""
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if not isinstance(value, Mapping):
+        return value
+    kept = without_adapters(value) if any(key in value for key in ADAPTERS) else value
+    return {key: _plain(inner) for key, inner in kept.items()}
 
 
 # -- places of weights -------------------------------------------------------------------------------------------------
@@ -129,6 +141,18 @@ class OldOptimizerState(Mapping[str, np.ndarray]):
         return self._stored.shape(self._keys[key]) if key in self._keys else None
 
 
+def scale_as_stored(model: Any, places: Collection[str]) -> None:
+    """Put loss scaling around a model's optimizer if a file has the state of one around it.
+
+    `compile` did so by itself, and Keras wrote down neither that nor the policy of the model.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if "optimizer/inner_optimizer" in places and isinstance(optimizer, optimizers.Optimizer):
+        if not hasattr(optimizer, "inner_optimizer"):
+            model._compiled.optimizer = optimizers.scaled(optimizer)
+            model.optimizer.build(model.trainable_variables)
+
+
 def todays_optimizer_state(stored: Any, optimizer: Any) -> Any:
     """An optimizer's arrays by today's numbers; the same object where the file has these.
 
@@ -137,11 +161,18 @@ def todays_optimizer_state(stored: Any, optimizer: Any) -> Any:
         optimizer: today's, built.
     """
     variables = optimizer.variables
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None and 0 < len(stored) < len(variables):  # Keras 2 kept the inner one's, and no scale
+        mine = optimizer.variables[: len(variables) - len(inner.variables)]
+        known = todays_optimizer_state(stored, inner)
+        keys = {str(len(mine) + number): str(number) for number in range(len(inner.variables))}
+        return OldOptimizerState(known, keys, {str(number): v.numpy() for number, v in enumerate(mine)})
     keeps_rate = any(v is getattr(optimizer, "_learning_rate", None) for v in variables)
     old = stored.shape("1") != () if keeps_rate else len(stored) != len(variables)
     if not stored or not old:
         return _product_last(stored, optimizer)
-    order = [variable for kinds in _groups(optimizer) for row in zip(*kinds, strict=True) for variable in row]
+    order = list(optimizer._averages) if optimizer.use_ema else []
+    order += [variable for kinds in _groups(optimizer) for row in zip(*kinds, strict=True) for variable in row]
     momentum_unused = type(optimizer).__name__ == "SGD" and not order  # Keras 2 kept it all the same
     if len(stored) != len(order) + 1 and not momentum_unused:
         return stored

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from kcore.registry import REGISTRY
+from kcore.saving.legacy.meanings import OldBatchNormalization
 
 Config = dict[str, Any]
 
@@ -16,6 +20,9 @@ OBSOLETE = frozenset(
         *("experimental_autocast", "experimental_run_tf_function", "_name", "input_spec"),
     )
 )
+
+#: Those of them that any layer may have, one of somebody's own, too.
+OF_EVERY_LAYER = frozenset(("batch_input_shape", "input_dtype", "build_input_shape", "experimental_autocast"))
 
 #: Keras 1 -> today.
 CLASSES = {
@@ -103,6 +110,10 @@ RENAMED: dict[str, dict[str, str]] = {
 }
 
 
+#: Sizes of adapters of low rank, which Keras 3 adds into the kernel that it saves.
+ADAPTERS = ("lora_rank", "lora_alpha")
+
+
 class LegacyError(ValueError):
     """Something in an old file has no meaning today."""
 
@@ -129,9 +140,17 @@ def translate_layer(config: Mapping[str, Any], era: int) -> Config:
         inner = _rename(name, inner, era)
         for special in SPECIAL.get(written, ()) or SPECIAL.get(name, ()):
             inner = special(inner, era)
-        inner = {key: value for key, value in inner.items() if key not in OBSOLETE or key in KEPT.get(name, ())}
+        known = REGISTRY.public(f"keras.layers.{name}") is not None
+        dropped = OBSOLETE - set(KEPT.get(name, ())) if known else OF_EVERY_LAYER
+        inner = {key: value for key, value in inner.items() if key not in dropped}
+    else:
+        if inner.get("lora_alpha") not in (None, inner.get("lora_rank")):
+            raise LegacyError(f"layer {inner.get('name')!r}: an adapter with lora_alpha, which HDF5 files keep apart")
+        inner = without_adapters(inner)
     described = {"class_name": name, "config": {key: _value(key, value, era) for key, value in inner.items()}}
-    if config.get("module") and era >= 3:
+    if name == "BatchNormalization" and "mode" in inner:
+        described |= {"class_name": OldBatchNormalization.__name__, "registered_name": "kcore>OldBatchNormalization"}
+    elif config.get("module") and era >= 3:
         described["module"] = config["module"]
     elif name not in ("Functional", "Sequential", "Model"):
         described["module"] = "keras.layers"
@@ -144,6 +163,17 @@ def translate_layer(config: Mapping[str, Any], era: int) -> Config:
 
 #: Keys of `OBSOLETE` that are arguments of a class.
 KEPT = {"Embedding": ("input_dim",), "InputLayer": ("sparse",)}
+
+
+def without_adapters(config: Mapping[str, Any]) -> Config:
+    """A layer's arguments without those of adapters; the file has their product in the kernel itself."""
+    if any(config.get(key) for key in ADAPTERS):
+        warnings.warn(
+            f"layer {config.get('name')!r} was trained with an adapter of rank {config.get('lora_rank')} (LoRA), which "
+            "the kernel in the file contains. It predicts the same; training goes on with the whole kernel",
+            stacklevel=2,
+        )
+    return {key: value for key, value in config.items() if key not in ADAPTERS}
 
 
 def _rename(name: str, config: Config, era: int) -> Config:
@@ -266,11 +296,7 @@ def _depthwise(config: Config, era: int) -> Config:
 
 
 def _batch_normalization(config: Config, era: int) -> Config:
-    if config.pop("mode", 0) not in (0, 2):
-        raise LegacyError(
-            f"layer {config.get('name')!r}: Keras 1's BatchNormalization(mode=1), which normalizes each sample by "
-            "itself; use LayerNormalization"
-        )
+    config = {key: value for key, value in config.items() if key != "mode" or value != 0}
     axis = config.get("axis", -1)
     return {**config, "axis": axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from kcore.saving.legacy.layers import Config, LegacyError, translate_layer
-from kcore.saving.legacy.operators import operator_call, translate_operator
+from kcore.saving.legacy.meanings import OldBidirectional
+from kcore.saving.legacy.operators import operator_call, sizes_of_tensors, translate_operator
 
 MODELS = ("Sequential", "Model", "Functional")
 
@@ -64,12 +66,13 @@ def _entries(config: Any) -> list[Any]:
     return [entry for entry in layers or [] if isinstance(entry, Mapping) and isinstance(entry.get("config"), Mapping)]
 
 
-def translate_model(config: Mapping[str, Any], era: int) -> Config:
+def translate_model(config: Mapping[str, Any], era: int, version: str = "") -> Config:
     """A whole model's configuration in Keras 3's form.
 
     Args:
         config: ``{"class_name", "config"}`` of a Sequential or functional model; of any other, its layers' entry.
         era: 1, 2 or 3.
+        version: the version of the Keras that wrote it, where it is known.
 
     Returns:
         A configuration for `kcore.registry.deserialize`.
@@ -77,6 +80,32 @@ def translate_model(config: Mapping[str, Any], era: int) -> Config:
     Raises:
         LegacyError: a layer or a call has no equal today; the message names it.
     """
+    translated = _model(config, era)
+    if era < 3 and _REPEATING.match(version) and any(map(_masks, _inside(translated))):
+        for entry in _inside(translated):
+            if entry["class_name"] == "Bidirectional" and entry["config"]["layer"]["config"].get("return_sequences"):
+                entry |= {"class_name": OldBidirectional.__name__, "registered_name": "kcore>OldBidirectional"}
+                entry["module"] = None
+    return translated
+
+
+#: Versions of Keras in which a `Bidirectional` layer repeats its output at masked steps: all but tf.keras's.
+_REPEATING = re.compile(r"1\.|2\.[0-3]\.\d+$")
+
+
+def _masks(entry: Mapping[str, Any]) -> bool:
+    return entry["class_name"] == "Masking" or bool(entry["config"].get("mask_zero"))
+
+
+def _inside(value: Any) -> Iterator[Config]:
+    """A configuration and all that are within it."""
+    if isinstance(value, dict) and isinstance(value.get("config"), Mapping) and isinstance(value["class_name"], str):
+        yield value
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _inside(inner)
+
+
+def _model(config: Mapping[str, Any], era: int) -> Config:
     name, inner = config.get("class_name"), config.get("config")
     if name == "Sequential":
         return _sequential(inner, era)
@@ -101,7 +130,7 @@ def count_outputs(config: Mapping[str, Any]) -> int:
 
 def _layer(entry: Mapping[str, Any], era: int) -> Config:
     if entry["class_name"] in MODELS:
-        return translate_model(entry, era)
+        return _model(entry, era)
     if entry["class_name"] == "Merge":
         return _merge(dict(entry["config"]))
     if entry["class_name"] in ("TimeDistributed", "Bidirectional") and era < 3:
@@ -222,7 +251,10 @@ def _input_dtype(entry: Mapping[str, Any]) -> str:
 
 def _functional(inner: Mapping[str, Any], era: int) -> Config:
     layers: list[Config] = []
+    sizes = sizes_of_tensors(inner["layers"]) if era < 3 else set()
     for entry in inner["layers"]:
+        if entry.get("name") in sizes:
+            continue
         operator = translate_operator(entry) if era < 3 else _operation(entry)
         layer = {**(operator or _layer(entry, era))}
         layer["name"] = entry.get("name") or entry["config"].get("name")
@@ -230,6 +262,12 @@ def _functional(inner: Mapping[str, Any], era: int) -> Config:
         nodes = entry.get("inbound_nodes", [])
         layer["inbound_nodes"] = [_node(node, entry, operator if era < 3 else None) for node in nodes if node != []]
         layers.append(layer)
+    for layer in layers if sizes else ():
+        if any(reference[0] in sizes for reference in _histories(layer["inbound_nodes"])):
+            raise LegacyError(
+                f"layer {layer['name']!r} computes with the shape of a tensor, which is read as an argument of reshape "
+                "alone"
+            )
     output_layers = inner["output_layers"]
     if any(entry.get(TWICE) for entry in inner["layers"]):
         output_layers = _each_call_once(inner, layers)

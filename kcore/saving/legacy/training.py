@@ -117,6 +117,8 @@ def optimizer_config(written: Mapping[str, Any]) -> Config:
     name = written["class_name"]
     name = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop"}.get(name, name).removeprefix("Custom>")
     config = {key: value for key, value in (written.get("config") or {}).items() if key not in _DROPPED}
+    if name.startswith("LossScaleOptimizer"):
+        return _scaled(config)
     if "lr" in config:
         config["learning_rate"] = config.pop("lr")
     decay = config.pop("decay", None)
@@ -134,6 +136,22 @@ def optimizer_config(written: Mapping[str, Any]) -> Config:
     if not config.get("weight_decay"):
         config.pop("weight_decay", None)
     return {"module": "keras.optimizers", "class_name": name, "config": config}
+
+
+def _scaled(config: Mapping[str, Any]) -> Config:
+    """A `LossScaleOptimizer`, in the words of each tf.keras; with a scale that is fixed, the optimizer itself."""
+    inner = optimizer_config(config.get("inner_optimizer") or config["optimizer"])
+    scale = config.get("loss_scale")
+    said = scale.get("config", {}) if isinstance(scale, Mapping) else {}
+    start = said.get("initial_loss_scale", said.get("loss_scale_value", config.get("initial_scale", 2.0**15)))
+    if "loss_scale_value" in said or not config.get("dynamic", True):
+        return {**inner, "config": {**inner["config"], "loss_scale_factor": float(start)}}
+    steps = said.get("increment_period", config.get("dynamic_growth_steps", 2000))
+    return {
+        "module": "keras.optimizers",
+        "class_name": "LossScaleOptimizer",
+        "config": {"inner_optimizer": inner, "initial_scale": float(start), "dynamic_growth_steps": int(steps)},
+    }
 
 
 def _loss(value: Any) -> Any:
@@ -166,6 +184,8 @@ _KINDS = {
     "velocity_hat": "velocity_hat",
     "rms": "velocity",
     "mg": "average_gradient",
+    "average_gradient": "average_gradient",
+    "average": "ema",
     "accumulator": "accumulator",
     "accum_grad": "accumulated_grad",
     "accum_var": "accumulated_delta_var",
@@ -219,8 +239,33 @@ class OptimizerState(NamedTuple):
         """The optimizer's variables with the arrays that they become."""
         found = [] if self.iterations is None else [(optimizer._iterations, self.iterations)]
         for kind, arrays in self.slots.items():
-            found += [(optimizer.slot(v, kind), array) for v, array in zip(self.variables, arrays, strict=True)]
+            mine = kept(optimizer)[kind]
+            found += [
+                (mine[optimizer._get_variable_index(v)], array) for v, array in zip(self.variables, arrays, strict=True)
+            ]
         return found
+
+
+def kept(optimizer: Any) -> dict[str, list[Variable]]:
+    """What an optimizer keeps for each trained variable, by kind; the variables' moving averages first."""
+    return {**({"ema": optimizer._averages} if optimizer.use_ema else {}), **optimizer._slots}
+
+
+def understood(
+    names: Sequence[str], arrays: Sequence[Array], orders: Sequence[Sequence[Variable]], optimizer: Any
+) -> list[tuple[Variable, Array]]:
+    """An optimizer's variables with the arrays that they become; see `understand`.
+
+    A `LossScaleOptimizer` finds its own by their names in files of Keras 3; in older ones it begins anew.
+    """
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is None:
+        return understand(names, arrays, orders, optimizer).pairs(optimizer)
+    own = {"step_counter": optimizer.step_counter, "dynamic_scale": optimizer.dynamic_scale}
+    last = [re.sub(r":\d+$", "", name).rpartition("/")[2] for name in names]
+    rest = [i for i, name in enumerate(last) if name not in own]
+    found = understand([names[i] for i in rest], [arrays[i] for i in rest], orders, inner).pairs(inner)
+    return [*((own[name], array) for name, array in zip(last, arrays, strict=True) if name in own), *found]
 
 
 def understand(
@@ -248,7 +293,7 @@ def understand(
         kinds = _by_order(rest, count, kept_as)
     if iterations is not None and iterations.shape != ():
         raise ValueError(f"the number of its steps has shape {iterations.shape}")
-    wanted = set(optimizer._slots)
+    wanted = set(kept(optimizer))
     for kind in sorted(set(kinds) - wanted):  # kept by old optimizers whether they used it or not
         if kind != "velocity_hat" and kept_as != "SGD" and any(np.any(array.read()) for array in kinds[kind]):
             raise ValueError(f"it has {kind!r}, which {kept_as} as it is configured has not")
@@ -296,7 +341,7 @@ def in_order(optimizer: Any, arrays: Sequence[Array]) -> list[tuple[Variable, Ar
 def _kind(name: str) -> str | None:
     """The kind of state a name tells, None for a name that tells nothing."""
     parts = name.split("/")
-    for candidate in (parts[-1], *parts[1:2]):
+    for candidate in (parts[-1], *parts[1:2], *(parts[:1] if len(parts) > 1 else ())):
         stem = re.sub(r"_\d+$", "", candidate)
         if stem in _KINDS:
             return _KINDS[stem]

@@ -128,7 +128,7 @@ def arrange(layer: Any, arrays: Sequence[Array], source: Source, written: str | 
     arrays = list(arrays)
     if name == "TimeDistributed":
         return arrange(layer.layer, arrays, source)
-    if name == "Bidirectional":
+    if name in ("Bidirectional", "OldBidirectional"):
         half = len(arrays) // 2
         sides = ((layer.forward_layer, arrays[:half]), (layer.backward_layer, arrays[half:]))
         return [array for side, part in sides for array in arrange(side, part, source)]
@@ -222,7 +222,16 @@ def _cudnn(gates: int) -> Any:
     return change
 
 
+def _adapted(layer: Any, arrays: list[Array], source: Source) -> list[Array]:
+    """What Keras 3 froze and adapted with two small matrices; they stand before it, behind what was trained."""
+    if len(arrays) != len(layer.weights) + 2:
+        return arrays
+    *rest, a, b, frozen = arrays
+    return [Array.made_of([a, b, frozen], lambda a, b, frozen: frozen + a @ b), *rest]
+
+
 ARRANGE: dict[str, Any] = {
+    **dict.fromkeys(("Dense", "Embedding"), _adapted),
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"), _convolution),
     "ConvLSTM2D": _convolution_over_time,
     "LSTM": _lstm,

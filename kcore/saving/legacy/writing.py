@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,16 @@ SCALINGS = {
 }
 
 
+#: What the layers are called in files of Keras 2.2, where they mean this; see `kcore.saving.legacy.meanings`.
+OLD_NAMES = {"OldBidirectional": "Bidirectional"}
+
+
+def means_as_in_keras_2(described: Any) -> bool:
+    """Whether a model has what meant something else in Keras 2.2, and is to be read as a file of that."""
+    text = json.dumps(described)
+    return any(f'"kcore>{name}"' in text for name in ("legacy_hard_sigmoid", *OLD_NAMES))
+
+
 def legacy_model_config(model: Any) -> Config:
     """A model's architecture as ``{"class_name", "config"}``.
 
@@ -61,6 +72,8 @@ def _layer(entry: Mapping[str, Any]) -> Config:
             return {**_functional(_chain(config)), CHAIN: True}
         layers = [_layer(layer) for layer in config["layers"]]
         return {"class_name": name, "config": {"name": config["name"], "layers": layers}}
+    if name in OLD_NAMES:
+        return {"class_name": OLD_NAMES[name], "config": _arguments(OLD_NAMES[name], config)}
     if entry.get("registered_name") not in (None, name):
         return {"class_name": entry["registered_name"], "config": _arguments(name, config)}
     return {"class_name": name, "config": _arguments(name, config)}

@@ -524,6 +524,14 @@ def watch(model):
     return order
 
 
+def forget(model):
+    """Set the states of stateful layers to zero."""
+    for holder in (model, *model.layers):
+        for method in ("reset_state", "reset_states"):
+            if getattr(holder, "stateful", False) and hasattr(holder, method):
+                getattr(holder, method)()
+
+
 def save(name, folder):
     """Make, train a little and save one model; returns the names of its files."""
     if hasattr(K.backend, "clear_session"):  # not on Theano
@@ -533,24 +541,39 @@ def save(name, folder):
     draw = np.random.RandomState(1)
     model.set_weights([draw.uniform(0.05, 0.6, w.shape).astype("float32") for w in model.get_weights()])
     record = {f"x{i}": a for i, a in enumerate(listed(x))}
+    quiet = {"verbose": 0, "batch_size": len(listed(x)[0])}
     order = []
     if optimizer is not None:
-        kind, keywords = (optimizer, {}) if isinstance(optimizer, str) else optimizer
-        cls = getattr(K.optimizers, {"adam": "Adam"}.get(kind, kind))
-        metrics = [["mae"] for _ in model.outputs] if THREE and len(model.outputs) > 1 else ["mae"]
-        model.compile(optimizer=cls(**keywords), loss="mse", metrics=metrics)
+        if callable(optimizer):  # what it is compiled with, as the model needs it
+            compiled = optimizer(model)
+        else:
+            kind, keywords = (optimizer, {}) if isinstance(optimizer, str) else optimizer
+            cls = getattr(K.optimizers, {"adam": "Adam"}.get(kind, kind))
+            metrics = [["mae"] for _ in model.outputs] if THREE and len(model.outputs) > 1 else ["mae"]
+            compiled = {"optimizer": cls(**keywords), "loss": "mse", "metrics": metrics}
+        model.compile(**compiled)
         order = watch(model)
-        y = listed(model.predict(x, verbose=0))
+        y = listed(model.predict(x, **quiet))
         targets = [np.round(np.random.RandomState(2).uniform(size=a.shape), 1).astype("float32") for a in y]
         given = targets if len(targets) > 1 else targets[0]
         for _ in range(3):
             model.train_on_batch(x, given)
         model.optimizer.__dict__.pop("get_updates", None)
-        record.update(state_of(model, order))
-    y = listed(model.predict(x, verbose=0))
-    files = ([f"{name}.keras"] if VERSION >= (2, 12) else []) + [f"{name}.h5"]  # Keras 3's .h5 takes the optimizer away
-    for file in files:
-        model.save(os.path.join(folder, file))
+        if type(model.optimizer).__name__ in KINDS:
+            record.update(state_of(model, order))
+        else:
+            counting = getattr(model.optimizer, "inner_optimizer", None) or model.optimizer
+            record["iterations"] = int(np.array(counting.iterations))
+    forget(model)
+    y = listed(model.predict(x, **quiet))
+    forget(model)
+    files = []
+    for file in ([f"{name}.keras"] if VERSION >= (2, 12) else []) + [f"{name}.h5"]:  # .h5 last: Keras 3 takes the
+        try:  # optimizer away
+            model.save(os.path.join(folder, file))
+            files.append(file)
+        except Exception as error:  # noqa: BLE001 - a form that this Keras cannot write of this model
+            print(f"{file}: not made: {type(error).__name__}: {str(error)[:200]}", flush=True)
     if name in ("functional", "frozen", "words", "functional_1", "lstm_1", "words_1"):
         files.append(f"{name}.weights.h5")
         model.save_weights(os.path.join(folder, files[-1]))
@@ -558,7 +581,7 @@ def save(name, folder):
     if optimizer is not None and (VERSION >= (2, 4) or ENGINE == "theano"):
         model.train_on_batch(x, given)
         record.update({f"t{i}": a for i, a in enumerate(targets)})
-        record.update({f"next{i}": a for i, a in enumerate(listed(model.predict(x, verbose=0)))})
+        record.update({f"next{i}": a for i, a in enumerate(listed(model.predict(x, **quiet)))})
     np.savez(os.path.join(folder, f"{name}.npz"), **record)
     return [*files, f"{name}.npz"]
 
