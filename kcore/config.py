@@ -6,12 +6,11 @@ import json
 import logging
 import os
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kcore.errors import ConfigError
+from kcore.errors import ConfigError, warn_user
 
 FLOATX = ("bfloat16", "float16", "float32", "float64")
 IMAGE_DATA_FORMATS = ("channels_last", "channels_first")
@@ -404,10 +403,9 @@ def is_flash_attention_enabled() -> bool | None:
 
 def enable_unsafe_deserialization() -> None:
     """Has no effect beyond a warning: code from a file (a saved lambda) is never run."""
-    warnings.warn(
+    warn_user(
         "enable_unsafe_deserialization() has no effect: kcore never runs code that a file carries. Replace a saved "
-        "lambda by a named function, registered with register_serializable()",
-        stacklevel=2,
+        "lambda by a named function, registered with register_serializable()"
     )
 
 

@@ -1,6 +1,36 @@
-"""The errors kcore raises, each carrying the user's own names: layer, op, file, plugin."""
+"""The errors kcore raises, each carrying the user's own names: layer, op, file, plugin; warnings at the user's line."""
 
 from __future__ import annotations
+
+import os
+import sys
+import warnings
+from types import FrameType
+
+#: Where kcore itself lies: a frame from another file is the user's, whatever their project is called.
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_INSTALLED = os.path.join(_LIBRARY, "site-packages") + os.sep
+
+
+def user_level() -> int:
+    """The stacklevel, for a warning of the caller, of the first line outside of kcore and Python's own library."""
+    frame: FrameType | None = sys._getframe()
+    level = 0
+    while frame is not None and _is_inner(frame.f_code.co_filename):
+        frame, level = frame.f_back, level + 1
+    return max(level, 1)
+
+
+def _is_inner(file: str) -> bool:
+    if file.startswith((PACKAGE, "<frozen ")):
+        return True
+    return file.startswith(_LIBRARY) and not file.startswith(_INSTALLED)
+
+
+def warn_user(message: str | Warning, category: type[Warning] | None = None) -> None:
+    """Warn at the line of the user's own code that led here, however deep in kcore that is found out."""
+    warnings.warn(message, category, stacklevel=user_level())
 
 
 class KcoreError(Exception):

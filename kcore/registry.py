@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import reprlib
 import types
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kcore.dtypes import numpy_dtype, standardize_dtype
-from kcore.errors import KcoreError
+from kcore.errors import KcoreError, warn_user
 from kcore.naming import did_you_mean
 
 T = TypeVar("T")
@@ -554,4 +553,4 @@ class Namespace:
 
 def warn_ignored(owner: str, argument: str) -> None:
     """Say that an argument of an old Keras is no longer used."""
-    warnings.warn(f"{owner}: the argument {argument} is no longer used and was ignored", stacklevel=4)
+    warn_user(f"{owner}: the argument {argument} is no longer used and was ignored")

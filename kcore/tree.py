@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+from kcore.errors import warn_user
 
 __all__ = [
     "MAP_TO_NONE",
@@ -345,7 +346,7 @@ def assert_same_structure(a: Any, b: Any, check_types: Any = None) -> None:
     Source: `keras.tree.assert_same_structure`.
     """
     if check_types is not None:
-        warnings.warn("assert_same_structure: check_types is no longer used", DeprecationWarning, stacklevel=2)
+        warn_user("assert_same_structure: check_types is no longer used", DeprecationWarning)
     map_structure(lambda *_: None, a, b)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-import warnings
 from pathlib import Path
+
+from kcore.errors import warn_user
 
 _said = False
 
@@ -71,9 +72,8 @@ def _say(path: Path, error: OSError) -> None:
     global _said
     if not _said:
         _said = True
-        warnings.warn(
+        warn_user(
             f"kcore cannot write {path}: {error.strerror or error}. It works without, but tests devices and compiles "
             "kernels again in every process; the environment variable KCORE_CACHE_DIR names another folder",
             RuntimeWarning,
-            stacklevel=4,
         )

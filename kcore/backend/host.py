@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from kcore.backend.base import Backend
 from kcore.backend.kernel import Kernel, Site, Thunk
+from kcore.errors import warn_user
 from kcore.graph.core import Node
 
 HOST = "numpy"
@@ -26,10 +26,9 @@ def host_fallback(backend: Backend, node: Node) -> Kernel | None:
         return None
     if (backend.name, node.op.name) not in _warned:
         _warned.add((backend.name, node.op.name))
-        warnings.warn(
+        warn_user(
             f"op {node.op.name!r} has no kernel on backend {backend.name!r} and runs on the host ({node.location()}); "
-            "`kcore doctor` lists such ops",
-            stacklevel=2,
+            "`kcore doctor` lists such ops"
         )
 
     def bind(site: Site) -> Thunk:

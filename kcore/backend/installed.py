@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-import warnings
 
 from kcore.backend.base import Backend, Device, facts_of
-from kcore.errors import BackendNotFoundError, PluginError
+from kcore.errors import BackendNotFoundError, PluginError, warn_user
 from kcore.naming import did_you_mean
 from kcore.plugins.contract import check_contract
 from kcore.plugins.discovery import BACKENDS, EntryPoint, entry_points, extra_for, find_entry
@@ -86,7 +85,7 @@ def start_all(warn: bool = True) -> dict[str, Backend]:
         except PluginError as error:
             _failed[name] = error
             if warn and not known:
-                warnings.warn(f"{error}; `kcore doctor` says more", RuntimeWarning, stacklevel=3)
+                warn_user(f"{error}; `kcore doctor` says more", RuntimeWarning)
     return started
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 from kcore import config
 from kcore.backend import installed
 from kcore.backend.base import Backend, Device
-from kcore.errors import KcoreError
+from kcore.errors import KcoreError, warn_user
 
 VARIABLE = "KERAS_BACKEND"
 
@@ -208,7 +207,7 @@ def _skip(name: str, where: str) -> bool:
     if (plain, where) not in _noted:
         _noted.add((plain, where))
         said = f"{where} names {plain!r}, which is another engine and no backend of kcore: skipped"
-        warnings.warn(said, UserWarning, stacklevel=4)
+        warn_user(said)
     return True
 
 
@@ -226,9 +225,8 @@ def _say_environment_changed() -> None:
     name = installed.LEGACY.get(name, name)
     if not wanted or wanted in (place.name, str(place.device)) or installed.is_foreign(name):
         return
-    warnings.warn(
+    warn_user(
         f"{VARIABLE} was set to {wanted!r} after kcore had chosen {place.device} ({_reason}); that comes too late and "
         f"changes nothing. Call kcore.use_backend({wanted!r}) instead: it works at any time, and models move along.",
         RuntimeWarning,
-        stacklevel=3,
     )

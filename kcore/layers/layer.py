@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ import numpy as np
 from kcore import dtype_policies, ops, regularizers
 from kcore.dtype_policies import DTypePolicyMap
 from kcore.dtypes import FLOATS
+from kcore.errors import warn_user
 from kcore.layers.calling import (
     CallSignature,
     call_context,
@@ -133,7 +133,7 @@ class Layer(Holder):
             batch_shape = kwargs.pop("batch_input_shape", None)
             shape = kwargs.pop("input_shape", None)
             size = kwargs.pop("input_dim", None)
-            self._input_shape_arg = tuple(batch_shape[1:] if batch_shape else shape or (size,))
+            self._batch_shape_arg = tuple(batch_shape) if batch_shape else (None, *(shape or (size,)))
         if kwargs:
             known = list(dict.fromkeys([*self.arguments, *LAYER_ARGUMENTS]))
             unknown = next(iter(kwargs))
@@ -332,10 +332,9 @@ class Layer(Holder):
     def _pass_masks(self, inputs: Any, outputs: Any, previous_mask: Any) -> None:
         if not self.supports_masking:
             if any(m is not None for m in leaves(previous_mask)):
-                warnings.warn(
+                warn_user(
                     f"{describe_layer(self)} got an input with a mask and does not support masking: layers after it "
-                    "will not see the mask",
-                    stacklevel=3,
+                    "will not see the mask"
                 )
             return
         flat = flatten(outputs)

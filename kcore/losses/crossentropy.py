@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from kcore import ops
 from kcore.declare import argument, within
+from kcore.errors import warn_user
 from kcore.losses.loss import FunctionLoss, check_smoothing, pair, same_shape
 from kcore.ops.losses import class_value
 from kcore.registry import public
@@ -27,11 +27,10 @@ def one_hot_pair(name: str, y_true: Any, y_pred: Any, axis: int, label_smoothing
             "for classes as integers use sparse_categorical_crossentropy"
         )
     if y_pred.shape[-1] == 1:
-        warnings.warn(
+        warn_user(
             f"{name} of predictions of shape {tuple(y_pred.shape)}: there is only one class; "
             "for two classes in one number use binary_crossentropy",
             SyntaxWarning,
-            stacklevel=3,
         )
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_true.shape[-1]

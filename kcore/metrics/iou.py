@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from kcore import config, ops
 from kcore.declare import argument, positive_int
+from kcore.errors import warn_user
 from kcore.metrics.reduction import Declared
 from kcore.ops.indexing import scatter_add
 from kcore.registry import public
@@ -114,10 +114,9 @@ class IoU(Declared):
             return ops.ones((count,), dtype=self.dtype)
         given = convert_to_tensor(sample_weight)
         if "float" in given.dtype and "int" in self.dtype:
-            warnings.warn(
+            warn_user(
                 f"metric {self.name!r} counts in {self.dtype}, which cuts off the fractions of its {given.dtype} "
-                "sample_weight; give it dtype='float32'",
-                stacklevel=3,
+                "sample_weight; give it dtype='float32'"
             )
         weight = ops.reshape(ops.cast(given, self.dtype), (math.prod(given.shape),))
         if weight.shape[0] not in (1, count):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from kcore import ops
 from kcore.declare import argument, one_of
+from kcore.errors import warn_user
 from kcore.losses.loss import pair
 from kcore.metrics.reduction import Declared
 from kcore.registry import public
@@ -105,11 +105,10 @@ class R2Score(Declared):
     def _adjusted(self, score: Any) -> Any:
         """The score that does not grow by regressors alone; the plain one where there are too few samples for it."""
         if current_trace() is None and float(self.num_samples.numpy()) - 1 <= self.num_regressors:
-            warnings.warn(
+            warn_user(
                 f"metric {self.name!r}: {self.num_regressors} regressors need more than "
                 f"{self.num_regressors + 1} values for an adjusted score, there are "
-                f"{float(self.num_samples.numpy()):g}; the score is the plain one",
-                stacklevel=3,
+                f"{float(self.num_samples.numpy()):g}; the score is the plain one"
             )
         n = self.num_samples.value
         spare = n - float(self.num_regressors) - 1.0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from kcore import ops, tree
+from kcore.errors import warn_user
 from kcore.layers import InputSpec, Layer
 from kcore.models.calls import Call, CallGraph, OpCall
 from kcore.models.model import Model
@@ -74,10 +74,9 @@ class Functional(Model):
     def _check_keys(self, inputs: dict[str, Any]) -> None:
         for key, tensor in inputs.items():
             if isinstance(tensor, KerasTensor) and key != self._graph.input_layer(tensor).name:
-                warnings.warn(
+                warn_user(
                     f"the keys of a dict of inputs should be the inputs' names: {key!r} holds the input "
-                    f"{self._graph.input_layer(tensor).name!r}; name it with Input(..., name={key!r})",
-                    stacklevel=4,
+                    f"{self._graph.input_layer(tensor).name!r}; name it with Input(..., name={key!r})"
                 )
 
     @property

@@ -10,6 +10,7 @@ from kcore.layers.calling import CallSignature
 from kcore.models.calls import outside_calls
 from kcore.models.functional import Functional
 from kcore.models.model import Model
+from kcore.naming import auto_name
 from kcore.registry import custom_object_scope, deserialize, public, serialize
 from kcore.runtime import KerasTensor
 from kcore.training.trainer import Trainer
@@ -100,9 +101,9 @@ class Sequential(Model):
             raise ValueError(
                 f"Input() must be the first entry of model {self.name!r}, it has {len(self._stack)} layers already"
             )
-        shape = getattr(layer, "_input_shape_arg", None)
+        shape = getattr(layer, "_batch_shape_arg", None)
         if not self._stack and shape is not None:
-            self._stack.append(InputLayer(shape=shape))
+            self._stack.append(InputLayer(batch_shape=shape))
         self._stack.append(layer)
         self._unbuild()
 
@@ -149,6 +150,7 @@ class Sequential(Model):
         with outside_calls():  # the calls are those of a model of its own, wherever this one is built
             for layer in self._stack[1:]:
                 x = layer(x)
+        auto_name("Functional")  # Keras counts the one inside, and scripts look layers up by automatic names
         self._functional = Functional(symbol, x, name=self.name)
         self.built = True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from kcore import config as settings
 from kcore import initializers, ops
 from kcore.declare import Configurable
+from kcore.errors import warn_user
 from kcore.naming import auto_name, did_you_mean
 from kcore.optimizers.checks import check_options, check_rate
 from kcore.optimizers.schedules import LearningRateSchedule
@@ -75,7 +75,7 @@ class Optimizer(Configurable):
     ):
         owner = type(self).__name__
         if kwargs.pop("decay", None):
-            warnings.warn(f"{owner}: the argument decay is ignored; use a LearningRateSchedule", stacklevel=3)
+            warn_user(f"{owner}: the argument decay is ignored; use a LearningRateSchedule")
         if "lr" in kwargs:
             learning_rate = kwargs.pop("lr")
         if kwargs:
@@ -312,9 +312,7 @@ class Optimizer(Configurable):
         if not pairs:
             raise ValueError(f"optimizer {self.name!r}: there is no gradient for any variable: {', '.join(missing)}")
         if missing:
-            warnings.warn(
-                f"there is no gradient for {', '.join(missing)}: the loss does not depend on them", stacklevel=2
-            )
+            warn_user(f"there is no gradient for {', '.join(missing)}: the loss does not depend on them")
         with name_scope(self.name):
             self._step_values = {}
             try:
@@ -435,10 +433,9 @@ class Optimizer(Configurable):
         """Read its state from a mapping that `save_own_variables` wrote."""
         variables = self.variables
         if len(store.keys()) != len(variables):
-            warnings.warn(
+            warn_user(
                 f"optimizer {self.name!r} has {len(variables)} variables, the file {len(store.keys())}: its "
-                "state was not loaded",
-                stacklevel=2,
+                "state was not loaded"
             )
             return
         for i, variable in enumerate(variables):

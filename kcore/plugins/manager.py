@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from kcore.errors import PluginError
+from kcore.errors import PluginError, warn_user
 from kcore.naming import did_you_mean
 from kcore.plugins import discovery, hooks
 from kcore.plugins.contract import check_contract
@@ -100,7 +99,7 @@ def _register(state: _State, entry: EntryPoint) -> None:
 def _report(state: _State, entry: EntryPoint, error: PluginError, say: bool = True) -> None:
     state.broken.append(Broken(entry, error))
     if say:
-        warnings.warn(f"{error}; everything else works, `kcore doctor` says more", RuntimeWarning, stacklevel=4)
+        warn_user(f"{error}; everything else works, `kcore doctor` says more", RuntimeWarning)
 
 
 def _ask(state: _State, hook: str, **arguments: Any) -> Iterable[tuple[EntryPoint, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -15,12 +14,12 @@ import numpy as np
 
 from kcore.backend import selection
 from kcore.backend.batch import Rows
+from kcore.errors import warn_user
 from kcore.graph.core import Graph
 from kcore.runtime.apply import convert_to_tensor
 from kcore.runtime.bounds import Bounds, check, find_bounds
 from kcore.runtime.interchange import tells_its_device
 from kcore.runtime.promote import to_array
-from kcore.runtime.scope import user_level
 from kcore.runtime.tensor import EagerTensor, KerasTensor, TracedTensor
 from kcore.runtime.trace import Trace, current_trace
 from kcore.runtime.variable import Variable
@@ -253,7 +252,7 @@ class Function:
         else:
             shown = ", ".join(map(str, seen[:4]))
             text += f"its argument {name!r} came in {len(seen)} {kind} ({shown}, ...). {_ADVICE[kind]}"
-        warnings.warn(text, stacklevel=user_level())
+        warn_user(text)
 
     def _argument(self, place: int) -> str:
         """The name of an argument given by position."""

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-
-#: Where kcore itself lies: a frame from another file is the user's, whatever their project is called.
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-def user_level() -> int:
-    """The stacklevel, for a warning of the caller, of the first line outside of kcore."""
-    frame, level = inspect.currentframe(), 0
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        frame, level = frame.f_back, level + 1
-    return max(level, 1)
-
 
 _path: ContextVar[str] = ContextVar("kcore_path", default="")
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from kcore.errors import TracingError, UnknownLengthError
+from kcore.errors import PACKAGE, TracingError, UnknownLengthError
 from kcore.graph.core import Value
 from kcore.graph.op import OPS, Spec
-from kcore.runtime.scope import PACKAGE
 
 if TYPE_CHECKING:
     from kcore.runtime.trace import Trace

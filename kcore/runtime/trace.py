@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from kcore.dtypes import numpy_dtype
-from kcore.errors import TracingError
+from kcore.errors import PACKAGE, TracingError
 from kcore.graph.core import Graph, Node, Value
 from kcore.graph.op import OPS, Op, Spec
 from kcore.runtime.promote import promoted, to_array
-from kcore.runtime.scope import PACKAGE, at_path, current_path
+from kcore.runtime.scope import at_path, current_path
 from kcore.runtime.tensor import EagerTensor, KerasTensor, TracedTensor
 from kcore.runtime.variable import Variable
 

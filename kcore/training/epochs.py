@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
 from kcore import config
+from kcore.errors import warn_user
 from kcore.runtime.random_state import random_state, set_random_state
-from kcore.runtime.scope import user_level
 from kcore.training.sources.source import Source
 
 
@@ -69,10 +68,7 @@ class Epochs:
             raise ValueError(f"{words.steps} is needed: {words.data} is a {source.kind}, which has no end")
         limit, known = config.max_steps_per_epoch(), steps or source.num_batches
         if limit is not None and (known is None or limit < known):
-            warnings.warn(
-                f"kcore.config.max_steps_per_epoch() limits the {known or 'unknown number of'} steps to {limit}",
-                stacklevel=user_level(),
-            )
+            warn_user(f"kcore.config.max_steps_per_epoch() limits the {known or 'unknown number of'} steps to {limit}")
             steps, anew = limit, anew or steps is None
         self.source = source
         self.ended = False
@@ -204,4 +200,4 @@ class Epochs:
             text += self._words.end
         else:
             text = f"it ended after {total} batches, one epoch of the {self._epochs} asked for; {self._words.end}"
-        warnings.warn(f"{self._words.data} is a {self.source.kind}: {text}", stacklevel=user_level())
+        warn_user(f"{self._words.data} is a {self.source.kind}: {text}")

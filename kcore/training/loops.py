@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
 
 from kcore import config
+from kcore.errors import warn_user
 from kcore.naming import named_arguments
-from kcore.runtime.scope import user_level
 from kcore.training.data import check_batch_size, is_stream, split, unpack
 from kcore.training.deprecated import OldNames
 from kcore.training.epochs import Epochs, Words
@@ -391,9 +390,7 @@ def _train_epoch(
         if model.stop_training:
             break
     if not done:
-        warnings.warn(
-            f"x is a {data.source.kind}: it gave no batch for this epoch; training stops here", stacklevel=user_level()
-        )
+        warn_user(f"x is a {data.source.kind}: it gave no batch for this epoch; training stops here")
         model.stop_training = True
     return last
 
@@ -422,7 +419,7 @@ def _limited(epochs: int) -> int:
     limit = config.max_epochs()
     if limit is None or limit >= epochs:
         return epochs
-    warnings.warn(f"kcore.config.max_epochs() limits the {epochs} epochs to {limit}", stacklevel=user_level())
+    warn_user(f"kcore.config.max_epochs() limits the {epochs} epochs to {limit}")
     return limit
 
 

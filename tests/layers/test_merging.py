@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from reference import array, keras, same
 
+import kcore
 from kcore import layers
 
 
@@ -38,6 +39,30 @@ def test_dot_drops_masks():
     a = layers.Embedding(5, 4, mask_zero=True)(array((2, 3), dtype="int32"))
     assert a._keras_mask is not None
     assert layers.Dot(2)([a, a])._keras_mask is None
+
+
+@pytest.mark.parametrize("name", ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"])
+@pytest.mark.parametrize("masked", [(True, True), (True, False), (False, True)])
+def test_masked_inputs_give_the_values_and_the_mask_that_keras_gives(name, masked):
+    def outputs(module):
+        ids = [module.Input((4,), dtype="int32") for _ in masked]
+        tables = [module.layers.Embedding(6, 3, mask_zero=m) for m in masked]
+        vectors = [table(i) for table, i in zip(tables, ids, strict=True)]
+        joined = getattr(module.layers, name)()(vectors)
+        model = module.Model(ids, [joined, module.layers.GlobalAveragePooling1D()(joined)])
+        for seed, table in enumerate(tables):
+            table.set_weights([array((6, 3), seed)])
+        return [np.asarray(x) for x in model([np.array([[1, 2, 0, 0], [3, 0, 4, 5]]), np.array([[1, 0, 2, 0]] * 2)])]
+
+    for mine, theirs in zip(outputs(kcore), outputs(keras), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_masks_reach_every_further_axis():
+    x = layers.Masking()(np.array([[[1.0], [0.0]], [[2.0], [3.0]]], "float32"))
+    pictures = layers.TimeDistributed(layers.Reshape((1, 1)))(x)
+    assert layers.Multiply()([pictures, pictures]).numpy().ravel().tolist() == [1, 0, 4, 9]
+    assert layers.Maximum()([pictures, pictures]).numpy().ravel().tolist() == [1, 0, 2, 3]
 
 
 @pytest.mark.parametrize(

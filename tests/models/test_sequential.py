@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import kcore
 from kcore import layers
 from kcore.models import Model, Sequential
 
@@ -144,3 +145,29 @@ def test_a_model_cannot_contain_itself():
     with pytest.raises(ValueError, match="model 'inner' would contain itself: inner -> outer -> middle -> inner"):
         inner.add(Sequential([middle], name="outer"))
     assert inner.layers == []
+
+
+def test_batch_input_shape_of_old_scripts_fixes_the_batch():
+    model = Sequential([layers.LSTM(3, stateful=True, batch_input_shape=(2, 5, 4)), layers.Dense(1)])
+    assert model.input_shape == (2, 5, 4) and model.output_shape == (2, 1)
+    assert Sequential([layers.Dense(3, input_shape=(4,))]).input_shape == (None, 4)
+    assert Sequential([layers.Dense(3, input_dim=4)]).input_shape == (None, 4)
+
+
+def test_automatic_names_count_on_as_those_of_keras():
+    """Scripts find nested models by such names: base.get_layer("functional_3")."""
+    keras = pytest.importorskip("keras")
+
+    def names(module):
+        module.utils.clear_session()
+        x = module.Input((3,))
+        model = module.Model(x, module.layers.Dense(2)(x))
+        stack = module.Sequential([module.Input((3,)), module.layers.Dense(2)])
+        stack.add(module.layers.Dense(1))
+        open_stack = module.Sequential([module.layers.Dense(2)])
+        open_stack.build((None, 3))
+        after = module.Model(x, stack(x))
+        clone = module.models.clone_model(after)
+        return [m.name for m in (model, stack, open_stack, after, clone, module.Model(x, x))]
+
+    assert names(kcore) == names(keras)

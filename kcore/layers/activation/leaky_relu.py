@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from kcore import activations
 from kcore.declare import argument, at_least, optional
+from kcore.errors import warn_user
 from kcore.layers.layer import Layer
 from kcore.registry import public
 
@@ -42,7 +42,7 @@ class LeakyReLU(Layer):
 
     def __post_init__(self) -> None:
         if self._alpha is not None:
-            warnings.warn("LeakyReLU: the argument alpha is now called negative_slope", stacklevel=4)
+            warn_user("LeakyReLU: the argument alpha is now called negative_slope")
             self.negative_slope = self._alpha
 
     def call(self, inputs: Any) -> Any:

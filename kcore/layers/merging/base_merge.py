@@ -62,9 +62,9 @@ class Merge(Layer):
 
     def reduce_unmasked(self, op: Callable[[Any, Any], Any], inputs: list[Any]) -> Any:
         """The inputs joined pairwise, where a masked entry gives way to the other one."""
-        joined, kept = inputs[0], _full_mask(inputs[0])
+        joined, kept = inputs[0], full_mask(inputs[0])
         for x in inputs[1:]:
-            mask = _full_mask(x)
+            mask = full_mask(x)
             x = x if mask is None else ops.where(mask, x, joined)
             joined = op(joined if kept is None else ops.where(kept, joined, x), x)
             kept = None if kept is None or mask is None else ops.logical_or(kept, mask)
@@ -76,7 +76,11 @@ class Merge(Layer):
         return reduce(ops.logical_or, previous_mask)
 
 
-def _full_mask(x: Any) -> Any:
+def full_mask(x: Any) -> Any:
     """The mask a tensor carries, in the tensor's shape, or None."""
     mask = mask_of(x)
-    return None if mask is None else ops.broadcast_to(ops.expand_dims(mask, -1), x.shape)
+    if mask is None:
+        return None
+    for _ in range(len(x.shape) - len(mask.shape)):
+        mask = ops.expand_dims(mask, -1)
+    return ops.broadcast_to(mask, x.shape)

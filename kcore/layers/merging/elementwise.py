@@ -7,7 +7,7 @@ from typing import Any
 
 from kcore import ops
 from kcore.layers.input_spec import describe_layer
-from kcore.layers.merging.base_merge import Merge
+from kcore.layers.merging.base_merge import Merge, full_mask
 from kcore.registry import public
 
 
@@ -56,7 +56,7 @@ class Subtract(Merge):
 
 @public("keras.layers")
 class Multiply(Merge):
-    """The product of the inputs.
+    """The product of the inputs; a masked entry does not multiply the others, and is 0 where all are masked.
 
     Shapes:
         inputs that broadcast to each other, output of their common shape.
@@ -70,7 +70,12 @@ class Multiply(Merge):
     """
 
     def merge(self, inputs: list[Any]) -> Any:
-        return reduce(ops.multiply, inputs)
+        masks = [full_mask(x) for x in inputs]
+        factors = [x if mask is None else ops.where(mask, x, 1) for x, mask in zip(inputs, masks, strict=True)]
+        product = reduce(ops.multiply, factors)
+        if any(mask is None for mask in masks):
+            return product
+        return ops.where(reduce(ops.logical_or, masks), product, 0)
 
 
 @public("keras.layers")

@@ -8,7 +8,6 @@ import random
 import signal
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,9 +16,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kcore.runtime.scope import user_level
-
 #: Seconds that `close` waits for a batch that is being made.
+from kcore.errors import warn_user
+
 PATIENCE = 5.0
 #: Seconds that making a batch must take before a thread for it is worth while.
 WORTH = 3e-4
@@ -229,8 +228,5 @@ class Ahead:
         waiting = [future for future in self._coming if not future.cancel()]
         self._coming.clear()
         if self._workers is not None and not self._workers.stop():
-            warnings.warn(
-                f"a batch is still being made after {PATIENCE:g} seconds; its thread is left to itself",
-                stacklevel=user_level(),
-            )
+            warn_user(f"a batch is still being made after {PATIENCE:g} seconds; its thread is left to itself")
         return [f.result() for f in waiting if f.done() and not f.cancelled() and f.exception() is None]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from kcore.runtime.scope import user_level
+from kcore.errors import warn_user
 from kcore.training.data import is_by_number, is_stream
 from kcore.training.sources.arrays import ArrayBatches
 from kcore.training.sources.py_dataset import PyDatasetBatches
@@ -40,8 +39,5 @@ def source_of(
                 f"{name} cannot be given when x is a {type(x).__name__}: each item it yields is (x, y, sample_weight)"
             )
     if batch_size is not None:
-        warnings.warn(
-            f"batch_size={batch_size} is not used: x is a {type(x).__name__}, which makes the batches itself",
-            stacklevel=user_level(),
-        )
+        warn_user(f"batch_size={batch_size} is not used: x is a {type(x).__name__}, which makes the batches itself")
     return PyDatasetBatches(x, shuffle, class_weight) if is_by_number(x) else StreamBatches(x, class_weight)
