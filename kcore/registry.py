@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import reprlib
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -321,7 +321,7 @@ def _serialize_function(fn: Any) -> dict[str, Any]:
 
 
 def _serialize_object(obj: Any) -> dict[str, Any]:
-    cls = type(obj)
+    cls, number = type(obj), (_numbered.get() or {}).get(id(obj))
     config = obj.get_config()
     if not isinstance(config, dict):
         raise TypeError(f"{cls.__name__}.get_config() returned {type(config).__name__}, expected a dict")
@@ -341,7 +341,29 @@ def _serialize_object(obj: Any) -> dict[str, Any]:
         value = get() if get is not None else None
         if value is not None:
             described[part] = serialize(value)
-    return described
+    return described if number is None else {**described, "shared_object_id": number}
+
+
+#: The numbers under which layers are written that stand at several places; id -> number.
+_numbered: ContextVar[Mapping[int, int] | None] = ContextVar("numbered", default=None)
+
+#: The layers met so far that a file has at several places; (number, class) -> layer.
+_met: ContextVar[dict[Any, Any] | None] = ContextVar("met", default=None)
+
+
+@contextmanager
+def sharing(layers: Sequence[Any] = ()) -> Iterator[None]:
+    """Context in which layers that stand in a model at several places are written so, and read as one.
+
+    Args:
+        layers: those to be written so.
+    """
+    tokens = _numbered.set({id(layer): n for n, layer in enumerate(layers, 1)}), _met.set({})
+    try:
+        yield
+    finally:
+        _numbered.reset(tokens[0])
+        _met.reset(tokens[1])
 
 
 # -- configuration -> object --------------------------------------------------------------------------------------
@@ -404,7 +426,13 @@ def _deserialize_object(config: Mapping[str, Any], module: str | None) -> Any:
         return cls
     if not hasattr(cls, "from_config"):
         raise TypeError(f"{cls.__name__} cannot be made from a configuration: it has no from_config() method")
+    shared = config.get("shared_object_id"), name
+    known = _met.get() if isinstance(shared[0], int) else None
+    if known is not None and shared in known:
+        return known[shared]
     obj = cls.from_config(dict(inner or {}))  # type: ignore[attr-defined]
+    if known is not None and hasattr(obj, "_flatten_layers"):
+        known[shared] = obj
     build_config = config.get("build_config")
     if build_config and not obj.built:
         obj.build_from_config(deserialize(build_config))

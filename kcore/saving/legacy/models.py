@@ -261,6 +261,8 @@ def _functional(inner: Mapping[str, Any], era: int) -> Config:
         layer["config"] = {**layer["config"], "name": layer["name"]}
         nodes = entry.get("inbound_nodes", [])
         layer["inbound_nodes"] = [_node(node, entry, operator if era < 3 else None) for node in nodes if node != []]
+        if isinstance(entry.get("shared_object_id"), int):
+            layer["shared_object_id"] = entry["shared_object_id"]
         layers.append(layer)
     for layer in layers if sizes else ():
         if any(reference[0] in sizes for reference in _histories(layer["inbound_nodes"])):
