@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Submissions from which on a graph is worth recording.
 LEAST = 3
+#: Times that recording is tried: what another thread does on CUDA's default stream meanwhile breaks it.
+ATTEMPTS = 3
 
 
 class Way:
@@ -47,8 +49,9 @@ class Run:
     """Neighbouring submissions of a step.
 
     The first time they are submitted one by one: libraries choose and allocate then. The second time they are recorded
-    as a graph, unless they are few or graphs are switched off. Whoever binds a step to other memory makes other runs,
-    which are recorded anew; the arrays of this one live as long as it does.
+    as a graph, unless they are few or graphs are switched off; what fails is tried again at the next times. Whoever
+    binds a step to other memory makes other runs, which are recorded anew; the arrays of this one live as long as it
+    does.
 
     Args:
         submissions: what to submit, in order, all to one place.
@@ -64,6 +67,7 @@ class Run:
         few = f"fewer than {LEAST}" if len(submissions) < LEAST and not loops else ""
         self.title = Way(len(submissions), few or ("" if settings.graphs() else f"{settings.GRAPHS}=0"))
         self._executable = 0
+        self._attempts = 0
 
     def __call__(self) -> None:
         place = self.place
@@ -101,12 +105,14 @@ class Run:
         graph = 0
         try:
             with self.place.capturing(), _no_collection():
-                runtime.streamBeginCapture(stream, runtime.streamCaptureModeThreadLocal)
                 try:
+                    runtime.streamBeginCapture(stream, runtime.streamCaptureModeThreadLocal)
                     for submission in self.submissions:
                         submission.submit()
-                finally:
-                    graph = runtime.streamEndCapture(stream)
+                except BaseException:  # Ctrl-C may come anywhere
+                    _abandon(stream)
+                    raise
+                graph = runtime.streamEndCapture(stream)
             self._executable = runtime.graphInstantiate(graph)
         except Exception as error:
             self._refused(submission, error)
@@ -121,6 +127,9 @@ class Run:
         runtime.graphLaunch(self._executable, stream)
 
     def _refused(self, last: Submission, error: Exception) -> None:
+        self._attempts += 1
+        if self._attempts < ATTEMPTS:
+            return
         where = f"{last.node.op.name!r} ({last.node.location()})" if last.node is not None else "a call"
         self.title.reason = f"a graph could not be recorded, at {where}: {error}"
         warnings.warn(f"{self.place.name}: {self.title}", RuntimeWarning, stacklevel=4)
@@ -157,6 +166,14 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _abandon(stream: int) -> None:
+    """End a recording that failed, if it had begun: until then the stream takes nothing else."""
+    try:
+        cuda.runtime.graphDestroy(cuda.runtime.streamEndCapture(stream))
+    except cuda.runtime.CUDARuntimeError:
+        return
 
 
 def _destroy(executable: int) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kcore.dtypes import standardize_dtype
 from kcore_cuda import cuda
+from kcore_cuda.errors import status_of
 from kcore_cuda.memory import Array, foreign_array
 
 if TYPE_CHECKING:
@@ -43,15 +46,18 @@ def adopt(values: Any, place: Place) -> Array | None:
 
 def _interface(values: Any, place: Place) -> tuple[Any, int, int, tuple[int, ...], str] | None:
     """Owner, address, stream, shape and dtype of an array on a CUDA device."""
+    if getattr(values, "requires_grad", False):
+        values = values.detach()  # torch's, which says nothing of itself while it is watched
     interface = getattr(values, "__cuda_array_interface__", None)
-    if interface is None:
-        device = getattr(values, "__dlpack_device__", None)
-        if device is None or int(device()[0]) not in (_CUDA_DEVICE, _CUDA_MANAGED):
+    stream = _stream_of(values, interface or {}, place)
+    if interface is None or np.dtype(interface["typestr"]).kind == "V":  # bfloat16 has no name there
+        values = _by_dlpack(values, place)
+        if values is None:
             return None
-        with place.current(), cuda.ExternalStream(place.stream, place.gpu.ordinal):
-            values = cuda.from_dlpack(values)
         interface = values.__cuda_array_interface__
     dtype = np.dtype(interface["typestr"])
+    if dtype.kind == "V":
+        dtype = values.dtype
     shape = tuple(interface["shape"])
     strides = interface.get("strides")
     if strides is not None and tuple(strides) != _contiguous(shape, dtype.itemsize):
@@ -60,7 +66,31 @@ def _interface(values: Any, place: Place) -> tuple[Any, int, int, tuple[int, ...
         name = standardize_dtype(dtype)
     except (TypeError, ValueError):
         return None
-    return values, int(interface["data"][0]), int(interface.get("stream") or DEFAULT_STREAM), shape, name
+    return values, int(interface["data"][0]), stream, shape, name
+
+
+def _by_dlpack(values: Any, place: Place) -> Any:
+    """The array as CuPy's, ordered for kcore's stream; None if it lies on no CUDA device or cannot be handed over."""
+    device = getattr(values, "__dlpack_device__", None)
+    if device is None or int(device()[0]) not in (_CUDA_DEVICE, _CUDA_MANAGED):
+        return None
+    try:
+        with place.current(), cuda.ExternalStream(place.stream, place.gpu.ordinal):
+            return cuda.from_dlpack(values)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        if status_of(error):
+            raise
+        return None  # a dtype that CuPy does not know: it goes through the host
+
+
+def _stream_of(values: Any, interface: Mapping[str, Any], place: Place) -> int:
+    """The stream that the array's owner works on, which must not run ahead of what kcore reads."""
+    if "stream" in interface:
+        return int(interface["stream"] or DEFAULT_STREAM)
+    torch = sys.modules.get("torch")  # whose interface does not tell it
+    if torch is not None and isinstance(values, torch.Tensor):
+        return int(torch.cuda.current_stream(place.gpu.ordinal).cuda_stream) or DEFAULT_STREAM
+    return DEFAULT_STREAM
 
 
 def _contiguous(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

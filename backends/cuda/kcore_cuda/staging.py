@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,11 +66,12 @@ class Event:
 
 
 class Staging:
-    """The slots of one device."""
+    """The slots of one device, in a queue for each size and kind: what was used longest ago is asked about first."""
 
     def __init__(self, place: Place):
         self._place = place
-        self._slots: list[Slot] = []
+        self._queues: dict[tuple[int, bool], deque[Slot]] = {}
+        self._count = self._nbytes = 0
 
     def slot(self, nbytes: int, landing: bool = False) -> Slot:
         """Memory of at least `nbytes` that no transfer reads any more.
@@ -77,24 +79,31 @@ class Staging:
         Args:
             landing: whether it has memory on the device, too, where the bytes arrive before they are wanted.
         """
-        fitting = [s for s in self._slots if (s.landing is not None) == landing and s.nbytes >= nbytes]
-        # the smallest one: a label's batch must not occupy an image's slot
-        free = min((s for s in fitting if s.free), key=lambda s: s.nbytes, default=None)
-        if free is not None and free.nbytes <= 4 * max(nbytes, 4096):
-            return self._last(free)
-        while self._slots and (len(self._slots) >= SLOTS or sum(s.nbytes for s in self._slots) + nbytes > BYTES):
-            oldest = self._slots.pop(0)
-            oldest.wait()
-            if (oldest.landing is not None) == landing and nbytes <= oldest.nbytes <= 4 * max(nbytes, 4096):
-                return self._last(oldest)
-        return self._last(Slot(self._place, max(nbytes, 4096), landing))
-
-    def _last(self, slot: Slot) -> Slot:
-        """The slot, as the one used last."""
-        if slot in self._slots:
-            self._slots.remove(slot)
-        self._slots.append(slot)
+        step = max(1 << nbytes.bit_length() - 3, 4096) if nbytes > 4096 else 4096
+        size = -(-nbytes // step) * step
+        queue = self._queues.get((size, landing))
+        if queue is None:
+            queue = self._queues[size, landing] = deque()
+        if queue and not queue[0].free and not self._has_room(size):
+            queue[0].wait()
+        elif not queue or not queue[0].free:
+            self._make_room(size)
+            queue.appendleft(Slot(self._place, size, landing))
+            self._count, self._nbytes = self._count + 1, self._nbytes + size
+        slot = queue[0]
+        queue.rotate(-1)
         return slot
+
+    def _has_room(self, size: int) -> bool:
+        return self._count < SLOTS and self._nbytes + size <= BYTES
+
+    def _make_room(self, size: int) -> None:
+        """Let go of slots of other sizes, until one of this size may be had or there are no more."""
+        for queue in self._queues.values():
+            while queue and not self._has_room(size):
+                slot = queue.popleft()
+                slot.wait()
+                self._count, self._nbytes = self._count - 1, self._nbytes - slot.nbytes
 
 
 class Slot:

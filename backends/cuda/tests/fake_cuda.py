@@ -64,6 +64,7 @@ class Function:
     text: str
     local: int
     parameters: list[tuple[str, str]]  # (C type without const, name)
+    alignments: dict[str, int] = field(default_factory=dict)  # bytes that vectors which are loaded by it ask for
 
 
 @dataclass
@@ -258,7 +259,8 @@ class _Runtime:
         graph = fake.handle()
         recorded = fake._streams[stream].recording
         fake._streams[stream].recording = None
-        assert recorded is not None, "no capture was begun"
+        if recorded is None:
+            raise CUDARuntimeError(401)  # cudaErrorIllegalState
         fake._graphs[graph] = recorded
         fake.calls.append("end")
         return graph
@@ -373,7 +375,7 @@ class _Driver:
             raise CUDADriverError(500)
         parameters = [_parameter(p) for p in found[2].split(",")]
         handle = self._fake.handle()
-        self._fake._functions[handle] = Function(funcname, text, int(found[1]), parameters)
+        self._fake._functions[handle] = Function(funcname, text, int(found[1]), parameters, _alignments(text, funcname))
         return handle
 
     def launchKernel(
@@ -392,6 +394,8 @@ class _Driver:
             if ctype.endswith("*"):
                 arguments[name] = ctypes.c_uint64.from_address(address).value
                 fake.inside(arguments[name], 0, f"argument {name} of {function.name}")
+                if arguments[name] % function.alignments.get(name, 1):
+                    raise CUDADriverError(716)  # a vector that is loaded from an address of no multiple of its size
             else:
                 arguments[name] = _SCALARS[ctype].from_address(address).value
         launched = Launched(function, grid_dim_x, arguments)
@@ -403,6 +407,16 @@ class _Driver:
 
         fake.calls.append("launch")
         fake.submit(stream, run)
+
+
+def _alignments(text: str, name: str) -> dict[str, int]:
+    """By a kernel's parameters, bytes of the vectors that it loads and stores through them."""
+    own = next(p for p in text.split('extern "C" __global__') if f"void {name}(" in p)
+    found: dict[str, int] = {}
+    for kind, lanes, parameter in re.findall(r"\*\((?:const )?(float|int|uint|double)([24]) \*\)\((\w+) \+", own):
+        nbytes = int(lanes) * (8 if kind == "double" else 4)
+        found[parameter] = max(nbytes, found.get(parameter, 1))
+    return found
 
 
 def _parameter(text: str) -> tuple[str, str]:

@@ -91,7 +91,7 @@ def calls(here, count, work):
     return Run([Call(here, work) for _ in range(count)], range(count))
 
 
-def test_what_cannot_be_recorded_is_said_once_and_goes_on(here, machine):
+def test_what_cannot_be_recorded_is_tried_again_said_once_and_goes_on(here, machine, recwarn):
     done = []
 
     def refusing():
@@ -100,11 +100,56 @@ def test_what_cannot_be_recorded_is_said_once_and_goes_on(here, machine):
         done.append(1)
 
     run = calls(here, 4, refusing)
-    run()
+    for _ in range(graphs.ATTEMPTS):
+        run()
+    assert not recwarn.list and machine.calls.count("begin") == graphs.ATTEMPTS - 1
     with pytest.warns(RuntimeWarning, match="a graph could not be recorded"):
         run()
     run()
-    assert len(done) == 12 and "could not be recorded" in str(run.title)
+    assert len(done) == 4 * (graphs.ATTEMPTS + 2) and "could not be recorded" in str(run.title)
+    assert machine.calls.count("begin") == machine.calls.count("end") == graphs.ATTEMPTS
+
+
+def test_a_recording_that_another_thread_broke_is_made_the_next_time(here, machine):
+    broken = [True]
+
+    def work():
+        if here.recording and broken:
+            broken.clear()
+            raise CUDARuntimeError(901)  # cudaErrorStreamCaptureInvalidated
+
+    run = calls(here, 4, work)
+    for _ in range(4):
+        run()
+    assert machine.calls.count("graph") == 2 and str(run.title) == "4 as one CUDA graph"
+
+
+@pytest.mark.parametrize("when", ["begin", "within"])
+def test_ctrl_c_while_a_graph_is_recorded_leaves_a_stream_that_works(here, machine, monkeypatch, when):
+    begin, pressed = machine.runtime.streamBeginCapture, []
+
+    def press():
+        if not pressed:
+            pressed.append(1)
+            raise KeyboardInterrupt
+
+    def begun(stream, mode):
+        begin(stream, mode)
+        if when == "begin":
+            press()
+
+    monkeypatch.setattr(machine.runtime, "streamBeginCapture", begun)
+    run = calls(here, 3, lambda: press() if here.recording and when == "within" else None)
+    run()
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert not here.recording and gc.isenabled() and not machine._graphs
+    array = here.array((4,), "float32")
+    here.write(array, np.ones(4, "float32"))
+    np.testing.assert_array_equal(here.read(array), np.ones(4))
+    run()
+    run()
+    assert machine.calls.count("graph") == 2
 
 
 def test_few_calls_are_no_graph(here, machine):

@@ -169,3 +169,74 @@ def test_a_data_set_of_another_dtype_is_cast_on_the_gpu(computing, stream, host_
     assert not host_copies["down"] and not host_copies["up"]
     (first, *_) = (np.asarray(b) for b in source.batches())
     np.testing.assert_array_equal(first, x[:4].astype("float32"))
+
+
+class Torch(Array):
+    """A tensor of torch: its interface tells no stream, and nothing at all while gradients are wanted of it."""
+
+    requires_grad = False
+
+    @property
+    def __cuda_array_interface__(self):
+        if self.requires_grad:
+            raise RuntimeError("Can't get __cuda_array_interface__ on Variable that requires grad")
+        interface = super().__cuda_array_interface__
+        del interface["stream"]
+        return interface | {"version": 2}
+
+    def detach(self):
+        self.requires_grad = False
+        return self
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+
+@pytest.fixture
+def torch(monkeypatch, stream):
+    """torch, whose current stream is not CUDA's default one."""
+    from types import SimpleNamespace
+
+    asked = []
+
+    def current_stream(ordinal):
+        asked.append(ordinal)
+        return SimpleNamespace(cuda_stream=stream)
+
+    module = SimpleNamespace(Tensor=Torch, cuda=SimpleNamespace(current_stream=current_stream), asked=asked)
+    monkeypatch.setitem(__import__("sys").modules, "torch", module)
+    return module
+
+
+def test_the_stream_torch_works_on_waits_for_what_kcore_reads_and_is_waited_for(computing, torch, stream):
+    there = Torch(computing, np.zeros((8, 6), "float32"))
+    computing.submit(stream, lambda: computing.move(there.ptr, X.ctypes.data, X.nbytes))  # not over yet
+    tensor = ops.convert_to_tensor(there)
+    nothing = np.zeros_like(X)
+    computing.submit(stream, lambda: computing.move(there.ptr, nothing.ctypes.data, nothing.nbytes))
+    computing.drain(stream)
+    np.testing.assert_array_equal(tensor.numpy(), X)
+    assert torch.asked == [0]
+
+
+def test_a_tensor_of_torch_that_wants_gradients_is_taken_without_them(machine, torch):
+    there = Torch(machine, X)
+    there.requires_grad = True
+    assert on_device(there).data.ptr == there.ptr
+
+
+def test_bfloat16_of_torch_comes_by_dlpack(machine, torch, monkeypatch):
+    import ml_dtypes
+
+    from kcore_cuda import cuda
+
+    there = Torch(machine, X.astype(ml_dtypes.bfloat16))
+    monkeypatch.setattr(cuda, "from_dlpack", lambda values: values, raising=False)
+    tensor = on_device(there)
+    assert (tensor.dtype, tensor.data.ptr) == ("bfloat16", there.ptr)
+
+    def refuse(values):
+        raise BufferError("a dtype it does not know")
+
+    monkeypatch.setattr(cuda, "from_dlpack", refuse, raising=False)
+    assert on_device(there) is None

@@ -18,7 +18,7 @@ from kcore.backend import Device, cache
 from kcore.backend.batch import Rows
 from kcore.backend.disk_cache import FOLDER
 from kcore.codegen import Argument, Code, Source
-from kcore_cuda import gpus, settings
+from kcore_cuda import gpus, settings, staging
 from kcore_cuda.errors import BuildError, CUDAError, DeviceLostError, ForkedError
 from kcore_cuda.launch import Launch
 from kcore_cuda.place import OVERLAPPED, STAGED, Place
@@ -77,6 +77,30 @@ def test_staging_memory_is_used_again(fresh, machine):
         place.gather(batch, Rows(data, slice(0, 4)))
         place.stepped()
     assert len(machine._pinned) - before <= 4
+
+
+def test_staging_memory_of_ever_new_sizes_does_not_grow(fresh, machine):
+    place = fresh()
+    before, data = len(machine._pinned), np.arange(1 << 20, dtype="float32")
+    for turn in range(3):
+        for size in range(100, 400_000, 9_973):
+            batch = place.array((size,), "float32")
+            place.gather(batch, Rows(data, slice(turn, size + turn)))
+            np.testing.assert_array_equal(place.read(batch), data[turn : size + turn])
+    assert len(machine._pinned) - before <= staging.SLOTS
+
+
+def test_the_host_waits_for_staging_memory_where_there_may_be_no_more(fresh, machine, monkeypatch):
+    monkeypatch.setattr(staging, "SLOTS", 2)
+    machine.eager_uploads = False
+    place, data = fresh(), np.arange(64.0, dtype="float32").reshape(8, 8)
+    batches = [place.array((8,), "float32") for _ in range(8)]
+    for row, batch in enumerate(batches):
+        place.gather(batch, Rows(data.reshape(-1), slice(8 * row, 8 * row + 8)))
+    machine.eager_uploads = True
+    assert "wait" in machine.calls
+    for row, batch in enumerate(batches):
+        np.testing.assert_array_equal(place.read(batch), data[row])
 
 
 def test_an_empty_array_moves_nothing(here, machine):
