@@ -261,7 +261,7 @@ class Loops(Single, OldNames):
 
     def _epoch_logs(self: Any, last: Any) -> Mapping[str, Any]:
         """What is logged for an epoch: the metrics, unless the last step's own logs have other names."""
-        metrics = self._metric_values()
+        metrics = self._metric_values(anew=True)
         return metrics if last is None or set(last) == set(metrics) else last
 
     def _batch_logs(self: Any, logs: Any, return_dict: bool) -> Any:

@@ -57,8 +57,10 @@ class Run:
         """Let the metrics of an epoch begin with zero, or with what they had counted."""
         self._model.reset_metrics()
         kept, self._metrics = self._metrics, None
+        if kept is None:
+            return
         mine = self._counted()
-        if kept is not None and [v.shape for v in kept] == [tuple(v.shape) for v in mine]:
+        if [v.shape for v in kept] == [tuple(v.shape) for v in mine]:
             for variable, value in zip(mine, kept, strict=True):
                 variable.assign(value)
 

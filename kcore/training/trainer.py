@@ -35,7 +35,7 @@ class Compiled:
     Attributes:
         arguments: what `compile` was given, for `get_compile_config`.
         trainable: layer -> its `trainable` flag when `compile` was called.
-        functions: ``"train"``, ``"test"``, ``"predict"`` -> the compiled step.
+        functions: ``"train"``, ``"test"``, ``"predict"`` -> the compiled step; ``"metrics"`` -> what reads the metrics.
     """
 
     optimizer: Any
@@ -244,15 +244,22 @@ class Trainer(Loops, _OtherHalf):
             results.update(value if isinstance(value, dict) else {metric.name: value})
         return results
 
-    def _metric_values(self) -> dict[str, Any]:
-        """`get_metrics_result` by one compiled function: op by op it would cost many times as much."""
+    def _metric_values(self, anew: bool = False) -> dict[str, Any]:
+        """`get_metrics_result` by one compiled function: op by op it would cost many times as much.
+
+        Args:
+            anew: look for the metrics in all layers again, which takes longer than a small step; else they are those
+                found since a step was traced last.
+        """
         if self._compiled is None or self.run_eagerly:
             return self.get_metrics_result()
         functions = self._compiled.functions
-        key = f"metrics of {tuple(map(id, self.metrics))}"
-        if key not in functions:
-            functions[key] = function(lambda: self.get_metrics_result())
-        return functions[key]()  # type: ignore[call-arg]
+        if anew or "metrics" not in functions:
+            key = f"metrics of {tuple(map(id, self.metrics))}"
+            if key not in functions:
+                functions[key] = function(lambda: self.get_metrics_result())
+            functions["metrics"] = functions[key]
+        return functions["metrics"]()  # type: ignore[call-arg]
 
     # -- the steps, each of which may be overridden ------------------------------------------------------------------
 
@@ -390,6 +397,8 @@ class Trainer(Loops, _OtherHalf):
             with self._compiled_flags():
                 logs = step(data)
             self._clear_losses()
+            if self._compiled is not None:
+                self._compiled.functions.pop("metrics", None)  # the step may have made metrics while it was traced
             # values nobody returns cost nothing: a compiled step drops what computes them
             return None if lazy else logs
 
