@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,18 +12,13 @@ import numpy as np
 from kcore import tree
 from kcore.backend.batch import Rows
 from kcore.backend.resident import Resident
+from kcore.config import floatx
 from kcore.dtypes import FLOATS
 from kcore.runtime import EagerTensor
 from kcore.runtime.interchange import on_device, resident
 from kcore.training.columns import Stored, array_of
 
 Data = tuple[Any, ...]
-
-
-def floatx() -> str:
-    from kcore import config
-
-    return config.floatx()
 
 
 # -- checks and conversion -------------------------------------------------------------------------------------------
@@ -84,8 +81,14 @@ def batch_dtype(array: np.ndarray | EagerTensor) -> str:
     """The dtype a batch of an array has: floats become floatx, others stay."""
     if isinstance(array, EagerTensor):
         return floatx() if array.dtype in FLOATS else array.dtype
-    name = array.dtype.name
-    return floatx() if array.dtype.kind == "f" or "float" in name else name
+    name, is_float = _name_of(array.dtype)
+    return floatx() if is_float else name
+
+
+@lru_cache(256)
+def _name_of(dtype: np.dtype) -> tuple[str, bool]:
+    """The name of a dtype, which NumPy makes anew each time, and whether it is one of floats."""
+    return dtype.name, dtype.kind == "f" or "float" in dtype.name
 
 
 def check_lengths(x: Any, y: Any, sample_weight: Any) -> int:
@@ -134,7 +137,7 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Data, Da
         >>> train[0].tolist(), tail[0].tolist()
         ([0, 1, 2, 3, 4, 5, 6], [7, 8, 9])
     """
-    if not 0 < fraction < 1:
+    if not isinstance(fraction, Real) or not 0 < fraction < 1:
         raise ValueError(f"validation_split must lie between 0 and 1 (both excluded), received {fraction!r}")
     if is_stream(x):
         raise ValueError(

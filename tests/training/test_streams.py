@@ -7,13 +7,15 @@ import threading
 import time
 import traceback
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from kcore import callbacks, layers, optimizers, set_random_seed
 from kcore.models import Model, Sequential
-from kcore.training.sources.streams import MADE_AHEAD
+from kcore.training.sources.buffers import Buffers
+from kcore.training.sources.streams import MADE_AHEAD, StreamBatches
 
 
 def linear(**compiled):
@@ -387,3 +389,35 @@ def test_scopes_hold_in_the_thread():
 
         with pytest.raises(FloatingPointError):
             linear().fit(stream(), verbose=0)
+
+
+# -- the memory of batches ---------------------------------------------------------------------------------------------
+
+
+def test_a_batch_that_is_held_keeps_its_values_while_memory_is_used_again():
+    def in_one_array():
+        array = np.empty((1, 20_000), "float64")
+        for i in range(9):
+            array[:] = i
+            yield array
+
+    source = StreamBatches(in_one_array())
+    batches, held, places = source.batches(), [], set()
+    source.allow(None)
+    for i, batch in enumerate(batches):
+        places.add(batch.array.ctypes.data)
+        if i % 4 == 0:
+            held.append(batch)
+        del batch
+    assert [batch.gather()[0, -1] for batch in held] == [0, 4, 8]
+    assert len(places) < 9
+
+
+def test_several_threads_never_share_memory():
+    buffers, source = Buffers(), np.zeros((40, 1, 20_000))
+    source += np.arange(40)[:, None, None]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(10):
+            copies = list(threads.map(lambda values: buffers.copy(values, "float32"), source))
+            assert [copy[0, 0] for copy in copies] == list(range(40))
+            assert len({copy.ctypes.data for copy in copies}) == 40

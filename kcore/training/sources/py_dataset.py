@@ -11,6 +11,7 @@ from typing import Any
 from kcore.registry import public
 from kcore.runtime.seeds import host_integers, host_permutation
 from kcore.training.sources.ahead import Ahead, Processes, Threads
+from kcore.training.sources.buffers import Buffers
 from kcore.training.sources.source import Source
 from kcore.training.sources.streams import batch_of, weighted
 from kcore.training.weights import check_class_weight
@@ -145,6 +146,7 @@ class PyDatasetBatches(Source):
         self.kind = type(dataset).__name__
         self._shuffle = bool(shuffle)
         self._class_weight = check_class_weight(class_weight)
+        self._buffers = Buffers()
         self._ahead: Ahead | None = None
         count = self.num_batches
         self.endless = count is None
@@ -197,7 +199,7 @@ class PyDatasetBatches(Source):
         return self._batch(self._dataset[index], index)
 
     def _batch(self, item: Any, index: int) -> Any:
-        return weighted(batch_of(item, f"batch {index} of {self.kind}"), self._class_weight)
+        return weighted(batch_of(item, f"batch {index} of {self.kind}", self._buffers), self._class_weight)
 
     def allow(self, count: int | None) -> None:
         if self._ahead is not None:

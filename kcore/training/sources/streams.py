@@ -18,6 +18,7 @@ from kcore.runtime import EagerTensor
 from kcore.runtime.interchange import owned
 from kcore.training.data import batch_dtype, check_lengths, pack, to_arrays, unpack
 from kcore.training.sources.ahead import Ahead, Threads
+from kcore.training.sources.buffers import Buffers
 from kcore.training.sources.source import Source
 from kcore.training.weights import check_class_weight, check_sample_weight, weights_by_class
 
@@ -28,12 +29,13 @@ MADE_AHEAD = 2
 _left: weakref.WeakKeyDictionary[Iterator[Any], deque[Any]] = weakref.WeakKeyDictionary()
 
 
-def batch_of(item: Any, which: str) -> Any:
+def batch_of(item: Any, which: str, buffers: Buffers) -> Any:
     """What the user gives as a batch, as the step wants it: a copy, so that the next one may use the same memory.
 
     Args:
         item: ``x``, ``(x,)``, ``(x, y)`` or ``(x, y, sample_weight)``.
         which: what it is called in errors.
+        buffers: makes the copies.
 
     Raises:
         ValueError: it is something else, or its arrays do not fit each other.
@@ -47,13 +49,19 @@ def batch_of(item: Any, which: str) -> Any:
         check_sample_weight(y, weight)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{which}: {error}") from None
-    return tree.map_structure(_owned, pack(x, y, weight))
 
+    def own(array: np.ndarray | EagerTensor | None) -> Rows | EagerTensor | None:
+        if array is None:
+            return None
+        if isinstance(array, EagerTensor):
+            return owned(array)
+        dtype = batch_dtype(array)
+        return Rows(buffers.copy(array, numpy_dtype(dtype)), slice(0, len(array)), dtype)
 
-def _owned(array: np.ndarray | EagerTensor | None) -> Rows | EagerTensor | None:
-    if isinstance(array, EagerTensor):
-        return owned(array)
-    return None if array is None else _rows(np.array(array, numpy_dtype(batch_dtype(array)), order="C"))
+    parts = x, y, weight
+    if not any(map(tree.is_nested, parts)):  # most are arrays, and done in half the time so
+        return pack(*map(own, parts))
+    return tree.map_structure(own, pack(*parts))
 
 
 def _rows(array: np.ndarray | None) -> Rows | None:
@@ -98,6 +106,7 @@ class StreamBatches(Source):
         #: Batches taken from an iterator that come before its next one.
         self._ready: deque[Any] = _take_left(stream) if isinstance(stream, Iterator) else deque()
         self._count = 0
+        self._buffers = Buffers()
         self._ahead: Ahead | None = None
 
     def first(self) -> Any:
@@ -143,7 +152,7 @@ class StreamBatches(Source):
 
     def _plain(self, item: Any) -> Any:
         self._count += 1
-        return batch_of(item, f"batch {self._count} of the {self.kind}")
+        return batch_of(item, f"batch {self._count} of the {self.kind}", self._buffers)
 
 
 def _take_left(stream: Any) -> deque[Any]:
