@@ -15,6 +15,7 @@ import numpy as np
 from kcore.backend.kernel import Site
 from kcore.codegen import Argument, Code, Source
 from kcore.dtypes import numpy_dtype
+from kcore.kernels.operands import Operands
 from kcore_cuda import cuda
 from kcore_cuda.memory import Array
 
@@ -90,7 +91,7 @@ class Call(Submission):
         self._submit()
 
 
-class Launch(Submission):
+class Launch(Operands, Submission):
     """A node's generated kernels, in order.
 
     Args:
@@ -101,7 +102,7 @@ class Launch(Submission):
         node: the node they compute, for the profile.
     """
 
-    __slots__ = ("_calls", "_kept", "code", "inputs", "outputs", "scratch")
+    __slots__ = ("_calls", "_kept")
 
     def __init__(
         self,
@@ -113,17 +114,9 @@ class Launch(Submission):
         node: Node | None = None,
     ):
         super().__init__(place, node)
-        self.code = code
-        self.inputs = inputs
-        self.outputs = outputs
-        self.scratch = scratch
+        self.take(code, inputs, outputs, scratch)
         self._kept: list[Any] = []
         self._calls: list[tuple[int, ...]] | None = None
-
-    @property
-    def sources(self) -> list[Source]:
-        """The sources that have work."""
-        return [s for s in self.code.launches if s.groups]
 
     def prepare(self) -> None:
         """Compile the kernels and pack their arguments."""
@@ -162,19 +155,11 @@ class Launch(Submission):
             return argument.value
         if argument.kind == "table":
             return self._table(source)
-        if argument.kind == "scratch":
-            assert self.scratch is not None
-            return self.scratch.ptr
-        return self._array(argument.kind, argument.index).ptr
-
-    def _array(self, kind: str, index: int) -> Array:
-        array = (self.inputs if kind == "input" else self.outputs)[index]
-        assert array is not None, f"{kind} {index} of a kernel has no array"
-        return array
+        return self.array(argument.kind, argument.index).ptr
 
     def _table(self, source: Source) -> int:
         """Address of the table that says where each segment's arrays lie."""
-        rows = source.table([[self._array(kind, index).ptr for kind, index in row] for row in source.operands])
+        rows = source.table([[self.array(kind, index).ptr for kind, index in row] for row in source.operands])
         table = self.place.array(rows.shape, "int64")
         self.place.write(table, rows)
         self._kept.append(table)

@@ -13,6 +13,7 @@ from kcore.backend.kernel import Site
 from kcore.codegen import Argument, Code, Source
 from kcore.dtypes import itemsize
 from kcore.errors import DtypeError
+from kcore.kernels.operands import Operands
 from kcore.kernels.table import segment_buffers
 from kcore_opencl.errors import explained
 from kcore_opencl.memory import Array
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _DOUBLE = re.compile(r"^(?:(?!//).)*\bdouble\d*\b", re.MULTILINE)
 
 
-class Launch:
+class Launch(Operands):
     """What a node's kernels need to be enqueued; as a thunk it enqueues them now.
 
     Args:
@@ -37,7 +38,7 @@ class Launch:
         node: the node they compute, for the profile.
     """
 
-    __slots__ = ("_kept", "_ready", "code", "inputs", "node", "outputs", "place", "scratch")
+    __slots__ = ("_kept", "_ready", "node", "place")
 
     def __init__(
         self,
@@ -49,11 +50,8 @@ class Launch:
         node: Node | None = None,
     ):
         self.place = place
-        self.code = code
-        self.inputs = inputs
-        self.outputs = outputs
-        self.scratch = scratch
         self.node = node
+        self.take(code, inputs, outputs, scratch)
         self._kept: list[Any] = []  # OpenCL does not keep a kernel's buffers alive
         self._ready: list[tuple[Any, tuple[int], tuple[int]]] | None = None
 
@@ -61,13 +59,12 @@ class Launch:
         """(kernel with its arguments set, global size, local size) for each source that has work."""
         if self._ready is None:
             self._ready = []
-            for source in self.code.launches:
-                if source.groups:
-                    kernel = self.place.programs.kernel(source)
-                    arguments = self._arguments(source)
-                    kernel.set_args(*arguments)
-                    self._kept.append(arguments)
-                    self._ready.append((kernel, (source.global_size,), (source.local,)))
+            for source in self.sources:
+                kernel = self.place.programs.kernel(source)
+                arguments = self._arguments(source)
+                kernel.set_args(*arguments)
+                self._kept.append(arguments)
+                self._ready.append((kernel, (source.global_size,), (source.local,)))
         return self._ready
 
     def __call__(self) -> None:
@@ -94,19 +91,11 @@ class Launch:
             elif argument.kind == "table":
                 values.append(table)
             else:
-                values.append(self._array(argument).buffer)
+                values.append(self.array(argument.kind, argument.index).buffer)
         return values
 
-    def _array(self, argument: Argument) -> Array:
-        if argument.kind == "scratch":
-            assert self.scratch is not None
-            return self.scratch
-        array = (self.inputs if argument.kind == "input" else self.outputs)[argument.index]
-        assert array is not None, f"kernel argument {argument.name} has no array"
-        return array
-
     def _start(self, argument: Argument) -> int:
-        return self._array(argument).offset // itemsize(argument.dtype)
+        return self.array(argument.kind, argument.index).offset // itemsize(argument.dtype)
 
 
 def _table(place: Place, source: Source, inputs: Sequence[Any], outputs: Sequence[Any]) -> tuple[list[Any], Any]:
