@@ -85,6 +85,22 @@ def test_mixed_precision_goes_on_with_its_loss_scale(form, optimizer, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["keras", "h5"])
+def test_loss_scaling_by_the_policy_goes_on_where_the_policy_is_another(form, tmp_path):
+    """`compile` puts a `LossScaleOptimizer` around "adam" for the sake of a policy that no file of Keras holds."""
+    before = kcore.dtype_policies.dtype_policy()
+    kcore.config.set_dtype_policy("mixed_float16")
+    try:
+        model = build()
+        model.compile("adam", "binary_crossentropy")
+    finally:
+        kcore.config.set_dtype_policy(before)
+    assert hasattr(model.optimizer, "inner_optimizer")
+    model, other = halves(model, tmp_path / f"a.{form}")
+    assert type(other.optimizer) is type(model.optimizer)
+    same(everything(model), everything(other))
+
+
+@pytest.mark.parametrize("form", ["keras", "h5"])
 def test_states_of_recurrent_layers_go_on(form, tmp_path):
     model = kcore.Sequential([kcore.Input(batch_shape=(8, 3, 2)), layers.GRU(3, stateful=True), layers.Dense(1)])
     model.compile("adam", "mse")
@@ -132,23 +148,32 @@ def test_bfloat16_comes_back(form, tmp_path):
     assert other.weights[0].dtype == "bfloat16"
 
 
-def test_a_model_moves_to_another_device_by_its_file(tmp_path):
-    model = build()
-    model.compile("adam", "binary_crossentropy")
-    model.fit(X, Y, verbose=0, batch_size=8, shuffle=False)
-    model.save(tmp_path / "a.keras")
-    model.fit(X, Y, verbose=0, batch_size=8, shuffle=False)
+@pytest.mark.parametrize("form", ["keras", "h5"])
+def test_a_model_moves_to_another_device_by_its_file_and_back(form, tmp_path):
+    options = {"verbose": 0, "batch_size": 8, "shuffle": False}
     before = kcore.backend.current()
+    model = build()
+    model.compile(OPTIMIZERS["Adam with a schedule"](optimizers), "binary_crossentropy")
+    model.fit(X, Y, **options)
+    model.save(tmp_path / f"a.{form}")
     try:
         kcore.use_backend("opencl:intel")
     except kcore.errors.BackendNotFoundError:
         pytest.skip("no OpenCL device of Intel's answers")
     try:
-        other = load_model(tmp_path / "a.keras")
-        other.fit(X, Y, verbose=0, batch_size=8, shuffle=False)
-        got, weights = other.predict(X, verbose=0), other.get_weights()
+        other = load_model(tmp_path / f"a.{form}")
+        other.fit(X, Y, **options)
+        there = [v.numpy() for v in other.variables]
+        other.save(tmp_path / f"b.{form}")
     finally:
         kcore.use_backend(str(before))
-    np.testing.assert_allclose(got, model.predict(X, verbose=0), rtol=1e-4, atol=1e-5)
-    for mine, theirs in zip(model.get_weights(), weights, strict=True):
+    model.fit(X, Y, **options)
+    back = load_model(tmp_path / f"b.{form}")
+    same([v.numpy() for v in back.variables], there)
+    for mine, theirs in zip(model.variables, back.variables, strict=True):
+        np.testing.assert_allclose(theirs.numpy(), mine.numpy(), rtol=1e-3, atol=1e-5)
+    for one in (model, back):
+        one.fit(X, Y, **options)
+    assert int(back.optimizer.iterations) == int(model.optimizer.iterations) == 9
+    for mine, theirs in zip(everything(model), everything(back), strict=True):
         np.testing.assert_allclose(theirs, mine, rtol=1e-3, atol=1e-5)

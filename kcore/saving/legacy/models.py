@@ -99,7 +99,11 @@ def _masks(entry: Mapping[str, Any]) -> bool:
 
 def _inside(value: Any) -> Iterator[Config]:
     """A configuration and all that are within it."""
-    if isinstance(value, dict) and isinstance(value.get("config"), Mapping) and isinstance(value["class_name"], str):
+    if (
+        isinstance(value, dict)
+        and isinstance(value.get("config"), Mapping)
+        and isinstance(value.get("class_name"), str)
+    ):
         yield value
     for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
         yield from _inside(inner)

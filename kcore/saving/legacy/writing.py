@@ -45,10 +45,15 @@ SCALINGS = {
 OLD_NAMES = {"OldBidirectional": "Bidirectional"}
 
 
-def means_as_in_keras_2(described: Any) -> bool:
-    """Whether a model has what meant something else in Keras 2.2, and is to be read as a file of that."""
+def version_of_words(described: Any) -> str | None:
+    """The older version that a file must bear, so that what meant something else then is read with that meaning.
+
+    tf.keras and Keras 2.2 agree about `hard_sigmoid`, but not about `Bidirectional` layers.
+    """
     text = json.dumps(described)
-    return any(f'"kcore>{name}"' in text for name in ("legacy_hard_sigmoid", *OLD_NAMES))
+    if any(f'"kcore>{name}"' in text for name in OLD_NAMES):
+        return "2.2.4"
+    return "2.2.4-tf" if "legacy_hard_sigmoid" in text else None
 
 
 def legacy_model_config(model: Any) -> Config:

@@ -14,7 +14,23 @@ import sys
 
 import make
 import numpy as np
-from make import ENGINE, FLAT, IMAGES, ONE, STEPS, THREE, VERSION, WORDS, K, L, Model, Sequential, first, fixture, sequential
+from make import (
+    ENGINE,
+    FLAT,
+    IMAGES,
+    ONE,
+    STEPS,
+    THREE,
+    VERSION,
+    WORDS,
+    K,
+    L,
+    Model,
+    Sequential,
+    first,
+    fixture,
+    sequential,
+)
 
 make.MODELS.clear()
 TF = getattr(make, "tensorflow", None)
@@ -37,7 +53,9 @@ def batched(layers, shape, batch=3):
 # -- Keras 1 -----------------------------------------------------------------------------------------------------------
 
 
-@fixture(FIRST, lambda model: {"optimizer": "adadelta", "loss": "categorical_crossentropy", "metrics": ["accuracy"]}, ONE)
+@fixture(
+    FIRST, lambda model: {"optimizer": "adadelta", "loss": "categorical_crossentropy", "metrics": ["accuracy"]}, ONE
+)
 def mnist_1():
     """The example of Keras 1, channels first."""
     th = {"dim_ordering": "th"}
@@ -144,7 +162,15 @@ def stateful_1():
     )
 
 
-@fixture([FLAT, FLAT[:, :3].copy()], lambda model: {"optimizer": "sgd", "loss": {"one": "mse", "two": "binary_crossentropy"}, "loss_weights": {"one": 1.0, "two": 0.5}}, ONE)
+@fixture(
+    [FLAT, FLAT[:, :3].copy()],
+    lambda model: {
+        "optimizer": "sgd",
+        "loss": {"one": "mse", "two": "binary_crossentropy"},
+        "loss_weights": {"one": 1.0, "two": 0.5},
+    },
+    ONE,
+)
 def two_outputs_1():
     x, z = L.Input((6,), name="x"), L.Input((3,), name="z")
     a, b = L.Dense(4, name="a")(x), L.Dense(4, name="b")(z)
@@ -233,7 +259,16 @@ def separable():
     )
 
 
-@fixture([FLAT, FLAT[:, :3].copy()], lambda model: {"optimizer": adam(), "loss": {"one": "mse", "two": "binary_crossentropy"}, "loss_weights": {"one": 1.0, "two": 0.5}, "metrics": {"one": "mae"}}, not ONE)
+@fixture(
+    [FLAT, FLAT[:, :3].copy()],
+    lambda model: {
+        "optimizer": adam(),
+        "loss": {"one": "mse", "two": "binary_crossentropy"},
+        "loss_weights": {"one": 1.0, "two": 0.5},
+        "metrics": {"one": "mae"},
+    },
+    not ONE,
+)
 def two_outputs():
     x, z = L.Input((6,), name="x"), L.Input((3,), name="z")
     a, b = L.Dense(4, name="a")(x), L.Dense(4, name="b")(z)
@@ -295,11 +330,17 @@ if VERSION >= (2, 4):
 
     def scheduled(model):
         schedule = K.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5, staircase=True)
-        return {"optimizer": K.optimizers.SGD(schedule, momentum=0.5), "loss": K.losses.Huber(0.3) if not THREE else "huber", "metrics": [K.metrics.AUC(num_thresholds=5, name="area")] if not THREE else ["mae"]}
+        return {
+            "optimizer": K.optimizers.SGD(schedule, momentum=0.5),
+            "loss": K.losses.Huber(0.3) if not THREE else "huber",
+            "metrics": [K.metrics.AUC(num_thresholds=5, name="area")] if not THREE else ["mae"],
+        }
 
     @fixture(FLAT, scheduled)
     def schedule():
-        return sequential(L.Dense(3, activation="relu", **first((6,))), L.Dense(1, activation="sigmoid"), input_shape=(6,))
+        return sequential(
+            L.Dense(3, activation="relu", **first((6,))), L.Dense(1, activation="sigmoid"), input_shape=(6,)
+        )
 
     @fixture(FLAT, lambda model: {"optimizer": adam(0.01), "loss": "mse"})
     def mixed():
@@ -320,7 +361,9 @@ if VERSION >= (2, 4):
 
     @fixture(FLAT, lambda model: {"optimizer": adam(clipvalue=0.5), "loss": "mse"})
     def clipped():
-        return sequential(L.Dense(2, **first((6,))), L.Rescaling(2.0) if VERSION >= (2, 6) else L.ReLU(), input_shape=(6,))
+        return sequential(
+            L.Dense(2, **first((6,))), L.Rescaling(2.0) if VERSION >= (2, 6) else L.ReLU(), input_shape=(6,)
+        )
 
 
 if (2, 11) <= VERSION < (3,):
@@ -341,7 +384,10 @@ if (2, 11) <= VERSION < (3,):
                 return sequential(L.Dense(2, **first((6,))), L.Dense(1))
 
             make_it.__name__ = "legacy_" + name.lower()
-            fixture(FLAT, lambda model, n=name, k=keywords: {"optimizer": getattr(K.optimizers.legacy, n)(**k), "loss": "mse"})(make_it)
+            fixture(
+                FLAT,
+                lambda model, n=name, k=keywords: {"optimizer": getattr(K.optimizers.legacy, n)(**k), "loss": "mse"},
+            )(make_it)
         for name, keywords in (
             ("AdamW", {"weight_decay": 0.1, "use_ema": True, "ema_overwrite_frequency": 2}),
             ("Lion", {}),
@@ -356,14 +402,24 @@ if (2, 11) <= VERSION < (3,):
                 return sequential(L.Dense(2, **first((6,))), L.Dense(1))
 
             make_it.__name__ = "newer_" + name.lower()
-            fixture(FLAT, lambda model, n=name, k=keywords: {"optimizer": getattr(K.optimizers, n)(**k), "loss": "mse"})(make_it)
+            fixture(
+                FLAT, lambda model, n=name, k=keywords: {"optimizer": getattr(K.optimizers, n)(**k), "loss": "mse"}
+            )(make_it)
 
     _legacy_fixtures()
 
 
 if (2, 2) <= VERSION < (2, 11):
 
-    @fixture(FLAT, lambda model: {"optimizer": K.optimizers.RMSprop(**({"momentum": 0.5, "centered": True} if VERSION >= (2, 4) else {"decay": 0.1})), "loss": "mse"})
+    @fixture(
+        FLAT,
+        lambda model: {
+            "optimizer": K.optimizers.RMSprop(
+                **({"momentum": 0.5, "centered": True} if VERSION >= (2, 4) else {"decay": 0.1})
+            ),
+            "loss": "mse",
+        },
+    )
     def rmsprop_more():
         return sequential(L.Dense(2, **first((6,))), L.Dense(1))
 
@@ -377,7 +433,18 @@ if (2, 4) <= VERSION < (3,):
         tf = TF
         x, z = L.Input((2, 3), name="x"), L.Input((2, 3), name="z")
         outs = [
-            x + z, x - 2.0, 3.0 - x, x * z, 2.0 * x, x / (z + 9.0), 1.0 / (x + 9.0), -x, abs(x), x**2, (x + 9.0) // 2.0, (x + 9.0) % 2.0,
+            x + z,
+            x - 2.0,
+            3.0 - x,
+            x * z,
+            2.0 * x,
+            x / (z + 9.0),
+            1.0 / (x + 9.0),
+            -x,
+            abs(x),
+            x**2,
+            (x + 9.0) // 2.0,
+            (x + 9.0) % 2.0,
             tf.matmul(x, z, transpose_b=True),
             tf.where(x > z, x, z),
             tf.cast(tf.logical_and(x > 0.0, z <= 0.5), "float32"),
@@ -393,9 +460,23 @@ if (2, 4) <= VERSION < (3,):
             tf.math.cumsum(x, axis=1),
             tf.nn.log_softmax(x),
             *([tf.nn.softmax(x, axis=1)] if VERSION > (2, 4) else [tf.nn.softmax(x)]),
-            tf.math.exp(x), tf.math.log(abs(x) + 1.0), tf.math.sqrt(abs(x)), tf.math.rsqrt(abs(x) + 1.0), tf.math.sign(x), tf.math.floor(x), tf.math.tan(x), tf.math.atan(x), tf.math.sinh(x), tf.math.erf(x), tf.math.reciprocal(x + 9.0),
+            tf.math.exp(x),
+            tf.math.log(abs(x) + 1.0),
+            tf.math.sqrt(abs(x)),
+            tf.math.rsqrt(abs(x) + 1.0),
+            tf.math.sign(x),
+            tf.math.floor(x),
+            tf.math.tan(x),
+            tf.math.atan(x),
+            tf.math.sinh(x),
+            tf.math.erf(x),
+            tf.math.reciprocal(x + 9.0),
             tf.clip_by_value(x, -0.5, 0.5),
-            *([tf.tensordot(x, tf.constant(np.arange(6, dtype="float32").reshape(3, 2)), 1)] if VERSION > (2, 4) else []),
+            *(
+                [tf.tensordot(x, tf.constant(np.arange(6, dtype="float32").reshape(3, 2)), 1)]
+                if VERSION > (2, 4)
+                else []
+            ),
             tf.pad(x, [[0, 0], [1, 0], [0, 2]]),
             tf.gather(x, [1, 0, 1], axis=1),
             tf.reverse(x, axis=[1]),
@@ -407,16 +488,34 @@ if (2, 4) <= VERSION < (3,):
             tf.concat([x, z], axis=-1),
             *tf.split(x, [1, 2], axis=-1),
             *tf.unstack(x, axis=1),
-            x[:, 0], *([x[..., 1:]] if VERSION < (2, 11) else []), x[:, :, 1:], x[:, tf.newaxis, ::-1], x[:, -1, :],
+            x[:, 0],
+            *([x[..., 1:]] if VERSION < (2, 11) else []),
+            x[:, :, 1:],
+            x[:, tf.newaxis, ::-1],
+            x[:, -1, :],
             *([tf.one_hot(tf.argmax(x, axis=-1), 3)] if VERSION > (2, 4) else [tf.cast(tf.argmax(x, -1), "float32")]),
             tf.math.top_k(x, k=2)[0],
             tf.reshape(x, [-1, 6]),
             *([tf.reshape(x, [tf.shape(x)[0], 6])] if VERSION > (2, 4) else []),
             tf.add_n([x, z, x]),
-            tf.math.maximum(x, z), tf.minimum(x, 0.1), tf.pow(abs(x), z),
-            tf.nn.leaky_relu(x), tf.nn.elu(x), tf.nn.relu6(x), tf.nn.swish(x), tf.sigmoid(x), tf.tanh(x), tf.nn.l2_normalize(x, 1),
-            tf.zeros_like(x), *([tf.ones_like(x)] if VERSION > (2, 4) else []), tf.identity(x), tf.stop_gradient(x), tf.reduce_all(x > -9.0, axis=-1), tf.reduce_any(x > 0.0, axis=-1),
-            tf.not_equal(x, z), tf.equal(x, x),
+            tf.math.maximum(x, z),
+            tf.minimum(x, 0.1),
+            tf.pow(abs(x), z),
+            tf.nn.leaky_relu(x),
+            tf.nn.elu(x),
+            tf.nn.relu6(x),
+            tf.nn.swish(x),
+            tf.sigmoid(x),
+            tf.tanh(x),
+            tf.nn.l2_normalize(x, 1),
+            tf.zeros_like(x),
+            *([tf.ones_like(x)] if VERSION > (2, 4) else []),
+            tf.identity(x),
+            tf.stop_gradient(x),
+            tf.reduce_all(x > -9.0, axis=-1),
+            tf.reduce_any(x > 0.0, axis=-1),
+            tf.not_equal(x, z),
+            tf.equal(x, x),
         ]
         outs = [tf.cast(out, "float32") if out.dtype == tf.bool else out for out in outs]
         return Model([x, z], outs)
@@ -436,7 +535,9 @@ if VERSION == (2, 13):
 
     def from_windows(model):
         """Has the rest of this run join the names of groups as it is done on Windows."""
-        TF.io.gfile.join = lambda path, *paths: ntpath.join(path, *paths) if "/" not in path else os.path.join(path, *paths)
+        TF.io.gfile.join = lambda path, *paths: (
+            ntpath.join(path, *paths) if "/" not in path else os.path.join(path, *paths)
+        )
         return {"optimizer": adam(), "loss": "mse"}
 
     @fixture(FLAT, from_windows)

@@ -15,9 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import kcore
+from kcore import ops
 from kcore.saving import hdf5, load_model
 
 FILES = Path(__file__).parent.parent / "files"
+
+#: Models that hold code, or a layer that kcore does not have.
+REFUSED = "function|foreign|quantized"
 
 
 @cache
@@ -61,33 +66,77 @@ def assert_equal(found, expected, tolerance=1e-5):
         np.testing.assert_allclose(mine, theirs, rtol=tolerance, atol=tolerance * np.abs(theirs).max())
 
 
+class Scale(kcore.layers.Layer):
+    """As in ``make_more.py``."""
+
+    def __init__(self, power=1, **keywords):
+        super().__init__(**keywords)
+        self.power = power
+
+    def build(self, shape):
+        self.factor = self.add_weight(name="factor", shape=(shape[-1],), initializer="ones")
+
+    def call(self, x):
+        return x * self.factor**self.power
+
+
+def shifted(x):
+    return x - 0.5
+
+
+def cubed(y_true, y_pred):
+    return ops.mean(ops.abs(y_true - y_pred) ** 3)
+
+
+OWN = {"Scale": Scale, "shifted": shifted, "cubed": cubed}
+
+
 def load(tmp_path, archive_name, name):
     """The model, and the messages of warnings."""
     path = tmp_path / name
     path.write_bytes(archive(archive_name).read(name))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model = load_model(path)
+        model = load_model(path, custom_objects=OWN if name.startswith("custom") else None)
     return model, [str(warning.message) for warning in caught]
 
 
-#: Keras 2.2.4 does not write that a nested model is frozen, and so cannot load this state itself.
-LOST_STATE = {("keras-2.2.4-tensorflow.zip", "frozen.h5")}
+#: Computed in half precision, which no two engines round alike.
+HALF = ("mixed",)
+
+#: What is said on loading, where not all could be had: archive, file -> message.
+SAID = {
+    # Keras 2.2.4 does not write that a nested model is frozen, and so cannot load this state itself
+    (r".*2\.2\.4-tensorflow", r"frozen\.h5"): "the optimizer's state was not loaded",
+    (r".*", r"newer_adafactor\..*"): "the optimizer's state .*was not loaded",  # has other kinds of state in Keras 3
+    # Keras 1 kept kernels, and so what its optimizers have for them, in an order of axes of its own
+    (r".*1\.2\.2-.*", r"mnist_1\.h5"): "the optimizer's state was not loaded",
+    (r".*3\.3\.3-jax", r"lora\..*"): "'dense' was trained with an adapter of rank 2",
+}
+
+#: Optimizers that Keras 2 called legacy: its archives do not have their state.
+STATELESS = r"legacy_.*\.keras"
 
 
-@pytest.mark.parametrize(("archive_name", "name"), listed(r"\.h5|\.keras"))
+def said(archive_name, name):
+    return next((v for (a, n), v in SAID.items() if re.match(a, archive_name) and re.fullmatch(n, name)), None)
+
+
+@pytest.mark.parametrize(("archive_name", "name"), listed(r"\.h5|\.keras", names=f"(?!{REFUSED})[^.]*"))
 def test_files_of_old_versions(tmp_path, archive_name, name):
     record = record_of(archive_name, name)
     model, messages = load(tmp_path, archive_name, name)
-    assert_equal(predicted(model, record), arrays(record, "y"))
+    assert_equal(predicted(model, record), arrays(record, "y"), 3e-3 if name.startswith(HALF) else 1e-5)
 
     trained = "iterations" in record or any(key.startswith("slot_") for key in record)
     assert model.compiled == trained
-    if (archive_name, name) in LOST_STATE:
-        assert any("the optimizer's state was not loaded" in message for message in messages)
+    if expected := said(archive_name, name):
+        assert len(messages) == 1 and re.search(expected, messages[0])
         return
     assert messages == []
-    if trained:
+    if re.fullmatch(STATELESS, name):
+        assert int(model.optimizer.iterations) == 0
+    elif trained:
         _check_optimizer(model, record)
         _check_going_on(model, record, archive_name, name)
 
@@ -107,27 +156,48 @@ def _check_optimizer(model, record):
     assert compared == (0 if unused else len(slots))
 
 
-#: Models of Keras 1 that train with dropout and noise, drawn by Theano.
-RANDOM = ("dense_1.h5",)
+#: Models whose next step is another in Keras 3, by at most this: archive, file -> tolerance.
+OTHERWISE = {
+    # Theano draws the dropout and the noise
+    (r".*theano", r"dense_1\.h5"): None,
+    # Theano changes moving statistics once where a layer is called twice, and divides by one less
+    (r".*theano", r"two_outputs_1\.h5"): 1e-2,
+    # TensorFlow's Nadam counts its product of momenta by a number that compiling freezes
+    (r".*-2\..*", r"(legacy_)?nadam\..*"): 1e-3,
+    # TensorFlow's moving variance of images divides by one less
+    (r".*-2\..*", r"transfer\..*"): 2e-3,
+    (r".*", rf"({'|'.join(HALF)})\..*"): 1e-2,
+}
 
 
 def _check_going_on(model, record, archive_name, name):
-    """One more step gives what it gave there, where that was certain: see ``make.py``.
-
-    TensorFlow's Nadam counts its product of momenta by a number that compiling freezes.
-    """
-    exact = version(archive_name) >= (2, 4) or ("theano" in archive_name and name not in RANDOM)
-    if "next0" in record and exact and not (name.startswith("nadam") and version(archive_name) < (3,)):
+    """One more step gives what it gave there, where that was certain: see ``make.py``."""
+    tolerance = next((t for (a, n), t in OTHERWISE.items() if re.match(a, archive_name) and re.match(n, name)), 1e-5)
+    if "next0" in record and tolerance is not None and (version(archive_name) >= (2, 4) or "theano" in archive_name):
         model.train_on_batch(single(arrays(record, "x")), single(arrays(record, "t")))
-        assert_equal(predicted(model, record), arrays(record, "next"))
+        assert_equal(predicted(model, record), arrays(record, "next"), tolerance)
 
 
-MANY_SIDED = "conv|recurrent|words|functional|frozen|ops|dense_1|conv_1|words_1|merged_1"
+@pytest.mark.parametrize(("archive_name", "name"), listed(r"\.h5|\.keras", names=REFUSED))
+def test_what_cannot_be_loaded_is_named(tmp_path, archive_name, name):
+    message = {
+        "function": "(?s)lambda.*(never run|never runs)",
+        "foreign": "there is no 'LocallyConnected1D'",
+        "quantized": "int8",
+    }[name.split(".")[0]]
+    with pytest.raises((ValueError, TypeError), match=message) as raised:
+        load(tmp_path, archive_name, name)
+    assert name in str(raised.value)
+
+
+MANY_SIDED = "signals_1|stateful_1|sentences|shared_part|math|mixed|conv|recurrent|words|functional|frozen|ops|dense_1|conv_1|words_1|merged_1"
 
 
 @pytest.mark.parametrize(
     ("archive_name", "name"),
-    listed(r"\.h5", "*1.2.2-tensorflow", MANY_SIDED) + listed(r"\.h5|\.keras", "*2.15.0*", MANY_SIDED),
+    listed(r"\.h5", "*1.2.2-tensorflow", MANY_SIDED)
+    + listed(r"\.h5", "*2.0.6*", "sentences|stateful")
+    + listed(r"\.h5|\.keras", "*2.15.0*", MANY_SIDED),
 )
 def test_they_can_be_saved_again(tmp_path, archive_name, name):
     model, _ = load(tmp_path, archive_name, name)

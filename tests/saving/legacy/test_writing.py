@@ -153,3 +153,23 @@ def test_seeds_that_nobody_gave_are_not_written(layer, tmp_path):
     model.save(tmp_path / "a.h5")
     entry = described(tmp_path / "a.h5")["config"]["layers"][1]
     assert "seed" not in entry["config"]
+
+
+@pytest.mark.parametrize(
+    ("archive_name", "version"), [("keras-2.0.6-tensorflow.zip", "2.2.4"), ("keras-2.4.0-tensorflow.zip", "2.2.4-tf")]
+)
+def test_what_meant_something_else_is_written_with_that_meaning(archive_name, version, tmp_path):
+    """Masked steps of a `Bidirectional` layer repeat the output before tf.keras, and are zeros since."""
+    with zipfile.ZipFile(FILES / archive_name) as archive:
+        (tmp_path / "old.h5").write_bytes(archive.read("sentences.h5"))
+        record = np.load(io.BytesIO(archive.read("sentences.npz")))
+    old = load_model(tmp_path / "old.h5")
+    for name in ("new.h5", "new.keras"):
+        old.save(tmp_path / name)
+        new = load_model(tmp_path / name)
+        assert kinds(new) == kinds(old)
+        np.testing.assert_allclose(new.predict(record["x0"], verbose=0), record["y0"], rtol=1e-5)
+    assert ("OldBidirectional", 0) in kinds(old) if version == "2.2.4" else ("Bidirectional", 0) in kinds(old)
+    with h5py.File(tmp_path / "new.h5") as file:
+        assert file.attrs["keras_version"] == version.encode()
+    assert "kcore>Old" not in json.dumps(described(tmp_path / "new.h5"))
