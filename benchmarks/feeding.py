@@ -9,6 +9,7 @@ the network), one that computes in NumPy, which lets other threads run, and one 
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -65,14 +66,17 @@ def generator(x: np.ndarray, y: np.ndarray, batch: int, work: Callable[[], None]
 
 
 def per_step(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Microseconds per step of each: the best of several epochs, taken in turns so that all see the same machine."""
-    best = dict.fromkeys(runs, float("inf"))
+    """Microseconds per step of each, taken in turns: of the first its best, of the others that and the median of what
+    they took longer in the same turn, so that all see the same machine."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
             start = time.perf_counter()
             run()
-            best[name] = min(best[name], (time.perf_counter() - start) / STEPS * 1e6)
-    return best
+            seconds[name].append(time.perf_counter() - start)
+    first, *_ = seconds.values()
+    more = {n: statistics.median(t - f for t, f in zip(times, first, strict=True)) for n, times in seconds.items()}
+    return {name: (min(first) + extra) / STEPS * 1e6 for name, extra in more.items()}
 
 
 def data(batch: int, features: int) -> tuple[np.ndarray, np.ndarray]:

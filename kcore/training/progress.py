@@ -112,7 +112,7 @@ class Progbar:
             return
         text = self._text(current, time.perf_counter(), values)
         if self._bar is not None:
-            self._bar.draw(current, text)
+            self._bar.draw(current, text, last=True)
             self.close()
         else:
             config.say(f"{current}/{self.target or current} - {text}")
@@ -154,11 +154,12 @@ class _RichBar:
         self._live = Live(auto_refresh=False)
         self._started = False
 
-    def draw(self, current: int, text: str) -> None:
+    def draw(self, current: int, text: str, last: bool = False) -> None:
+        """Draw now; the last time `close` does."""
         if not self._started:
             self._live.start()
             self._started = True
-        self._live.update(self._line(current, text), refresh=True)
+        self._live.update(self._line(current, text), refresh=not last)
 
     def _line(self, current: int, text: str) -> Any:
         from rich.text import Text
