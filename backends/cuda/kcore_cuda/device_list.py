@@ -40,6 +40,10 @@ class DeviceList:
                         f"{device} ({gpu.name}) is not used", old, 'pip install "kcore[opencl]" drives it by OpenCL'
                     )
                 )
+        self.problems += [
+            Problem("cuda: an environment variable without effect", said, "correct or unset it")
+            for said in settings.misspelt()
+        ]
         if self.devices:
             self.problems += libraries.missing(installation.toolkit(list(installation.wheels())))
 

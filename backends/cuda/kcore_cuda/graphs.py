@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeGuard
 
 from kcore.backend.control import Nested
+from kcore.errors import warn_user
 from kcore_cuda import cuda, settings
 from kcore_cuda.launch import Submission
 
@@ -132,7 +132,7 @@ class Run:
             return
         where = f"{last.node.op.name!r} ({last.node.location()})" if last.node is not None else "a call"
         self.title.reason = f"a graph could not be recorded, at {where}: {error}"
-        warnings.warn(f"{self.place.name}: {self.title}", RuntimeWarning, stacklevel=4)
+        warn_user(f"{self.place.name}: {self.title}", RuntimeWarning)
 
 
 class Loop(Submission):

@@ -14,8 +14,9 @@ from kcore.backend.base import Device
 from kcore.backend.batch import Rows
 from kcore.backend.slabs import Block
 from kcore.dtypes import itemsize, numpy_dtype
+from kcore.errors import warn_user
 from kcore.kernels import Traits
-from kcore_cuda import cuda, gpus
+from kcore_cuda import cuda, gpus, settings
 from kcore_cuda.errors import STICKY, CaptureError, DeviceLostError, ForkedError, explained, status_of
 from kcore_cuda.gpus import Gpu
 from kcore_cuda.memory import Array, Foreign, Pool
@@ -306,5 +307,7 @@ def _first_place(device: Device) -> Place:
     with _making:
         name = str(device)
         if name not in _places:
+            for said in settings.misspelt() if not _places else ():
+                warn_user(said, RuntimeWarning)
             _places[name] = Place(device, _gpus[name])
         return _places[name]

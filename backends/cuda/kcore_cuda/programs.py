@@ -34,8 +34,14 @@ def options(architecture: str) -> tuple[str, ...]:
     return (f"-arch={architecture}", *OPTIONS, *([f"-I{folder}"] if folder else []))
 
 
+def virtual(architecture: str) -> str | None:
+    """For a GPU that is newer than NVRTC what is compiled for, and finished by the driver: ``"compute_121"``."""
+    newest = max(cuda.nvrtc.getSupportedArchs())
+    return f"compute_{newest}" if int(architecture.removeprefix("sm_")) > newest else None
+
+
 def compiled(text: str, name: str, architecture: str) -> bytes:
-    """The machine code (cubin) of a text.
+    """The machine code (cubin) of a text; of a GPU that is newer than NVRTC, PTX.
 
     Args:
         text: one or more kernels.
@@ -45,14 +51,14 @@ def compiled(text: str, name: str, architecture: str) -> bytes:
     Raises:
         Refused: it does not compile.
     """
-    nvrtc = cuda.nvrtc
+    nvrtc, ptx = cuda.nvrtc, virtual(architecture)
     program = nvrtc.createProgram(text, f"{name}.cu", (), ())
     try:
         try:
-            nvrtc.compileProgram(program, options(architecture))
+            nvrtc.compileProgram(program, options(ptx or architecture))
         except nvrtc.NVRTCError as error:
             raise Refused(nvrtc.getProgramLog(program).strip("\x00\n ") or str(error)) from None
-        return nvrtc.getCUBIN(program)
+        return nvrtc.getPTX(program) if ptx else nvrtc.getCUBIN(program)
     finally:
         nvrtc.destroyProgram(program)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from typing import TypeVar
 
 from kcore.config import is_op_determinism_enabled
 from kcore.errors import ConfigError
+from kcore.naming import did_you_mean
 
 MEMORY = "KCORE_CUDA_MEMORY_LIMIT"
 TF32 = "KCORE_CUDA_TF32"
@@ -64,6 +66,15 @@ def memory_limit(total: int) -> int:
     if size and float(size[1]) > 0:
         return min(int(float(size[1]) * _UNITS[size[2].upper()]), total)
     raise ConfigError(f"{MEMORY}={text!r} is neither a size such as 6GiB or 500MB nor a share such as 50%")
+
+
+def misspelt() -> list[str]:
+    """What to say of variables that begin like these settings and are none."""
+    known = (MEMORY, TF32, GRAPHS, NONDETERMINISTIC, BATCH_NORM)
+    unknown = sorted(name for name in os.environ if name.startswith("KCORE_CUDA_") and name not in known)
+    # all begin alike: only the nearest is meant
+    near = (difflib.get_close_matches(name, known, n=1) for name in unknown)
+    return [f"{n} is no setting of kcore{did_you_mean(n, k)}" for n, k in zip(unknown, near, strict=True)]
 
 
 def _switch(name: str, default: Default) -> bool | Default:

@@ -438,13 +438,16 @@ class _Nvrtc:
     def getVersion(self):
         return 13, 0
 
+    def getSupportedArchs(self):
+        return [75, 80, 90, 100, 120]
+
     def createProgram(self, src, name, headers, include_names):
         program = self._fake.handle()
         self._fake._programs[program] = src
         return program
 
     def compileProgram(self, prog, options):
-        assert any(o.startswith("-arch=sm_") for o in options), options
+        assert any(o.startswith(("-arch=sm_", "-arch=compute_")) for o in options), options
         if "does_not_compile" in self._fake._programs[prog]:
             raise NVRTCError("NVRTC_ERROR_COMPILATION")
         self.compiled += 1
@@ -453,6 +456,9 @@ class _Nvrtc:
         lines = self._fake._programs[prog].splitlines()
         line = next(i for i, text in enumerate(lines, start=1) if "does_not_compile" in text)
         return f'kernel.cu({line}): error: identifier "missing" is undefined\n\0'
+
+    def getPTX(self, prog):
+        return self.getCUBIN(prog)
 
     def getCUBIN(self, prog):
         return b"FAKE" + self._fake._programs[prog].encode()

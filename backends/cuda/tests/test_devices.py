@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -264,6 +265,53 @@ def test_listing_imports_no_cupy():
     assert said.stdout.strip().endswith("False") or kcore.devices("cuda")
 
 
+@pytest.mark.parametrize("hidden", ["", "-1", "7", "MIG-00000000-1111-2222-3333-444444444444"])
+def test_whatever_hides_all_gpus_is_named(without, monkeypatch, hidden):
+    without(Listing())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    problem = installation.problem_of(Listing(13000, error="CUDA_ERROR_NO_DEVICE"))
+    assert problem.why == f"CUDA_VISIBLE_DEVICES={hidden!r} names none of the GPUs"
+
+
+def test_a_slice_of_a_gpu_is_a_gpu(listed, monkeypatch):
+    part = dataclasses.replace(HOPPER, name="NVIDIA H100 80GB HBM3 MIG 1g.10gb", memory=10 << 30, units=16)
+    monkeypatch.setattr(backend_of("cuda"), "_list", listed(part))
+    (device,) = backend_of("cuda").devices()
+    assert device.memory == 10 << 30 and device.details["multiprocessors"] == 16
+    assert backend_of("cuda").unused() == []
+
+
+@pytest.mark.parametrize("name, said", [
+    ("cuda:T4x", "has no device 'T4x'; did you mean 't4'?"), ("cuda:5", "has no device '5'"),
+    ("cud:0", "is not installed; did you mean 'cuda'?"),
+])  # fmt: skip
+def test_unknown_devices_are_told_with_near_names(listed, monkeypatch, name, said):
+    monkeypatch.setattr(backend_of("cuda"), "_list", listed(HOPPER, TURING))
+    with pytest.raises(BackendNotFoundError) as caught:
+        kcore.use_backend(name)
+    assert said in str(caught.value) and "cuda:1 NVIDIA Fake T4" in str(caught.value)
+
+
+def test_cudnn_for_another_cuda_is_told(monkeypatch):
+    from kcore_cuda.libraries import cudnn
+
+    installed = {"nvidia-cudnn-cu12"}
+
+    def version(name):
+        if name not in installed:
+            raise cudnn.PackageNotFoundError(name)
+        return "9.28"
+
+    monkeypatch.setattr(cudnn, "version", version)
+    monkeypatch.setattr(cudnn, "library", object)
+    problem = cudnn.missing(13)
+    assert problem.what == "cuda: nvidia-cudnn-cu12 is for another CUDA than CuPy's 13"
+    assert problem.hint == 'pip uninstall -y nvidia-cudnn-cu12, then pip install "kcore-cuda[cudnn]"'
+    assert cudnn.missing(12) is None
+    installed.add("nvidia-cudnn-cu13")
+    assert "pip uninstall -y nvidia-cudnn-cu12 nvidia-cudnn-cu13" in cudnn.missing(12).hint
+
+
 # -- settings --------------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +334,23 @@ def test_a_limit_is_told_with_the_device(listed, monkeypatch):
     monkeypatch.setenv(settings.MEMORY, "50%")
     (device,) = listed(HOPPER).devices
     assert device.memory == 40 << 30 and "40.0 of 80.0 GiB" in device.details["limit"]
+
+
+def test_a_misspelt_setting_is_told_with_what_it_may_have_been(listed, monkeypatch):
+    monkeypatch.setenv("KCORE_CUDA_TF23", "1")
+    (problem,) = (p for p in listed(HOPPER).problems if "variable" in p.what)
+    assert problem.why == "KCORE_CUDA_TF23 is no setting of kcore; did you mean 'KCORE_CUDA_TF32'?"
+    monkeypatch.delenv("KCORE_CUDA_TF23")
+    assert settings.misspelt() == []
+
+
+@pytest.mark.parametrize("text, wanted", [("", None), ("0", False), ("1", True)])
+def test_batch_normalization_by_cudnn_can_be_forced_and_forbidden(monkeypatch, text, wanted):
+    monkeypatch.setenv(settings.BATCH_NORM, text)
+    assert settings.batch_norm() is wanted
+    monkeypatch.setenv(settings.BATCH_NORM, "auto")
+    with pytest.raises(ConfigError, match="KCORE_CUDA_CUDNN_BATCH_NORM='auto' is neither 0 nor 1"):
+        settings.batch_norm()
 
 
 def test_tf32_is_off_unless_it_is_asked_for(monkeypatch):

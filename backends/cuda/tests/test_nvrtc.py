@@ -67,6 +67,14 @@ def test_every_kernel_compiles_for_newer_ones(sources, nvrtc, architecture):
     check(sources, architecture)
 
 
+def test_a_gpu_that_is_newer_than_the_compiler_gets_ptx(nvrtc):
+    """Which the driver finishes; machine code is for the GPU at hand otherwise."""
+    text = 'extern "C" __global__ void set(float *y)\n{\n    y[0] = 2.0f;\n}\n'
+    assert compiled(text, "set", "sm_90").startswith(b"\x7fELF")
+    ptx = compiled(text, "set", "sm_990").decode()
+    assert ".target sm_" in ptx and ".entry set(" in ptx
+
+
 def check(wanted: list[Source], architecture: str) -> None:
     """Compile kernels together, and where that fails one by one, to name those that do not compile."""
     assert len(wanted) > 50

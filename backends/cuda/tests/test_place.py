@@ -7,6 +7,7 @@ import gc
 import os
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from kcore.backend import Device, cache
 from kcore.backend.batch import Rows
 from kcore.backend.disk_cache import FOLDER
 from kcore.codegen import Argument, Code, Source
+from kcore.errors import ConfigError
 from kcore_cuda import gpus, settings, staging
+from kcore_cuda import place as place_module
 from kcore_cuda.errors import BuildError, CUDAError, DeviceLostError, ForkedError
 from kcore_cuda.launch import Launch
 from kcore_cuda.place import OVERLAPPED, STAGED, Place
@@ -251,6 +254,15 @@ def test_a_folder_that_cannot_be_written_is_said_once(machine, tmp_path, monkeyp
     assert len([w for w in recwarn if "kcore cannot write" in str(w.message)]) == 1
 
 
+def test_processes_that_fill_one_cache_at_once_leave_it_whole(folder):
+    """Threads with programs of their own stand for them: all they share is the folder."""
+    many = [source(f"kernel{i}", f"y0[0] = {i}.0f;") for i in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: built(*many[i % 3 :]), range(8)))
+    assert all(sum(one) > 0 for one in found)
+    assert built(*many)[0] == 0
+
+
 def test_kernels_are_dumped(machine, tmp_path, monkeypatch):
     monkeypatch.setenv("KCORE_DUMP_KERNELS", str(tmp_path / "dumped"))
     built()
@@ -355,6 +367,22 @@ def test_a_fork_is_told_what_to_do(fresh, monkeypatch):
     monkeypatch.setattr(gpus, "_initialised_in", os.getpid() + 1)
     with pytest.raises(ForkedError, match="forked after CUDA was initialised in its parent.*spawn"):
         place.synchronize()
+
+
+@pytest.mark.parametrize("text", ["-1GiB", "lots", "0%"])
+def test_a_limit_of_memory_that_is_none_is_told_when_the_gpu_is_first_used(fresh, monkeypatch, text):
+    monkeypatch.setenv(settings.MEMORY, text)
+    with pytest.raises(ConfigError, match=f"{settings.MEMORY}='{text}' is neither a size"):
+        fresh()
+
+
+def test_a_misspelt_setting_is_warned_of_when_a_gpu_is_first_used(machine, monkeypatch):
+    monkeypatch.setattr(place_module, "_places", {})
+    monkeypatch.setenv("KCORE_CUDA_GRAPH", "0")
+    with pytest.warns(
+        RuntimeWarning, match="KCORE_CUDA_GRAPH is no setting of kcore; did you mean 'KCORE_CUDA_GRAPHS'"
+    ):
+        place_module.place_of(kcore.backend.current().device)
 
 
 # -- steps -----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from kcore.backend.base import Problem
@@ -36,6 +37,14 @@ def available() -> bool:
 
 def missing(cuda: int) -> Problem | None:
     """What `kcore doctor` says where they are not."""
+    extra = f'pip install "kcore-cuda[cudnn{"-cuda12" if cuda == 12 else ""}]"'
+    wrong = [name for name in wheels() if not name.endswith(str(cuda))]
+    if wrong:
+        return Problem(
+            f"cuda: {wrong[0]} is for another CUDA than CuPy's {cuda}",
+            "cuDNN's wheels overwrite each other's files, and one for another CUDA finds no libraries of its own",
+            f"pip uninstall -y {' '.join(wheels())}, then {extra}",
+        )
     if available():
         return None
     reason = library()
@@ -43,8 +52,20 @@ def missing(cuda: int) -> Problem | None:
     return Problem(
         "cuda: cuDNN is " + ("not installed" if absent else f"installed and does not load: {reason}"),
         "convolutions wider than one element, and attention in 16 bits, run on generated kernels, without tensor cores",
-        f'pip install "kcore-cuda[cudnn{"-cuda12" if cuda == 12 else ""}]"',
+        extra,
     )
+
+
+def wheels() -> list[str]:
+    """The wheels of cuDNN that are installed."""
+    found = []
+    for name in ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13"):
+        try:
+            version(name)
+        except PackageNotFoundError:
+            continue
+        found.append(name)
+    return found
 
 
 @dataclass(frozen=True)
