@@ -24,9 +24,11 @@ _MODULES = frozenset(
         "layers",
         "losses",
         "metrics",
+        "mixed_precision",
         "models",
         "ops",
         "optimizers",
+        "preprocessing",
         "random",
         "regularizers",
         "saving",
@@ -37,6 +39,9 @@ _MODULES = frozenset(
         "visualization",
     }
 )
+
+#: Modules of Keras that are still to come.
+_TO_COME = frozenset({"applications", "distribution", "export", "quantizers", "wrappers"})
 
 #: Public names and the module each comes from.
 _NAMES = {
@@ -79,7 +84,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"kcore.{name}")
     module = _NAMES.get(name)
     if module is None:
-        raise AttributeError(f"module 'kcore' has no attribute {name!r}")
+        known = ": Keras has it, kcore does not have it yet (README, Known gaps)" if name in _TO_COME else ""
+        raise AttributeError(f"module 'kcore' has no attribute {name!r}{known}")
     if module == "kcore.runtime":
         importlib.import_module("kcore.ops")  # operators of tensors are ops
     value = getattr(importlib.import_module(module), name)

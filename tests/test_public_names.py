@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -28,6 +30,24 @@ def test_the_backend_room_has_what_keras_has_there():
         assert kcore.backend.is_float_dtype(dtype) == keras.backend.is_float_dtype(dtype)
         assert kcore.backend.is_int_dtype(dtype) == keras.backend.is_int_dtype(dtype)
     assert kcore.version() == kcore.__version__
+
+
+def test_mixed_precision_and_preprocessing_have_names_of_keras():
+    names = {name for name in dir(keras.mixed_precision) if not name.startswith("_")}
+    assert set(kcore.mixed_precision.__all__) == names
+    for name in ("mixed_float16", "float32"):
+        kcore.mixed_precision.set_global_policy(name)
+        assert kcore.mixed_precision.global_policy() == kcore.mixed_precision.Policy(name)
+    assert kcore.preprocessing.sequence.pad_sequences is utils.pad_sequences
+    assert set(kcore.preprocessing.__all__) <= set(dir(keras.preprocessing))
+
+
+@pytest.mark.parametrize("name", ["applications", "distribution", "export", "quantizers", "wrappers"])
+def test_a_module_that_is_still_to_come_is_said_to_be(name):
+    assert hasattr(keras, name) or name == "export"
+    with pytest.raises(AttributeError, match=f"'{name}': Keras has it, kcore does not have it yet"):
+        getattr(kcore, name)
+    assert f"`{name}`" in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 def test_layers_export_what_they_import_and_nothing_else():

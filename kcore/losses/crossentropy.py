@@ -200,7 +200,7 @@ class SparseCategoricalCrossentropy(FunctionLoss):
     from_logits: bool = argument(False)
     ignore_class: int | None = argument(None)
     reduction: str | None = argument("sum_over_batch_size")
-    axis: int = argument(-1, config=False)
+    axis: int = argument(-1)
 
 
 @public("keras.losses")

@@ -181,7 +181,7 @@ class CosineSimilarity(FunctionLoss):
     """
 
     fn = cosine_similarity
-    axis: int = argument(-1, config=False)
+    axis: int = argument(-1)
 
 
 @public("keras.losses")
@@ -229,7 +229,7 @@ class Huber(FunctionLoss):
     """
 
     fn = huber
-    delta: float = argument(1.0, config=False)
+    delta: float = argument(1.0)
 
     @classmethod
     def default_name(cls) -> str:

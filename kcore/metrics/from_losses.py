@@ -313,4 +313,4 @@ class CosineSimilarity(FunctionMetric):
     fn = _cosine
     name: Any = argument(None)
     dtype: Any = argument(None)
-    axis: int = argument(-1, config=False)
+    axis: int = argument(-1)

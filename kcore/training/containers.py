@@ -91,6 +91,8 @@ def targets_for(
     flat = tree.flatten(y)
     if len(flat) == len(outputs):
         return flat
+    if all(leaf is None for leaf in flat):
+        raise ValueError(f"{argument} is a {type(y).__name__} of {len(flat)} times None; expected arrays for {names}")
     if len(flat) == sum(wanted):
         rest = iter(flat)
         return [next(rest) if want else None for want in wanted]

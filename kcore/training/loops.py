@@ -11,6 +11,7 @@ from typing import Any
 from kcore import config
 from kcore.errors import warn_user
 from kcore.naming import named_arguments
+from kcore.runtime import Function
 from kcore.training.data import check_batch_size, is_stream, split, unpack
 from kcore.training.deprecated import OldNames
 from kcore.training.epochs import Epochs, Words
@@ -19,6 +20,7 @@ from kcore.training.logs import LazyLogs, as_floats
 from kcore.training.outputs import Outputs, length
 from kcore.training.resume import Run, running
 from kcore.training.single import Single
+from kcore.training.sources.arrays import ArrayBatches
 from kcore.training.sources.source import Source
 from kcore.training.stateful import check_batches, source_for
 from kcore.training.weights import check_classes
@@ -127,6 +129,7 @@ class Loops(Single, OldNames):
                 check_batches(self, source, steps_per_epoch)
                 if held_out is not None:
                     check_batches(self, held_out.source, validation_steps)
+                    _trace_validation(self, held_out.source)
                 data.more()
                 if not isinstance(callbacks, CallbackList):
                     callbacks = CallbackList(
@@ -340,6 +343,13 @@ def _build_from(model: Any, source: Source, class_weight: Mapping[int, float] | 
     if class_weight and outputs is not None and len(outputs) == 1 and (outputs[0].shape[-1] or 0) > 1:
         units = outputs[0].shape[-1]
         check_classes(class_weight, units, f"output {model.output_names[0]!r} has {units} units")
+
+
+def _trace_validation(model: Any, source: Source) -> None:
+    """Trace the step of validation before anything is trained, so that arrays which do not fit are told by then."""
+    step = model.make_test_function()
+    if isinstance(source, ArrayBatches) and isinstance(step, Function):
+        step.concrete(source.first())
 
 
 def _predict(model: Any, data: Epochs, callbacks: Any, samples: int | None) -> Any:

@@ -22,9 +22,11 @@ def plain(config):
 def compare(name, config, batches, rtol=2e-5, atol=2e-6):
     """Update both with ``(y_true, y_pred, sample_weight)`` batch by batch; returns kcore's results."""
     theirs, mine = getattr(keras.metrics, name)(**config), getattr(metrics, name)(**config)
-    assert plain(mine.get_config()) == plain(theirs.get_config())
-    again = type(mine).from_config(theirs.get_config())
-    assert plain(again.get_config()) == plain(theirs.get_config())
+    forgotten = {"axis"} if name == "CosineSimilarity" else set()  # by Keras: it loads such a metric with the default
+    for metric in (mine, type(mine).from_config(theirs.get_config()), type(theirs).from_config(mine.get_config())):
+        written = {key: value for key, value in metric.get_config().items() if key not in forgotten}
+        assert plain(written) == plain(theirs.get_config())
+    assert plain(type(mine).from_config(mine.get_config()).get_config()) == plain(mine.get_config())
     results = []
     for y_true, y_pred, weight in batches:
         theirs.update_state(y_true, y_pred, sample_weight=weight)

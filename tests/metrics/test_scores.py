@@ -74,6 +74,7 @@ def test_the_axis_of_the_angle():
     y, p, _ = batches()[0]
     expected = metrics.CosineSimilarity()(y.T, p.T)
     assert float(metrics.CosineSimilarity(axis=0)(y, p)) == pytest.approx(float(expected))
+    assert metrics.CosineSimilarity.from_config(metrics.CosineSimilarity(axis=0).get_config()).axis == 0
 
 
 @pytest.mark.parametrize(
@@ -114,5 +115,8 @@ def test_every_name_of_keras_stands_for_its_metric():
         described = keras.metrics.serialize(theirs_made)
         mine = metrics.deserialize(described)
         assert type(mine).__name__ == theirs.__name__
-        assert metrics.serialize(mine) == described
+        written = metrics.serialize(mine)
+        if theirs is keras.metrics.CosineSimilarity:
+            del written["config"]["axis"]  # which Keras forgets
+        assert written == described
     assert {name for name in dir(keras.metrics) if not name.startswith("_")} <= set(metrics.__all__)

@@ -38,9 +38,9 @@ def test_a_batch_size_that_is_no_positive_integer_is_refused(size):
         ArrayBatches(np.zeros((3, 1)), batch_size=size)
 
 
-@pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5])
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5, "0.2", None])
 def test_a_validation_split_outside_0_and_1_is_refused(fraction):
-    with pytest.raises(ValueError, match=rf"validation_split must lie between 0 and 1 .*received {fraction}"):
+    with pytest.raises(ValueError, match=rf"validation_split must lie between 0 and 1 .*received {fraction!r}"):
         split(np.zeros((4, 1)), None, None, fraction)
 
 

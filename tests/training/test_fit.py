@@ -441,6 +441,8 @@ class TestBadInput:
         self.unchanged(linear(), "batch_size must be a positive integer", x, y, batch_size=0)
         self.unchanged(linear(), "validation_split must lie between 0 and 1", x, y, validation_split=1.0)
         self.unchanged(linear(), "validation_split must lie between 0 and 1", x, y, validation_split=-0.5)
+        self.unchanged(linear(), "between 0 and 1 .*, received 'half'", x, y, validation_split="half")
+        self.unchanged(linear(), r"y is a list of 8 times None; expected arrays for \['", x, [None] * 8)
         self.unchanged(linear(), "x must hold numbers", np.array([["a"] * 3] * 8), y)
         self.unchanged(linear(), "shuffle must be True, False or 'batch'", x, y, shuffle="all")
 
@@ -457,6 +459,7 @@ class TestBadInput:
             (lambda x, y: (x, y[:3]), r"validation_data: all arrays must have the same number .*y has 3"),
             (lambda x, y: (x, np.array(["a"] * 8)), "validation_data: y must hold numbers"),
             (lambda x, y: x, "validation_data is .* received no y"),
+            (lambda x, y: (x[:, :2], y), r"shape \(8, 2\) and dtype float32: expected shape \(None, 3\)"),
         ],
     )
     def test_validation_data_that_does_not_fit_is_called_so(self, given, said):
