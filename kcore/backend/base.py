@@ -192,6 +192,16 @@ class Backend(ABC):
             nbytes *= dim
         return self.view(self.allocate(nbytes, device), 0, shape, dtype)
 
+    def zeros(self, shape: tuple[int, ...], dtype: str, device: Device) -> Any:
+        """A new array of zeros; a backend overrides it that has them without writing each."""
+        import numpy as np
+
+        from kcore.dtypes import numpy_dtype
+
+        array = self.empty(shape, dtype, device)
+        self.upload(array, np.zeros(shape, numpy_dtype(dtype)))
+        return array
+
     @abstractmethod
     def upload(self, array: Any, values: np.ndarray) -> None:
         """Copy host values of the array's shape and dtype into a device array; `values` may change when it returns."""

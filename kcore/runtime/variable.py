@@ -89,14 +89,17 @@ class Variable(Operators):
             if dtype is None:
                 dtype = _value_dtype(value)
         self.dtype = standardize_dtype(dtype)
-        array = np.asarray(value, dtype=numpy_dtype(self.dtype), order="C")  # upload copies it
+        array = np.asarray(value, dtype=numpy_dtype(self.dtype))  # copied below
         if shape is not None and tuple(shape) != array.shape:
             raise ValueError(f"variable {name!r} should have shape {tuple(shape)}, its initial value has {array.shape}")
         self.shape = array.shape
         place = selection.current()
         self._backend, self._device = place.backend, place.device
-        self._array = self._backend.empty(self.shape, self.dtype, self._device)
-        self._backend.upload(self._array, array)
+        if array.size and not any(array.strides) and not array.flat[0]:  # one zero for all, as while a file is loaded
+            self._array = self._backend.zeros(self.shape, self.dtype, self._device)
+        else:
+            self._array = self._backend.empty(self.shape, self.dtype, self._device)
+            self._backend.upload(self._array, np.asarray(array, order="C"))
 
     # -- memory --------------------------------------------------------------------------------------------------
 
@@ -155,6 +158,11 @@ class Variable(Operators):
         """The content as a NumPy array of its own."""
         return self._backend.download(self._array)
 
+    def held(self) -> np.ndarray:
+        """The content, to be read before it changes: the memory it lies in, where that is the host's, else a copy."""
+        memory = self._backend.memory(self._array)
+        return self.numpy() if memory is None else memory
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return as_array(self, dtype, copy)
 
@@ -203,6 +211,24 @@ class Variable(Operators):
         else:
             self._backend.upload(data, np.asarray(np.asarray(value), dtype=numpy_dtype(self.dtype), order="C"))
         return self
+
+    def fill(self, write: Callable[[np.ndarray], None]) -> None:
+        """Let a function write the content, outside of any trace.
+
+        Args:
+            write: gets an array of the variable's shape and dtype, in one piece: the memory that the content lies in,
+                where that is the host's. If it raises, the content may be half written.
+        """
+        from kcore.runtime.tape import forget
+
+        forget(self)
+        memory = self._backend.memory(self.data)
+        if memory is not None:
+            write(memory)
+            return
+        values = np.empty(self.shape, numpy_dtype(self.dtype))
+        write(values)
+        self._backend.upload(self.data, values)
 
     def assign_add(self, value: Any) -> Any:
         """Add a value to the content."""

@@ -9,10 +9,12 @@ import struct
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 from typing import Any, BinaryIO
 
 from kcore import __version__
@@ -96,7 +98,7 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
             described = translate_archive(described, metadata)
         if WEIGHTS not in archive.namelist():
             raise ValueError(f"{path} is not complete: it has no {WEIGHTS}")
-        with _member(archive, WEIGHTS, path) as member, opened(member, path) as weights:
+        with _member(archive, WEIGHTS, path) as (member, _), opened(member, path) as weights:
             with making(weights, path) as made:
                 packages = metadata.get("kcore_packages") if isinstance(metadata, dict) else None
                 model = model_from_config(described, path, custom_objects, safe_mode, packages)
@@ -182,8 +184,11 @@ def read_json(archive: zipfile.ZipFile, name: str, path: Path) -> Any:
 
 
 @contextmanager
-def opened_weights(path: Path) -> Iterator[Any]:
+def opened_weights(path: Path) -> Iterator[tuple[Any, Callable[[], None]]]:
     """The HDF5 file of weights within an archive, open for reading.
+
+    Yields:
+        The file, and a function that raises if the checksum does not match; so does the context when it ends.
 
     Raises:
         ValueError: the archive is damaged, or holds none.
@@ -191,8 +196,8 @@ def opened_weights(path: Path) -> Iterator[Any]:
     with _archive(path) as archive:
         if WEIGHTS not in archive.namelist():
             raise ValueError(f"{path} is not complete: it has no {WEIGHTS}")
-        with _member(archive, WEIGHTS, path) as member, opened(member, path) as weights:
-            yield weights
+        with _member(archive, WEIGHTS, path) as (member, check), opened(member, path) as weights:
+            yield weights, check
 
 
 @contextmanager
@@ -224,7 +229,7 @@ def _written_in_place(archive: zipfile.ZipFile, file: BinaryIO, name: str) -> It
     window = Window(file, file.tell())
     yield window
     info.file_size = info.compress_size = len(window)
-    info.CRC = _checksum(window)
+    info.CRC = _checksum(window, Event())
     file.seek(info.header_offset)
     file.write(info.FileHeader(zip64=True))
     archive.start_dir = file.seek(0, io.SEEK_END)  # where the next member, or the list, goes
@@ -232,17 +237,28 @@ def _written_in_place(archive: zipfile.ZipFile, file: BinaryIO, name: str) -> It
     archive.NameToInfo[name] = info
 
 
-def _checksum(window: Window) -> int:
+def _checksum(window: Window, stop: Event) -> int:
+    """The checksum of all of a window, or of what was seen of it until it was stopped."""
     block, value = bytearray(1 << 20), 0
     window.seek(0)
-    while count := window.readinto(block):
+    while not stop.is_set() and (count := window.readinto(block)):
         value = zlib.crc32(memoryview(block)[:count], value)
     return value
 
 
 @contextmanager
-def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[BinaryIO]:
-    """A member as a file that can be read anywhere; where it is compressed, unpacked into memory."""
+def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[tuple[BinaryIO, Callable[[], None]]]:
+    """A member as a file that can be read anywhere; where it is compressed, unpacked into memory.
+
+    Its checksum is computed beside what is done with it; any error of this is the checksum's if that does not match.
+
+    Yields:
+        The file, and a function that waits for the checksum and raises if it does not match. It is called when the
+        context ends; who gives up something for what is in the file calls it before.
+
+    Raises:
+        ValueError: the member is damaged.
+    """
     info = archive.getinfo(name)
     if info.compress_type != zipfile.ZIP_STORED:
         if info.file_size > 1100 * info.compress_size:
@@ -250,25 +266,43 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Iterator[BinaryI
                 f"{path}: {name} declares {info.file_size} bytes, but only {info.compress_size} are stored"
             )
         try:
-            yield io.BytesIO(archive.read(info))
+            unpacked = io.BytesIO(archive.read(info))
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise ValueError(f"{path}: {name} is damaged: {error}") from None
+        yield unpacked, lambda: None
         return
-    with path.open("rb") as file:
-        file.seek(info.header_offset)
-        header = file.read(30)
-        if len(header) < 30 or header[:4] != b"PK\x03\x04":
-            raise ValueError(f"{path}: {name} is damaged: its header is not where it should be")
-        name_size, extra_size = struct.unpack("<HH", header[26:])
-        start = info.header_offset + 30 + name_size + extra_size
-        if info.file_size != info.compress_size or start + info.file_size > path.stat().st_size:
-            raise ValueError(f"{path}: {name} declares {info.file_size} bytes, but the file is not that long")
-        window = Window(file, start, info.file_size)
+    with ExitStack() as stack:
+        file, again = (stack.enter_context(path.open("rb", buffering=0)) for _ in range(2))
+        start = _start(file, info, path)
+        stop = Event()
+        thread = stack.enter_context(ThreadPoolExecutor(1))
+        stack.callback(stop.set)
+        seen = thread.submit(_checksum, Window(again, start, info.file_size), stop)
+
+        def check() -> None:
+            try:
+                sound = seen.result() == info.CRC
+            except OSError as error:
+                raise ValueError(f"{path}: {name} cannot be read: {error}") from None
+            if not sound:
+                raise ValueError(f"{path}: {name} is damaged: its checksum does not match")
+
         try:
-            sound = _checksum(window) == info.CRC
-        except OSError as error:
-            raise ValueError(f"{path}: {name} cannot be read: {error}") from None
-        if not sound:
-            raise ValueError(f"{path}: {name} is damaged: its checksum does not match")
-        window.seek(0)
-        yield window  # type: ignore[misc]
+            yield Window(file, start, info.file_size), check  # type: ignore[misc]
+        except Exception:
+            check()
+            raise
+        check()
+
+
+def _start(file: BinaryIO, info: zipfile.ZipInfo, path: Path) -> int:
+    """Where the bytes of a member begin."""
+    file.seek(info.header_offset)
+    header = file.read(30)
+    if len(header) < 30 or header[:4] != b"PK\x03\x04":
+        raise ValueError(f"{path}: {info.filename} is damaged: its header is not where it should be")
+    name_size, extra_size = struct.unpack("<HH", header[26:])
+    start = info.header_offset + 30 + name_size + extra_size
+    if info.file_size != info.compress_size or start + info.file_size > path.stat().st_size:
+        raise ValueError(f"{path}: {info.filename} declares {info.file_size} bytes, but the file is not that long")
+    return start

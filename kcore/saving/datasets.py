@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from kcore.dtypes import numpy_dtype
 from kcore.runtime import Variable
 from kcore.runtime.loading import Loading, loading
 from kcore.saving import heaps, window
+from kcore.saving.window import Window
 
 #: Group for state that Keras's files have no place for; Keras, of any version, does not look there.
 OWN = "kcore"
@@ -24,7 +26,7 @@ Parts = dict[str, dict[str, Any]]
 
 def write_array(group: Any, key: str, value: Variable | np.ndarray) -> None:
     """Write one dataset; bfloat16, which HDF5 does not have, as Keras does."""
-    value = value.numpy() if isinstance(value, Variable) else np.asarray(value)
+    value = value.held() if isinstance(value, Variable) else np.asarray(value)
     dataset = group.create_dataset(key, data=value)
     if value.dtype.name == "bfloat16":
         dataset.attrs["dtype"] = "bfloat16"
@@ -56,6 +58,10 @@ class Datasets(Mapping[str, np.ndarray]):
         """The shape of a dataset, None if there is none of that key."""
         return tuple(self._datasets[key].shape) if key in self._datasets else None
 
+    def read_into(self, key: str, out: np.ndarray) -> None:
+        """Read a dataset into memory of its shape; see `read_into`."""
+        read_into(self._datasets[key], out, self._path)
+
 
 class Array:
     """An array that lies in a file, or is made of some there, and is read when it is asked for.
@@ -63,10 +69,17 @@ class Array:
     Args:
         shape: its shape.
         read: what reads it.
+        read_into: what reads it into an array of its shape, of any dtype; a copy of what `read` gives if left out.
     """
 
-    def __init__(self, shape: tuple[int, ...], read: Callable[[], np.ndarray]):
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        read: Callable[[], np.ndarray],
+        read_into: Callable[[np.ndarray], None] | None = None,
+    ):
         self.shape, self.read = shape, read
+        self.read_into = read_into or (lambda out: np.copyto(out, read(), casting="unsafe"))
 
     @classmethod
     def stored(cls, dataset: Any, path: Path) -> Array:
@@ -76,7 +89,11 @@ class Array:
             ValueError: it cannot be read; see `check_array`.
         """
         check_array(dataset, path)
-        return cls(tuple(dataset.shape), lambda: read_array(dataset, path, checked=True))
+        return cls(
+            tuple(dataset.shape),
+            lambda: read_array(dataset, path, checked=True),
+            lambda out: read_into(dataset, out, path),
+        )
 
     @classmethod
     def made_of(cls, arrays: Sequence[Array], change: Callable[..., np.ndarray]) -> Array:
@@ -97,8 +114,8 @@ def check_array(dataset: Any, path: Path) -> None:
     """
     import h5py
 
-    if not isinstance(dataset, h5py.Dataset):
-        raise ValueError(f"{path}: {getattr(dataset, 'name', 'an array it lists')} is not a dataset")
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+        raise ValueError(f"{path}: {getattr(dataset, 'name', 'an array it lists')} is not a dataset with an array")
     if dataset.external or dataset.is_virtual:
         raise ValueError(f"{path}: dataset {dataset.name} refers to another file, which is not followed")
     if dataset.dtype.kind not in "biufc" and dataset.attrs.get("dtype") != "bfloat16":
@@ -127,14 +144,28 @@ def read_array(dataset: Any, path: Path, checked: bool = False) -> np.ndarray:
     """
     if not checked:
         check_array(dataset, path)
-    try:
-        value = np.asarray(dataset[()])
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path}: dataset {dataset.name} is damaged: {error}") from None
+    value = np.empty(dataset.shape, dataset.dtype)
+    read_into(dataset, value, path)
     if dataset.attrs.get("dtype") == "bfloat16":
         # Keras writes the two bytes as they are, without a type
         return value.view(numpy_dtype("bfloat16")) if value.dtype.kind == "V" else value.astype(numpy_dtype("bfloat16"))
     return value
+
+
+def read_into(dataset: Any, out: np.ndarray, path: Path) -> None:
+    """Read a checked dataset into a contiguous array of its shape, straight into its memory if the dtype agrees.
+
+    Raises:
+        ValueError: the dataset cannot be read; what the array holds is undefined then.
+    """
+    same = out.view(dataset.dtype) if out.dtype.name == "bfloat16" and dataset.dtype.kind == "V" else out
+    if same.dtype != dataset.dtype:
+        np.copyto(out, read_array(dataset, path, checked=True), casting="unsafe")
+        return
+    try:
+        dataset.read_direct(same)
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise ValueError(f"{path}: dataset {dataset.name} is damaged: {error}") from None
 
 
 #: How many bytes one stored byte can stand for: deflate reaches 1032.
@@ -154,19 +185,21 @@ def opened(source: Any, path: Path) -> Iterator[Any]:
     """
     import h5py
 
-    try:
-        file = h5py.File(source, "r")
-    except OSError as error:
-        raise ValueError(f"{path} is not a complete HDF5 file: {error}") from None
-    try:
-        with file:
-            with source.open("rb") if isinstance(source, Path) else nullcontext(source) as content:
-                heaps.check_heaps(content, file, path)
+    with ExitStack() as stack:
+        try:
+            if isinstance(source, Path):  # HDF5 itself would read zeros where a file was cut off in the meantime
+                content = stack.enter_context(source.open("rb", buffering=0))
+                source = Window(content, 0, os.fstat(content.fileno()).st_size)
+            file = stack.enter_context(h5py.File(source, "r"))
+        except OSError as error:
+            raise ValueError(f"{path} is not a complete HDF5 file: {error}") from None
+        try:
+            heaps.check_heaps(source, file, path)
             yield file
-    except Exception as error:
-        if _from_hdf5(error):
-            raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}") from None
-        raise
+        except Exception as error:
+            if _from_hdf5(error):
+                raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+            raise
 
 
 def _from_hdf5(error: Exception) -> bool:

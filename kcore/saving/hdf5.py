@@ -6,13 +6,14 @@ import json
 import re
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kcore import __version__
 from kcore.registry import custom_object_scope, serialize
 from kcore.saving.archive import KERAS_VERSION, LARGEST_TEXT, model_from_config
-from kcore.saving.changes import wholly
+from kcore.saving.changes import Change, wholly
 from kcore.saving.datasets import OWN, child, making, opened
 from kcore.saving.legacy import training
 from kcore.saving.legacy.models import era_of, reading, translate_model
@@ -28,7 +29,7 @@ from kcore.saving.legacy.weights import (
     write_variables,
     write_weights,
 )
-from kcore.saving.legacy.writing import legacy_model_config
+from kcore.saving.legacy.writing import legacy_model_config, means_as_in_keras_2
 from kcore.saving.own import own_states, write_own
 from kcore.saving.packages import packages_of
 from kcore.saving.state import refusal, report_skipped
@@ -61,7 +62,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True, include_states:
     """
 
     config = legacy_model_config(model)
-    old = "legacy_hard_sigmoid" in json.dumps(serialize(model))
+    old = means_as_in_keras_2(serialize(model))
     version = "2.2.4" if old else KERAS_VERSION
     attributes = {"model_config": json.dumps(config), "keras_version": version, "backend": "tensorflow"}
     attributes["kcore_version"] = __version__
@@ -101,7 +102,7 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
         version = file.attrs.get("keras_version", weights.attrs.get("keras_version"))
         with reading(path):
             era = era_of(text(version) if version is not None else None, config)
-            translated = translate_model(config, era)
+            translated = translate_model(config, era, text(version or ""))
         with making(file, path) as made:
             packages = _json(file, "kcore_packages", path)
             model = model_from_config(translated, path, custom_objects, safe_mode, packages)
@@ -110,7 +111,7 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
             raise ValueError(refusal(model, path, problems))
         made.settle(variable for variable, _, _ in assignments)
         for variable, array, _ in assignments:
-            variable.assign(array.read())
+            variable.fill(array.read_into)
         if compile and _compile(model, file, path, custom_objects, era):
             _load_optimizer(model, file, path, assignments, text(version or ""))
         for variable, value in own_states(model, child(file, OWN, path), path):
@@ -143,11 +144,8 @@ def load_weights(model: Any, path: Path, by_name: bool = False, skip_mismatch: b
             raise ValueError(refusal(model, path, problems))
         report_skipped(model, path, problems)
         states = [] if problems or by_name else own_states(model, child(file, OWN, path), path)
-        with wholly([*(assignment.variable for assignment in assignments), *(variable for variable, _ in states)]):
-            for variable, array, _ in assignments:
-                variable.assign(array.read())
-            for variable, value in states:
-                variable.assign(value)
+        changes = [Change.filling(variable, array.read_into) for variable, array, _ in assignments]
+        wholly([*changes, *(Change((variable,), partial(variable.assign, value)) for variable, value in states)])
 
 
 def save_weights(model: Any, path: Path, include_states: bool = False) -> None:
@@ -261,12 +259,12 @@ def _load_optimizer(model: Any, file: Any, path: Path, assignments: list[Assignm
             pairs = training.in_order(model.optimizer, arrays)
         else:
             orders = _orders(model, assignments, version)
-            pairs = training.understand(names, arrays, orders, model.optimizer).pairs(model.optimizer)
+            pairs = training.understood(names, arrays, orders, model.optimizer)
     except ValueError as error:
         warnings.warn(f"{path}: the optimizer's state was not loaded, it begins anew: {error}", stacklevel=5)
         return
     for variable, array in pairs:
-        variable.assign(array.read())
+        variable.fill(array.read_into)
     if "kcore_version" not in file.attrs:
         derived = training.derived_state(model.optimizer, int(model.optimizer.iterations))
         for variable in model.optimizer.variables:

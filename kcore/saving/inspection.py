@@ -172,7 +172,7 @@ def _archive(path: Path) -> Contents:
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is not a complete .keras file: {error}") from None
     found = _described(Contents(path, "a whole model, .keras", _writer(metadata)), described)
-    with archive.opened_weights(path) as weights:
+    with archive.opened_weights(path) as (weights, _):
         _keras_3(found, parts_of(weights, path), child(weights, OWN, path))
     return found
 
@@ -216,12 +216,12 @@ def _hdf5(path: Path) -> Contents:
 
 
 def _safetensors(path: Path) -> Contents:
-    with safetensors.opened(path) as file:
-        said = file.metadata() or {}
+    with safetensors.opened(path) as stored:
+        said = stored.metadata
         found = Contents(path, "weights, .safetensors", _writer({"kcore_version": None, **said}))
         if "kcore_version" in said:
             found.writer = f"kcore {said['kcore_version']}"
-        found.weights = {name: safetensors.read(file, name, path) for name in file.keys()}  # noqa: SIM118 - no mapping
+        found.weights = {name: array.read() for name, array in stored.arrays.items()}
     return found
 
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from kcore import __version__
 from kcore.dtypes import numpy_dtype
 from kcore.extras import require
 from kcore.runtime import Variable
-from kcore.saving.changes import bytes_of, nbytes, wholly
+from kcore.saving.changes import Change, bytes_of, nbytes, wholly
 from kcore.saving.state import refusal, report_skipped
+from kcore.saving.window import read_whole
 from kcore.utils.atomic import replacing
 
 #: What the format calls the dtypes.
@@ -57,7 +58,7 @@ def save(model: Any, path: Path) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(struct.pack("<Q", len(header)) + header)
         for variable in named.values():  # one at a time, which the package cannot
-            array = variable.numpy()
+            array = variable.held()
             file.write(bytes_of(array.astype(array.dtype.newbyteorder("<"), copy=False)))
 
 
@@ -77,70 +78,119 @@ def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
         MissingExtraError: the package safetensors is not installed.
     """
     mine = _named(model)
-    with opened(path) as file:
-        names = list(file.keys())
-        order = _order(file, names)
-        if not set(names) & set(mine) and order is not None and len(order) == len(mine):
+    with opened(path) as stored:
+        order = _order(stored)
+        if not set(stored.arrays) & set(mine) and order is not None and len(order) == len(mine):
             pairs = dict(zip(mine, order, strict=True))
         else:
-            pairs = {name: name for name in mine if name in set(names)}
+            pairs = {name: name for name in mine if name in stored.arrays}
+        surplus = stored.arrays.keys() - set(pairs.values())
         problems = [f"weight {name!r} is not in the file" for name in mine if name not in pairs]
-        problems += [f"the file has {name!r}, the model has not" for name in names if name not in set(pairs.values())]
-        fitting = []
+        problems += [f"the file has {name!r}, the model has not" for name in stored.arrays if name in surplus]
+        changes = []
         for name, there in pairs.items():
-            part, variable = file.get_slice(there), mine[name]
-            shape, dtype = tuple(part.get_shape()), part.get_dtype()
-            if shape != tuple(variable.shape):
-                problems.append(f"weight {name!r} has shape {tuple(variable.shape)}, the file has {shape}")
-            elif dtype not in DTYPES:
-                problems.append(f"weight {name!r} is {dtype} in the file, which kcore does not have")
+            array, variable = stored.arrays[there], mine[name]
+            if array.shape != tuple(variable.shape):
+                problems.append(f"weight {name!r} has shape {tuple(variable.shape)}, the file has {array.shape}")
+            elif array.dtype not in DTYPES:
+                problems.append(f"weight {name!r} is {array.dtype} in the file, which kcore does not have")
             else:
-                fitting.append((variable, there))
+                changes.append(Change.filling(variable, array.read_into))
         if problems and not skip_mismatch:
             raise ValueError(refusal(model, path, problems))
         report_skipped(model, path, problems)
-        with wholly(variable for variable, _ in fitting):
-            for variable, there in fitting:
-                variable.assign(read(file, there, path))
+        wholly(changes)
+
+
+class StoredArray:
+    """An array in an open file.
+
+    Args:
+        file: the file, unbuffered.
+        path: its path, for messages.
+        name: the array's name.
+        dtype: the format's word for its dtype.
+        shape: its shape.
+        start: where in the file it begins.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path, name: str, dtype: str, shape: tuple[int, ...], start: int):
+        self._file, self._path, self._name, self._start = file, path, name, start
+        self.dtype, self.shape = dtype, shape
+
+    def read(self) -> np.ndarray:
+        """The array, of a dtype in `DTYPES`.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        out = np.empty(self.shape, numpy_dtype(DTYPES[self.dtype]).newbyteorder("<"))
+        self.read_into(out)
+        return out
+
+    def read_into(self, out: np.ndarray) -> None:
+        """Read it into an array of its shape, straight into the memory where the dtype agrees.
+
+        Raises:
+            ValueError: it cannot be read; what `out` holds is undefined then.
+        """
+        if out.dtype != numpy_dtype(DTYPES[self.dtype]).newbyteorder("<"):
+            np.copyto(out, self.read(), casting="unsafe")
+            return
+        try:
+            self._file.seek(self._start)
+            read_whole(self._file, bytes_of(out))
+        except OSError as error:
+            raise ValueError(f"{self._path}: weight {self._name!r} cannot be read: {error}") from None
+
+
+class Stored(NamedTuple):
+    """What an open file holds.
+
+    Attributes:
+        arrays: by name.
+        metadata: what the writer said of them.
+    """
+
+    arrays: dict[str, StoredArray]
+    metadata: dict[str, str]
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Stored]:
     """A file of weights, open for reading.
+
+    The package checks the list at the file's begin: every byte behind it belongs to one array, which has as many as
+    its shape and dtype say. The arrays themselves it gives as copies of copies; they are read here.
 
     Raises:
         ValueError: it is none, or is cut off.
+        MissingExtraError: the package is not installed.
     """
     package = require("safetensors", "safetensors", f"reading {path.name}")
     try:  # not mapped into memory, where the system would count the file, and end the process if the disk fails
-        opened = package.safe_open(str(path), framework="numpy", backend="pread")
+        with package.safe_open(str(path), framework="numpy", backend="pread"), path.open("rb", buffering=0) as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = bytearray(size)
+            read_whole(file, memoryview(header))
+            listed = json.loads(header)
+            metadata = listed.pop("__metadata__", {})
+            arrays = {}
+            for name, one in listed.items():
+                start = 8 + size + one["data_offsets"][0]
+                arrays[name] = StoredArray(file, path, name, one["dtype"], tuple(one["shape"]), start)
+            yield Stored(arrays, metadata)
     except package.SafetensorError as error:
         raise ValueError(f"{path} is not a complete .safetensors file: {error}") from None
-    with opened as file:
-        yield file
 
 
-def read(file: Any, name: str, path: Path) -> np.ndarray:
-    """One array of an open file.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
-    package = require("safetensors", "safetensors", f"reading {path.name}")
-    numpy_dtype("bfloat16")  # from here on NumPy knows it
-    try:
-        return file.get_tensor(name)
-    except (package.SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: weight {name!r} cannot be read: {error}") from None
-
-
-def _order(file: Any, names: list[str]) -> list[str] | None:
+def _order(stored: Stored) -> list[str] | None:
     """The order in which kcore wrote the arrays, if it did."""
     try:
-        order = json.loads((file.metadata() or {}).get("order", "null"))
+        order = json.loads(stored.metadata.get("order", "null"))
     except (ValueError, RecursionError):
         return None
-    return order if isinstance(order, list) and sorted(map(str, order)) == sorted(names) else None
+    return order if isinstance(order, list) and sorted(map(str, order)) == sorted(stored.arrays) else None
 
 
 def _named(model: Any) -> dict[str, Variable]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from kcore.layers import Layer
 from kcore.layers.state import Holder
 from kcore.optimizers import Optimizer
 from kcore.runtime import Variable
-from kcore.saving.changes import wholly
+from kcore.saving.changes import Change, wholly
 from kcore.saving.datasets import OWN, Datasets, Parts, child, parts_of, write_array
-from kcore.saving.legacy.archives import todays_optimizer_state, todays_places
+from kcore.saving.legacy.archives import scale_as_stored, todays_optimizer_state, todays_places
 from kcore.saving.own import own_states, write_own
 from kcore.saving.walk import saveables
 
@@ -78,6 +79,7 @@ def read_state(
     skip_mismatch: bool = False,
     skip: Collection[Any] = (),
     new: bool = False,
+    check: Callable[[], None] | None = None,
 ) -> None:
     """Load what `write_state`, or Keras, wrote.
 
@@ -91,11 +93,12 @@ def read_state(
         skip_mismatch: leave layers that do not fit as they are, with a warning.
         skip: layers to leave alone.
         new: the model was made for this file, and nobody has it if loading fails.
+        check: raises, when all is read, if it must not stand after all.
 
     Raises:
         ValueError: it does not fit the model; the message names layer, variable, shapes and file. Nothing was changed.
     """
-    load_parts(model, parts_of(group, path), child(group, OWN, path), path, skip_mismatch, skip, new)
+    load_parts(model, parts_of(group, path), child(group, OWN, path), path, skip_mismatch, skip, new, check)
 
 
 def load_parts(
@@ -106,16 +109,18 @@ def load_parts(
     skip_mismatch: bool = False,
     skip: Collection[Any] = (),
     new: bool = False,
+    check: Callable[[], None] | None = None,
 ) -> None:
     """Load datasets by place; see `read_state`.
 
     Args:
-        model, path, skip_mismatch, skip, new: as there.
+        model, path, skip_mismatch, skip, new, check: as there.
         parts: the datasets.
         own: the group of what Keras has no place for, or None.
     """
     loads: list[tuple[Any, Mapping[str, np.ndarray]]] = []
     problems: list[str] = []
+    scale_as_stored(model, parts)
     todays = list(saveables(model))
     unread = todays_places(parts, {place for place, _ in todays})
     left = {id(inner) for layer in skip for inner in layer._flatten_layers()}
@@ -143,12 +148,19 @@ def load_parts(
     if surplus:
         warnings.warn(more, stacklevel=4)
     states = own_states(model, own, path)
-    changed = [v for part, _ in loads for v in (*variables_of(part), *(() if _plain(part) else part.weights))]
-    with wholly(() if new else [*changed, *(variable for variable, _ in states)]):
-        for part, store in loads:
-            part.load_own_variables(store)
-        for variable, value in states:
-            variable.assign(value)
+    changes = [change for part, store in loads for change in _changes(part, store)]
+    changes += [Change((variable,), partial(variable.assign, value)) for variable, value in states]
+    wholly([*changes, *([Change((), check)] if check else [])], keep=not new)
+
+
+def _changes(part: Any, store: Any) -> Iterator[Change]:
+    """How a part of a model gets what a file holds for it: variable by variable, if it is loaded in the default way."""
+    if _plain(part) and isinstance(store, Datasets):
+        for number, variable in enumerate(variables_of(part)):
+            yield Change.filling(variable, partial(store.read_into, str(number)))
+    else:
+        others = () if _plain(part) else part.weights
+        yield Change([*variables_of(part), *others], partial(part.load_own_variables, store))
 
 
 def refusal(model: Any, path: Path, problems: list[str]) -> str:

@@ -130,8 +130,8 @@ def load_weights(
     elif form == "shards":
         sharded.load(model, path, skip_mismatch, skip)
     elif form == "an archive":
-        with archive.opened_weights(path) as weights:
-            read_state(model, weights, path, skip_mismatch, skip)
+        with archive.opened_weights(path) as (weights, check):
+            read_state(model, weights, path, skip_mismatch, skip, check=check)
     else:
         with opened(path, path) as file:
             read_state(model, file, path, skip_mismatch, skip)

@@ -12,6 +12,19 @@ from typing import Any, BinaryIO
 BLOCK = 1 << 24
 
 
+def read_whole(file: Any, view: memoryview) -> None:
+    """Fill memory with the next bytes of a file.
+
+    Raises:
+        OSError: there are not so many, or they cannot be read.
+    """
+    while view:
+        count = file.readinto(view)
+        if not count:
+            raise OSError(f"the file ends {len(view)} bytes too early")
+        view = view[count:]
+
+
 class Window(io.RawIOBase):
     """A part of a file from `start` on, as a file of its own that HDF5 can read and write anywhere.
 
@@ -51,11 +64,16 @@ class Window(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
+        """All that is asked for and lies within, or an error: HDF5 would take what is missing for read."""
         view = memoryview(buffer).cast("B")
         if self._size is not None:
             view = view[: max(0, self._size - self._at)]
         self._file.seek(self._start + self._at)
-        count = self._file.readinto(view)  # type: ignore[attr-defined] # files opened in binary mode have it
+        if self._size is None:
+            count = self._file.readinto(view)  # type: ignore[attr-defined] # files opened in binary mode have it
+        else:
+            read_whole(self._file, view)
+            count = len(view)
         self._at += count
         return count
 

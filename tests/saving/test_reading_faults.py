@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from contextlib import nullcontext
 from functools import partial
 
 os.environ.setdefault("KERAS_BACKEND", "numpy")
@@ -13,7 +12,6 @@ os.environ.setdefault("KERAS_BACKEND", "numpy")
 import h5py
 import numpy as np
 import pytest
-import safetensors
 
 import kcore
 from kcore import layers
@@ -64,25 +62,8 @@ class Reads:
 
     def __init__(self, monkeypatch):
         self.count, self.fatal = 0, None
-        monkeypatch.setattr(h5py.Dataset, "__getitem__", self._wrapped(h5py.Dataset.__getitem__))
-        real = safetensors.safe_open
-
-        class Opened:
-            def __init__(this, *args, **kwargs):
-                this._file = real(*args, **kwargs)
-                this.get_tensor = self._wrapped(this._file.get_tensor)
-
-            def __enter__(this):
-                this._file.__enter__()
-                return this
-
-            def __exit__(this, *error):
-                return this._file.__exit__(*error)
-
-            def __getattr__(this, name):
-                return getattr(this._file, name)
-
-        monkeypatch.setattr(safetensors, "safe_open", Opened)
+        monkeypatch.setattr(h5py.Dataset, "read_direct", self._wrapped(h5py.Dataset.read_direct))
+        monkeypatch.setattr(safetensors_form, "bytes_of", self._wrapped(safetensors_form.bytes_of))
 
     def _wrapped(self, read):
         def call(*args, **kwargs):
@@ -131,8 +112,13 @@ def test_a_model_in_hand_is_as_it_was_whichever_read_fails(form, tmp_path, monke
 def test_control_without_care_a_failed_read_leaves_a_part(form, tmp_path, monkeypatch):
     path, seen = tmp_path / form, []
     save(build(3.0), path)
+
+    def carelessly(changes, keep=True):
+        for change in changes:
+            change.make()
+
     for module in (state, hdf5, safetensors_form):
-        monkeypatch.setattr(module, "wholly", lambda variables: nullcontext())
+        monkeypatch.setattr(module, "wholly", carelessly)
     load_failing_at_each(Reads(monkeypatch), path, lambda model: seen.append(values(model)), step=6)
     assert {3.0, 7.0} in seen
 
@@ -189,14 +175,14 @@ def test_a_whole_model_is_told_of_whichever_read_fails(form, tmp_path, monkeypat
 def test_interrupted_loading_leaves_the_model_as_it_was(tmp_path, monkeypatch):
     save(build(3.0), tmp_path / "a.weights.h5")
     model, count = build(7.0), itertools.count()
-    real = kcore.Variable.assign
+    real = kcore.Variable.fill
 
-    def interrupted(variable, value):
+    def interrupted(variable, write):
         if next(count) == 5:
             raise KeyboardInterrupt
-        return real(variable, value)
+        return real(variable, write)
 
-    monkeypatch.setattr(kcore.Variable, "assign", interrupted)
+    monkeypatch.setattr(kcore.Variable, "fill", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.load_weights(tmp_path / "a.weights.h5")
     assert values(model) == {7.0}
@@ -223,20 +209,19 @@ def test_a_class_that_fails_to_load_takes_the_others_back(tmp_path):
 def test_old_values_of_large_models_are_put_aside_on_the_disk(monkeypatch):
     one, two = kcore.Variable(np.arange(1000, dtype="float32")), kcore.Variable(np.ones((3,)), dtype="bfloat16")
     made, real = [], changes.tempfile.TemporaryFile
-    monkeypatch.setattr(changes.tempfile, "TemporaryFile", lambda: made.append(real()) or made[-1])
+    monkeypatch.setattr(changes.tempfile, "TemporaryFile", lambda **how: made.append(real(**how)) or made[-1])
     for limit in (changes.IN_MEMORY, 100):
         monkeypatch.setattr(changes, "IN_MEMORY", limit)
-        with pytest.raises(ZeroDivisionError), changes.wholly([one, two, one]):
-            for variable in (one, two):
-                variable.assign(np.zeros(variable.shape))
-            1 / 0  # noqa: B018
+        steps = [changes.Change([v], partial(v.assign, np.zeros(v.shape))) for v in (one, two, one)]
+        with pytest.raises(ZeroDivisionError):
+            changes.wholly([*steps, changes.Change((), lambda: 1 / 0)])
         np.testing.assert_array_equal(one.numpy(), np.arange(1000, dtype="float32"))
         assert two.numpy().tolist() == [1.0] * 3
     assert len(made) == 1 and made[0].closed
 
 
 def test_no_room_for_the_old_values_is_told_and_nothing_changed(tmp_path, monkeypatch):
-    def full():
+    def full(**how):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     model = build(7.0)

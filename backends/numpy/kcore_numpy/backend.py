@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import pkgutil
 import platform
@@ -51,9 +52,16 @@ class NumpyBackend(Backend):
 
     def allocate(self, nbytes: int, device: Device) -> np.ndarray:
         """Bytes that start at a multiple of `alignment`, which numpy by itself does not promise."""
-        raw = np.empty(nbytes + self.alignment, np.uint8)
+        return self._aligned(np.empty(nbytes + self.alignment, np.uint8))
+
+    def _aligned(self, raw: np.ndarray) -> np.ndarray:
         start = -raw.ctypes.data % self.alignment
-        return raw[start : start + nbytes]
+        return raw[start : len(raw) - self.alignment + start]
+
+    def zeros(self, shape: tuple[int, ...], dtype: str, device: Device) -> np.ndarray:
+        """Memory as the system gives it, which it does where something is first written or read."""
+        nbytes = math.prod(shape) * numpy_dtype(dtype).itemsize
+        return self.view(self._aligned(np.zeros(nbytes + self.alignment, np.uint8)), 0, shape, dtype)
 
     def view(self, storage: np.ndarray, offset: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         """A contiguous array over part of a storage."""
@@ -70,6 +78,10 @@ class NumpyBackend(Backend):
     def download(self, array: np.ndarray) -> np.ndarray:
         """Copy the values out."""
         return np.array(array, order="C")
+
+    def memory(self, array: np.ndarray) -> np.ndarray:
+        """The array itself."""
+        return array
 
     def contiguous(self, array: np.ndarray) -> bool:
         """Whether it is no strided view."""
