@@ -414,7 +414,10 @@ def _deserialize_object(config: Mapping[str, Any], module: str | None) -> Any:
     if name == "function":
         if not isinstance(inner, str):
             raise TypeError(f"a function is described by its name, got {reprlib.repr(inner)}")
-        return _find(inner, inner, where, config, module)
+        found = _find(inner, inner, where, config, module)
+        if inspect.isclass(found):
+            raise ValueError(f"the configuration calls {inner!r} a function, which is a class")
+        return found
     registered_name = config.get("registered_name") or name
     for value in (name, registered_name, where):
         if not isinstance(value, str | None):
