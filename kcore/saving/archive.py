@@ -18,12 +18,13 @@ from threading import Event
 from typing import Any, BinaryIO
 
 from kcore import __version__
-from kcore.registry import UnknownObjectError, custom_object_scope, deserialize, serialize
+from kcore.registry import UnknownObjectError, custom_object_scope, deserialize, serialize, sharing
 from kcore.runtime.loading import loading
 from kcore.saving.datasets import making, opened
 from kcore.saving.legacy.archives import translate_archive
 from kcore.saving.legacy.models import reading
 from kcore.saving.packages import missing, packages_of
+from kcore.saving.sharing import layers_of_several
 from kcore.saving.state import checked_variables, read_state, write_state
 from kcore.saving.texts import parsed
 from kcore.saving.window import Window, created
@@ -56,7 +57,8 @@ def save(model: Any, path: Path, include_optimizer: bool = True, include_states:
         include_optimizer: whether compile arguments and the optimizer's state are written.
         include_states: whether the states of stateful recurrent layers are written.
     """
-    described = serialize(model)
+    with sharing(layers_of_several(model)):
+        described = serialize(model)
     if not include_optimizer:
         described.pop("compile_config", None)
     metadata: dict[str, Any] = {
@@ -148,7 +150,7 @@ def model_from_config(
     import kcore.models  # noqa: F401 - a file may name any kind of model, or what belongs to one
 
     try:
-        with custom_object_scope(custom_objects or {}):
+        with custom_object_scope(custom_objects or {}), sharing():
             model = deserialize(described, safe_mode=safe_mode)
     except UnknownObjectError as error:
         raise UnknownObjectError(f"{path}: {error}{missing(described, packages)}") from None

@@ -29,7 +29,7 @@ from kcore.saving.legacy.weights import (
     write_variables,
     write_weights,
 )
-from kcore.saving.legacy.writing import legacy_model_config, means_as_in_keras_2
+from kcore.saving.legacy.writing import legacy_model_config, version_of_words
 from kcore.saving.own import own_states, write_own
 from kcore.saving.packages import packages_of
 from kcore.saving.state import refusal, report_skipped
@@ -62,8 +62,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True, include_states:
     """
 
     config = legacy_model_config(model)
-    old = means_as_in_keras_2(serialize(model))
-    version = "2.2.4" if old else KERAS_VERSION
+    version = version_of_words(serialize(model)) or KERAS_VERSION
     attributes = {"model_config": json.dumps(config), "keras_version": version, "backend": "tensorflow"}
     attributes["kcore_version"] = __version__
     attributes["kcore_packages"] = json.dumps(packages_of(serialize(model)))

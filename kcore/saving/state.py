@@ -120,7 +120,8 @@ def load_parts(
     """
     loads: list[tuple[Any, Mapping[str, np.ndarray]]] = []
     problems: list[str] = []
-    scale_as_stored(model, parts)
+    if new:
+        scale_as_stored(model, parts)
     todays = list(saveables(model))
     unread = todays_places(parts, {place for place, _ in todays})
     left = {id(inner) for layer in skip for inner in layer._flatten_layers()}
