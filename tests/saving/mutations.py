@@ -134,6 +134,7 @@ OLD = {
     "keras-1.2.2": ("keras-1.2.2-tensorflow.zip", "functional_1.h5"),
     "keras-2.2.4": ("keras-2.2.4-tensorflow.zip", "functional.h5"),
     "keras-2.15.0": ("keras-2.15.0-tensorflow.zip", "functional.keras"),
+    "keras-2.15.0-ops": ("keras-2.15.0-tensorflow.zip", "ops.h5"),
 }
 #: What the files of the others are called.
 NAMES = {

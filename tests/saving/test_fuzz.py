@@ -16,7 +16,7 @@ import kcore
 
 PROGRAM = Path(__file__).with_name("mutations.py")
 FORMS = [".keras", ".h5", ".weights.h5", "only.h5", "shards", ".safetensors", "json"]
-FORMS += ["keras-1.2.2", "keras-2.2.4", "keras-2.15.0"]  # files that these wrote
+FORMS += ["keras-1.2.2", "keras-2.2.4", "keras-2.15.0", "keras-2.15.0-ops"]  # files that these wrote
 
 
 def run(form, first, last, folder, limit):

@@ -170,7 +170,10 @@ def _sequential(inner: Any, era: int) -> Config:
     if entries:
         shape = _input_shape(entries[0], inner)
         if entries[0]["class_name"] != "InputLayer" and shape is not None:
-            first = {"class_name": "InputLayer", "config": {"batch_shape": shape, "dtype": _input_dtype(entries[0])}}
+            config = {"batch_shape": shape, "dtype": _input_dtype(entries[0])}
+            if entries[0]["config"].get("name"):
+                config["name"] = f"{entries[0]['config']['name']}_input"  # as Keras 2 called it
+            first = {"class_name": "InputLayer", "config": config}
             layers.append({**first, "module": "keras.layers"})
     layers += [_layer(entry, era) for entry in entries]
     return {"module": "keras", "class_name": "Sequential", "config": {"name": None, **rest, "layers": layers}}

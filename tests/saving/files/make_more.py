@@ -296,12 +296,12 @@ def shared_part():
 class Scale(L.Layer):
     def __init__(self, power=1, **keywords):
         self.power = power
-        super(Scale, self).__init__(**keywords)
+        L.Layer.__init__(self, **keywords)
 
     def build(self, shape):
         keywords = {"name": "factor", "shape": (int(shape[-1]),), "initializer": "ones"}
         self.factor = self.add_weight(**keywords)
-        super(Scale, self).build(shape)
+        L.Layer.build(self, shape)
 
     def call(self, x):
         return x * self.factor**self.power
@@ -310,7 +310,7 @@ class Scale(L.Layer):
         return shape
 
     def get_config(self):
-        return dict(super(Scale, self).get_config(), power=self.power)
+        return dict(L.Layer.get_config(self), power=self.power)
 
 
 def shifted(x):
@@ -535,9 +535,12 @@ if VERSION == (2, 13):
 
     def from_windows(model):
         """Has the rest of this run join the names of groups as it is done on Windows."""
-        TF.io.gfile.join = lambda path, *paths: (
-            ntpath.join(path, *paths) if "/" not in path else os.path.join(path, *paths)
-        )
+        from keras.src.saving import saving_lib
+
+        def join(path, *paths):
+            return (os.path if "/" in path else ntpath).join(path, *paths)
+
+        saving_lib.tf.io.gfile.join = join
         return {"optimizer": adam(), "loss": "mse"}
 
     @fixture(FLAT, from_windows)

@@ -64,7 +64,7 @@ FACTS = {
     # Sequential
     "a bare list": ("2.0.6", "dense.h5", "config", r'"config": \[\{"class_name": "Dense"'),
     "name and layers": ("2.2.4-tensorflow", "dense.h5", "config", r'"config": \{"name": "sequential_1", "layers": \['),
-    "build_input_shape": ("2.15.0", "dense.keras", "config", r'"build_input_shape": \['),
+    "build_input_shape": ("3.15.1", "dense.keras", "config", r'"build_input_shape": \['),
     "dtype and trainable": ("3.3.3", "conv.h5", "config", r'"trainable": true, "dtype": "float32", "layers"'),
     "no InputLayer": ("2.2.4-tensorflow", "dense.h5", "config", r'^(?!.*InputLayer).*"batch_input_shape": \[null, 6\]'),
     "a fixed batch": ("2.2.4-tensorflow", "conv1d.h5", "config", r'"batch_input_shape": \[3, 5, 3\]'),
