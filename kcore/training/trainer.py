@@ -129,9 +129,9 @@ class Trainer(Loops, _OtherHalf):
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
         )
-        arguments["optimizer"] = compiled.optimizer
         if auto_scale_loss and compiled.optimizer is not None and self.dtype_policy.name == "mixed_float16":
             compiled.optimizer = optimizers_room.scaled(compiled.optimizer)
+        arguments["optimizer"] = compiled.optimizer
         if self._trained.steps and self._compiled is not None:
             self._trained.note_compiled_again(self.name, turned(self._compiled.trainable, compiled.trainable))
         self._compiled = compiled
