@@ -55,8 +55,8 @@ class Window(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self) if whence == io.SEEK_END else 0}[whence]
-        if base + offset < 0:
-            raise OSError(f"cannot go to {base + offset}, before the beginning")
+        if not 0 <= base + offset < 1 << 62:
+            raise OSError(f"cannot go to {base + offset}, which no file has")
         self._at = base + offset
         return self._at
 
