@@ -231,7 +231,11 @@ def _written_in_place(archive: zipfile.ZipFile, file: BinaryIO, name: str) -> It
     window = Window(file, file.tell())
     yield window
     info.file_size = info.compress_size = len(window)
-    info.CRC = _checksum(window, Event())
+    file.flush()
+    with ThreadPoolExecutor(1) as thread:
+        flushed = thread.submit(os.fsync, file.fileno())  # which the end of the save would wait for, too
+        info.CRC = _checksum(window, Event())
+        flushed.result()
     file.seek(info.header_offset)
     file.write(info.FileHeader(zip64=True))
     archive.start_dir = file.seek(0, io.SEEK_END)  # where the next member, or the list, goes

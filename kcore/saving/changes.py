@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -122,7 +122,7 @@ class _OldValues:
 
     def give_back(self, variables: Iterable[Variable]) -> None:
         """Let variables have their values again, of which all are in the file."""
-        self._thread.shutdown(cancel_futures=True)
+        wait([kept.written for kept in self._kept.values() if not kept.written.cancel()])
         for variable in {id(variable): variable for variable in variables}.values():
             self._file.seek(self._kept[id(variable)].start)
             try:
@@ -134,9 +134,11 @@ class _OldValues:
                 ) from error
 
     def close(self) -> None:
-        """Let them go."""
-        self._thread.shutdown(cancel_futures=True)
-        self._file.close()
+        """Let them go; it is not waited for until the system has taken back a large file."""
+        for kept in self._kept.values():
+            kept.written.cancel()
+        self._thread.submit(self._file.close)
+        self._thread.shutdown(wait=False)
 
 
 @contextmanager

@@ -28,6 +28,23 @@ def test_a_reading_is_a_snapshot():
     assert before.numpy().tolist() == [1, 2] and v.numpy().tolist() == [5, 6]
 
 
+def test_a_function_writes_the_content_where_it_lies_or_goes():
+    v = Variable(np.ones((2, 3), "float32"))
+    before = v.value
+    v.fill(lambda out: np.copyto(out, np.arange(6).reshape(out.shape)))
+    assert v.held().tolist() == v.numpy().tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert before.numpy().tolist() == [[1, 1, 1]] * 2
+
+
+@pytest.mark.parametrize("number", [0.0, 2.0])
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
+def test_one_number_for_all_elements(shape, number):
+    v = Variable(lambda shape, dtype: np.broadcast_to(np.full((), number, dtype), shape), shape=shape)
+    np.testing.assert_array_equal(v.numpy(), np.full(shape, number))
+    v.assign(np.ones(shape))
+    np.testing.assert_array_equal(v.numpy(), np.ones(shape))
+
+
 def test_an_assigned_array_may_change_afterwards():
     v, x = Variable(np.zeros(2, "float32")), np.ones(2, "float32")
     v.assign(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import time
 from functools import partial
 
 os.environ.setdefault("KERAS_BACKEND", "numpy")
@@ -48,11 +49,11 @@ def values(model):
     return {float(v) for variable in everything(model) for v in np.unique(variable.numpy())}
 
 
-def save(model, path):
+def save(model, path, shard=150):
     if path.suffix == ".keras" or path.name == "a.h5":
         model.save(path)
     elif path.name == "a.weights.json":
-        model.save_weights(path, max_shard_size=150 / 1024**3)
+        model.save_weights(path, max_shard_size=shard / 1024**3)
     else:
         model.save_weights(path)
 
@@ -217,7 +218,12 @@ def test_old_values_of_large_models_are_put_aside_on_the_disk(monkeypatch):
             changes.wholly([*steps, changes.Change((), lambda: 1 / 0)])
         np.testing.assert_array_equal(one.numpy(), np.arange(1000, dtype="float32"))
         assert two.numpy().tolist() == [1.0] * 3
-    assert len(made) == 1 and made[0].closed
+    assert len(made) == 1
+    for _ in range(1000):
+        if made[0].closed:  # by another thread
+            break
+        time.sleep(0.01)
+    assert made[0].closed
 
 
 def test_no_room_for_the_old_values_is_told_and_nothing_changed(tmp_path, monkeypatch):
@@ -233,3 +239,83 @@ def test_no_room_for_the_old_values_is_told_and_nothing_changed(tmp_path, monkey
     ):
         model.load_weights(tmp_path / "a.weights.h5")
     assert values(model) == {7.0}
+
+
+def wide(value):
+    """A model whose arrays are too large for HDF5's own buffers."""
+    model = kcore.Sequential([kcore.Input((300,)), layers.Dense(400), layers.Dense(500), layers.Dense(2)])
+    model.compile(kcore.optimizers.SGD(), "mse")
+    model.optimizer.build(model.trainable_variables)
+    return filled(model, value)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_file_that_is_cut_off_while_it_is_read_is_noticed(form, tmp_path, monkeypatch):
+    save(wide(3.0), tmp_path / form, 900_000)
+    model, count, real = wide(7.0), itertools.count(), kcore.Variable.fill
+
+    def cutting(variable, write):
+        if next(count) == 1:
+            for file in tmp_path.iterdir():
+                os.truncate(file, 1000)
+        return real(variable, write)
+
+    monkeypatch.setattr(kcore.Variable, "fill", cutting)
+    with pytest.raises(ValueError, match=r"the file ends \d+ bytes too early"):
+        model.load_weights(tmp_path / form)
+    assert values(model) == {7.0}
+
+
+def test_control_hdf5_itself_reads_zeros_where_a_file_was_cut_off(tmp_path):
+    path = tmp_path / "plain.h5"
+    with h5py.File(path, "w") as file:
+        file["a"] = np.ones(200_000)
+    with h5py.File(path) as file:
+        os.truncate(path, 800_000)
+        assert 0.0 in file["a"][()]
+
+
+@pytest.mark.parametrize(("form", "noticed"), [("a.keras", True), ("a.weights.h5", False)])
+def test_a_flipped_bit_in_an_archive_takes_all_back(form, noticed, tmp_path):
+    path = tmp_path / form
+    save(wide(3.0), path)
+    content = bytearray(path.read_bytes())
+    content[content.find(np.full(1000, 3.0, "float32").tobytes()) + 402] ^= 1
+    path.write_bytes(content)
+    model = wide(7.0)
+    if noticed:
+        with pytest.raises(ValueError, match=r"a.keras: model.weights.h5 is damaged: its checksum does not match"):
+            model.load_weights(path)
+        assert values(model) == {7.0}
+    else:  # control: without a checksum it is another weight
+        model.load_weights(path)
+        assert len(values(model)) == 2
+
+
+@pytest.mark.parametrize("fatal", [1, 4])
+def test_a_disk_that_is_full_before_all_is_put_aside(fatal, tmp_path, monkeypatch):
+    save(wide(3.0), tmp_path / "a.weights.h5")
+    model, count, real = wide(7.0), itertools.count(1), changes._OldValues._write
+
+    def full(old, value):
+        if next(count) == fatal:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(old, value)
+
+    monkeypatch.setattr(changes, "IN_MEMORY", 10)
+    monkeypatch.setattr(changes, "AHEAD", 1)
+    monkeypatch.setattr(changes._OldValues, "_write", full)
+    with pytest.raises(OSError, match="cannot be put aside in .*No space left.*set TMPDIR"):
+        model.load_weights(tmp_path / "a.weights.h5")
+    assert values(model) == {7.0}
+
+
+def test_old_values_that_cannot_be_read_back_are_told(monkeypatch):
+    def failing(file, view):
+        raise OSError(errno.EIO, "Input/output error")
+
+    v = kcore.Variable([1.0, 2.0])
+    monkeypatch.setattr(changes, "read_whole", failing)
+    steps = [changes.Change([v], partial(v.assign, [3.0, 4.0])), changes.Change((), lambda: 1 / 0)]
+    with pytest.raises(OSError, match="cannot be read back from .*some of the old and some of the new ones"):
+        changes.wholly(steps)
