@@ -35,13 +35,17 @@ class _Kernel:
         self.product, self.tiling = product, tiling
         self.vectors = Vectors(product.dtype, tiling.lanes, traits.fma)
         padded = product.products * product.rows * tiling.panels(product.columns) * tiling.width
-        self.sig = Signature(OPENCL, index_dtype(max(product.a.size, product.b.size, padded)), starts=True)
+        self.parts = product.products * tiling.row_parts * tiling.column_parts
+        self.kept = self.parts * tiling.left_shape(product)[2] if tiling.kept else 0
+        self.sig = Signature(OPENCL, index_dtype(max(product.a.size, product.b.size, padded + self.kept)), starts=True)
         self.index = self.sig.index
         self.statements = product.epilogue.statements(self.sig)
         self.blocked = product.inner > tiling.depth
-        self.scratch = 0
-        if self.blocked and (product.columns % tiling.lanes or not product.plain):
-            self.scratch = padded * itemsize(product.dtype)
+        self.scratch = padded * itemsize(product.dtype) if self._keeps_sums() else 0
+
+    def _keeps_sums(self) -> bool:
+        """Whether sums lie in scratch memory between blocks of terms."""
+        return self.blocked and bool(self.product.columns % self.tiling.lanes or not self.product.plain)
 
     def code(self) -> Code:
         product, tiling, sig = self.product, self.tiling, self.sig
@@ -53,10 +57,16 @@ class _Kernel:
         self.functions = TileFunctions(product, tiling, self.vectors, sig, self.statements, self.blocked, self.scratch)
         if self.scratch:
             sig.buffer("sums", "scratch", product.dtype)
+        if tiling.kept:
+            sig.buffer("lefts", "scratch", product.dtype)
         sizes = {"rows": product.rows, "columns": product.columns, "inner": product.inner}
         parts = {"tiles": tiling.row_tiles(product.rows), "row_parts": tiling.row_parts}
         for name, value in {**sizes, **parts, "column_parts": tiling.column_parts}.items():
             sig.size(name, value)
+        empty = not product.rows or not product.columns
+        groups = 0 if empty else self.parts
+        if tiling.kept:
+            sig.size("lefts_at", self.scratch // itemsize(product.dtype))
         body = self._body()
         helpers = [self.vectors.declaration, *self._packing(), *self.functions.text()]
         statements = self.statements
@@ -65,9 +75,8 @@ class _Kernel:
         statements.uses(product.a.dtype)
         statements.uses(product.b.dtype)
         statements.helpers.setdefault("\n".join(helpers))
-        empty = not product.rows or not product.columns
-        groups = 0 if empty else product.products * tiling.row_parts * tiling.column_parts
-        return Code((sig.source(epilogue.group, statements, body, 1, groups),), self.scratch)
+        scratch = self.scratch + self.kept * itemsize(product.dtype)
+        return Code((sig.source(epilogue.group, statements, body, 1, groups),), scratch)
 
     def _packing(self) -> list[str]:
         """Functions that copy pieces of the operands to local memory."""
@@ -80,7 +89,8 @@ class _Kernel:
         lines = [line for dtype in copied for line in copy_function(v, dtype, self.index)]
         if tiling.left and product.transposed_a:
             to = self.functions.left_row, self.functions.left_tile
-            lines += tiles_function(v, product.a.dtype, self.index, *to, self._row("tile"))
+            space = "__global" if tiling.kept else "__local"
+            lines += tiles_function(v, product.a.dtype, self.index, *to, self._row("tile"), space)
         if tiling.packed and product.transposed_b:
             lines += transpose_function(v, product.b.dtype, self.index)
         return lines
@@ -96,7 +106,9 @@ class _Kernel:
             lines.append(f"const int last_{what} = {last.format(n=what + 's', part=part)};")
         if self.functions.uneven:
             lines.append(f"const int tall = rows - tiles * {tiling.rows - 1};  // so many have {tiling.rows} rows")
-        if tiling.left:
+        if tiling.kept:
+            lines.append(f"__global {v.type} *left = lefts + lefts_at + item * {self.functions.left_size};")
+        elif tiling.left:
             lines.append(f"__local {v.type} left[{self.functions.left_size}] __attribute__((aligned(64)));")
         if tiling.packed:
             size = f"{tiling.depth} * {tiling.width}"

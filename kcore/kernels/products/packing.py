@@ -45,7 +45,9 @@ def copy_function(v: Vectors, dtype: str, index: str) -> list[str]:
     ]
 
 
-def tiles_function(v: Vectors, dtype: str, index: str, to_row: int, to_tile: int, row: str) -> list[str]:
+def tiles_function(
+    v: Vectors, dtype: str, index: str, to_row: int, to_tile: int, row: str, space: str = "__local"
+) -> list[str]:
     """``copy_tiles(to, from, from_row, terms, first_tile, last_tile, tall, rest)``: a transposed matrix by tiles.
 
     It lies as (terms, rows). A tile's rows stand side by side, term after term, and the tiles one after another; what
@@ -57,9 +59,10 @@ def tiles_function(v: Vectors, dtype: str, index: str, to_row: int, to_tile: int
         index: type of indices.
         to_row, to_tile: elements from one term to the next within a tile, and from one tile to the next.
         row: the first row of tile number `tile`, as C text; `from` points to that of the first tile.
+        space: where `to` lies.
     """
     head = [
-        f"static inline void copy_tiles(__local {v.type} *to, {OPENCL.pointer(dtype, const=True)}from,",
+        f"static inline void copy_tiles({space} {v.type} *to, {OPENCL.pointer(dtype, const=True)}from,",
         f"                              const {index} from_row, const int terms, const int first_tile,",
         f"                              const int last_tile, const int tall, const {index} rest) {{",
     ]
@@ -72,7 +75,7 @@ def tiles_function(v: Vectors, dtype: str, index: str, to_row: int, to_tile: int
         if dtype == v.dtype:
             body += [
                 f"if (at + {c + v.lanes} <= rest)",
-                f"    {v.store(f'target + {c}', v.load(f'from + at + {c}'), '__local')}",
+                f"    {v.store(f'target + {c}', v.load(f'from + at + {c}'), space)}",
                 "else",
                 *indented(singles),
             ]
@@ -85,7 +88,7 @@ def tiles_function(v: Vectors, dtype: str, index: str, to_row: int, to_tile: int
         "    for (int k = 0; k < terms; ++k) {",
         "        for (int tile = first_tile; tile < last_tile; ++tile) {",
         f"            const {index} at = k * from_row + {row} - first;",
-        f"            __local {v.type} *target = to + (tile - first_tile) * {to_tile} + k * {to_row};",
+        f"            {space} {v.type} *target = to + (tile - first_tile) * {to_tile} + k * {to_row};",
         *indented(body, 3),
         "        }",
         "    }",

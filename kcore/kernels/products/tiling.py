@@ -11,13 +11,15 @@ from kcore.kernels.products.problem import Product
 from kcore.kernels.traits import Traits
 
 #: Most terms of a block: of a panel that stays in a core's first cache, or in its second.
-DEPTHS = (264, 1024)
+DEPTHS = (264, 520, 1024)
 #: Most tilings that are worth measuring.
 MEASURED = 24
 #: Cycles until a cache line that another core has written is there, when many are on their way.
 FETCH = 10
-#: Most bytes of packed rows of `a`.
-LEFT = 160 << 10
+#: Most cycles that the last work-item is taken to be held up by what else a core has to do; a tenth of it otherwise.
+HELD = 300_000
+#: Most bytes of packed rows of `a` in local memory, and in scratch memory, from where they go to a core's second cache.
+LEFT, KEPT = 160 << 10, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Tiling:
         depth: most terms added up before the next block is packed; a multiple of `lanes`.
         packed: whether a work-item copies its columns of `b` into a panel; if not they are read where they lie.
         left: tiles of rows of `a` that are copied at once; 0 if they are read where they lie.
+        kept: whether the copy lies in scratch memory, where there is room for more of them than in local memory.
         row_parts, column_parts: work-items along rows and columns.
     """
 
@@ -42,6 +45,7 @@ class Tiling:
     left: int = 0
     row_parts: int = 1
     column_parts: int = 1
+    kept: bool = False
 
     @property
     def width(self) -> int:
@@ -84,7 +88,7 @@ def cpu_candidates(product: Product, traits: Traits) -> list[Tiling]:
     lanes = lanes_of(product.dtype, traits)
     registers = 32 if traits.vector >= 16 else 16
     found: dict[Tiling, None] = {}
-    lefts = (False, True) if product.transposed_a else (False,)
+    lefts = (0, LEFT, *([KEPT] if product.products == 1 else [])) if product.transposed_a else (0,)
     depths = {ceil(_even(product.inner, most) / lanes) * lanes for most in DEPTHS}
     for vectors in (2, 1, 3, 4):
         if vectors > 1 and (vectors - 1) * lanes >= product.columns:
@@ -102,8 +106,8 @@ def readable(product: Product, width: int) -> bool:
     return not product.transposed_b and product.b.dtype == product.dtype and product.columns % width == 0
 
 
-def _divide(product: Product, traits: Traits, tiling: Tiling, left: bool) -> Tiling:
-    """The tiling with the cheapest parts; with `left`, as many tiles of `a` packed as there is room for."""
+def _divide(product: Product, traits: Traits, tiling: Tiling, left: int) -> Tiling:
+    """The tiling with the cheapest parts; as many tiles of `a` packed as `left` bytes have room for."""
     tiles, panels = tiling.row_tiles(product.rows), tiling.panels(product.columns)
     options = [
         replace(tiling, row_parts=r, column_parts=c)
@@ -113,9 +117,12 @@ def _divide(product: Product, traits: Traits, tiling: Tiling, left: bool) -> Til
     ]
     if left:
         size = itemsize(product.dtype)
-        room = min(LEFT, traits.local - tiling.depth * tiling.width * size - 1024)
-        most = max(1, room // ((tiling.depth + tiling.lanes) * tiling.tile_row * size))
-        options = [replace(t, left=_even(ceil(tiles / t.row_parts), most)) for t in options]
+        if left == LEFT:
+            left = min(left, traits.local - tiling.depth * tiling.width * size - 1024)
+        most = max(1, left // ((tiling.depth + tiling.lanes) * tiling.tile_row * size))
+        if left > LEFT:  # each core should have a copy of its own, not one for each of many turns
+            options = [t for t in options if t.row_parts * t.column_parts <= traits.units] or options[:1]
+        options = [replace(t, left=_even(ceil(tiles / t.row_parts), most), kept=left > LEFT) for t in options]
     return min(options, key=lambda t: _cost(product, t, traits))
 
 
@@ -137,11 +144,14 @@ def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
     if tiling.column_parts > 1:
         across = ceil(tiling.panels(product.columns) / tiling.column_parts) * vectors
     panels = across / vectors
-    term = max(rows * vectors, rows + vectors, 8) / 2 * (1.1, 1.06, 1.0)[min(max(vectors, 2), 4) - 2]
+    slower = (1.08, 0.99, 1.0) if tiling.left else (1.1, 1.06, 1.0)
+    term = max(rows * vectors, rows + vectors, 8) / 2 * slower[min(max(vectors, 2), 4) - 2]
     if tiling.depth * tiling.width * size > 40 << 10:
         term *= 1.03  # the panel comes from the second cache
     if tiling.left:
-        left = 6
+        left = 8 if tiling.kept else 6
+        if tiling.depth * tiling.tile_row * size > 24 << 10:
+            term *= 1.06  # so do the rows
     else:
         left = 4
         if product.transposed_a:  # cache lines that collide, pages that are looked up
@@ -150,7 +160,8 @@ def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
             term *= 1.15  # so many pointers are no longer held in registers
     pack = 0.0
     if tiling.packed:
-        pack = inner * vectors * (max(tiling.lanes / 2.5, 4) if product.transposed_b else 4)
+        far = 5 if inner * product.columns * size > 2**20 else 0  # what lies no more in the second cache
+        pack = inner * vectors * (far + (max(tiling.lanes / 2.5, 4) if product.transposed_b else 4))
     elif product.rows > rows:  # read again for every tile, from rows far apart
         term *= 1.02 if inner * product.columns * size < 2**20 else 3
     blocks = ceil(inner / tiling.depth) or 1
@@ -159,7 +170,8 @@ def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
     turns = ceil(tiles / tiling.left) if tiling.left else 1
     item = panels * (turns * pack + tiles * tile) + tiles * rows * inner / tiling.lanes * left + 500
     items = product.products * tiling.row_parts * tiling.column_parts
-    return (ceil(items / traits.units) + 0.1) * item + _fetched(product, tiling, traits)  # 0.1: one may be held up
+    held = min(0.1 * item, HELD)
+    return ceil(items / traits.units) * item + held + _fetched(product, tiling, traits)
 
 
 def _fetched(product: Product, tiling: Tiling, traits: Traits) -> float:
