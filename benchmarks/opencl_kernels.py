@@ -26,6 +26,7 @@ from kcore.dtypes import numpy_dtype
 from kcore.graph.core import Graph, Node
 from kcore.graph.op import OPS, Spec
 from kcore.kernels import convolutions, products
+from kcore.kernels.convolutions.winograd_tiles import Tiles
 from kcore.ops import windows
 from kcore_opencl.launch import Launch
 from kcore_opencl.place import Place, place_of
@@ -188,6 +189,12 @@ _PRODUCTS: dict[str, tuple[tuple[int, ...], tuple[int, ...], bool, bool]] = {
     "256 x 256 x 256": ((256, 256), (256, 256), False, False),
     "512 x 512 x 512": ((512, 512), (512, 512), False, False),
     "1024 x 1024 x 1024": ((1024, 1024), (1024, 1024), False, False),
+    "512 x 512 x 512, second transposed": ((512, 512), (512, 512), False, True),
+    "512 x 512 x 512, first transposed": ((512, 512), (512, 512), True, False),
+    "1024 x 1024 x 1024, second transposed": ((1024, 1024), (1024, 1024), False, True),
+    "1024 x 1024 x 1024, first transposed": ((1024, 1024), (1024, 1024), True, False),
+    "768 x 768 x 768": ((768, 768), (768, 768), False, False),
+    "2048 x 2048 x 2048": ((2048, 2048), (2048, 2048), False, False),
     "mlp dense 1": ((128, 784), (784, 256), False, False),
     "mlp dense 1, kernel's gradient": ((128, 784), (128, 256), True, False),
     "mlp dense 2": ((128, 256), (256, 128), False, False),
@@ -236,7 +243,10 @@ _CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, bool]] = {
 
 @family("conv")
 def conv(bench: Bench) -> Iterator[Case]:
-    """Convolutions of the workloads and both gradients, in float32."""
+    """Convolutions of the workloads and both gradients, in float32; those by Winograd's tiles directly, too.
+
+    Whichever way they go, the multiplications and additions of the direct way are counted.
+    """
     for name, (x, kernel, stride, same) in _CONVOLUTIONS.items():
         padding = windows.pairs("same" if same else "valid", x[1:3], kernel[:2], (stride,) * 2, (1, 1), "conv")
         attrs = {"strides": (stride,) * 2, "padding": padding, "dilation": (1, 1), "groups": 1}
@@ -252,21 +262,35 @@ def conv(bench: Bench) -> Iterator[Case]:
             ),
         }
         for what, node in nodes.items():
-            code = convolutions.emit(node, bench.place.traits)
-            yield Case(name + what, bench.launch(node, code), flops=2 * prod(y) * prod(kernel[:-1]))
+            ways = convolutions.candidates(node, bench.place.traits)
+            flops = 2 * prod(y) * prod(kernel[:-1])
+            yield Case(name + what, bench.launch(node, convolutions.emit(node, bench.place.traits)), flops=flops)
+            if isinstance(ways[0][0], Tiles):
+                direct = next(w for w in ways if not isinstance(w[0], Tiles))
+                code = convolutions.emit(node, bench.place.traits, direct)
+                yield Case(f"{name}{what}, direct", bench.launch(node, code), flops=flops)
+
+
+def _families(text: str) -> list[str]:
+    """Names of families, with commas between them."""
+    names = [name for name in text.split(",") if name]
+    for name in names:
+        if name not in FAMILIES:
+            raise argparse.ArgumentTypeError(f"no family {name!r}, there are {', '.join(FAMILIES)}")
+    return names or list(FAMILIES)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="opencl")
-    parser.add_argument("--only", default="", help="families, with commas")
+    parser.add_argument("--only", type=_families, default=list(FAMILIES), help=f"with commas: {', '.join(FAMILIES)}")
     parser.add_argument("--seconds", type=float, default=0.2, help="for each case")
     arguments = parser.parse_args()
     selection.use_backend(arguments.device)
     backend_of("opencl")
     bench = Bench(place_of(selection.current().device))
     print(bench.place.device.name.strip(), "through", bench.place.device.platform.name)
-    for name in [n for n in arguments.only.split(",") if n] or list(FAMILIES):
+    for name in arguments.only:
         bare = [bench.multiply_add(), bench.copy()]
         cases = list(FAMILIES[name](bench))
         peak, copy, *times = bench.seconds([*bare, *cases], arguments.seconds)
