@@ -105,6 +105,14 @@ def measure_executable(gpu: FakeGpu, rounds: int, count: int = 2000) -> None:
     graph = executable._bound.launches[0][0]
     assert graph.title.recorded
     row("a graph of 30 products, replayed", microseconds(lambda: [graph() for _ in range(count)], count, rounds))
+    submissions, each = graph.submissions, len(graph.submissions) * count
+
+    def submit() -> None:
+        for _ in range(count):
+            for submission in submissions:
+                submission.submit()
+
+    row("one of its kernels, submitted by itself", microseconds(submit, each, rounds))
     runs = microseconds(lambda: [executable.run([x.data]) for _ in range(count)], count, rounds)
     row("its Executable, one input, one output", runs, "aim 50")
     row("its function", microseconds(lambda: [chain(x) for _ in range(count)], count, rounds))
