@@ -39,10 +39,20 @@ def compile_arguments(training: Mapping[str, Any], era: int, outputs: int = 1) -
     return _for_each_output(found, outputs) if era < 3 else found
 
 
+def _without_none(metrics: Any) -> list[Any]:
+    """The metrics of one output, of which tf.keras wrote null where there are none."""
+    listed = metrics if isinstance(metrics, list) else [metrics]
+    return [metric for metric in listed if metric is not None]
+
+
 def _for_each_output(arguments: Config, outputs: int) -> Config:
     """The same, with metrics that Keras 2 meant for every output written for each."""
     for key in ("metrics", "weighted_metrics"):
         given = arguments.get(key)
+        if isinstance(given, list) and any(isinstance(entry, list) for entry in given):
+            arguments[key] = given = [_without_none(entry) for entry in given]
+        elif isinstance(given, list):
+            arguments[key] = given = _without_none(given)
         if outputs > 1 and isinstance(given, list) and not any(isinstance(entry, list) for entry in given):
             arguments[key] = [given] * outputs
     return arguments
@@ -155,6 +165,8 @@ def _scaled(config: Mapping[str, Any]) -> Config:
 
 
 def _loss(value: Any) -> Any:
+    if isinstance(value, Mapping) and value.get("class_name") == "function":
+        return value["config"]
     if isinstance(value, Mapping) and "class_name" in value:
         config = {key: v for key, v in value["config"].items() if key != "fn"}
         if "reduction" in config:
@@ -164,6 +176,8 @@ def _loss(value: Any) -> Any:
 
 
 def _metric(value: Any) -> Any:
+    if isinstance(value, Mapping) and value.get("class_name") == "function":
+        return value["config"]
     if isinstance(value, Mapping) and value.get("class_name") == "MeanMetricWrapper":
         return value["config"]["fn"] if isinstance(value["config"].get("fn"), str) else value["config"].get("name")
     if isinstance(value, Mapping) and "class_name" in value:
@@ -198,7 +212,7 @@ _KINDS = {
 
 #: Names of what is no state of a weight: hyperparameters, and what follows from the number of steps.
 _NOT_STATE = re.compile(
-    r"(^|/)(current_)?_?learning_rate(_\d+)?$|^variable$|(^|/)(decay|beta_1|beta_2|rho|lr|cur_mu|cond|momentum_cache)(_\d+)?$"
+    r"(^|/)(current_)?_?learning_rate(_\d+)?$|^variable$|(^|/)(decay|beta_1|beta_2|rho|lr|cur_mu|cond|momentum_cache|m_schedule)(_\d+)?$"
 )
 
 #: Kinds of state in the order in which files without names keep them.
@@ -342,7 +356,7 @@ def _kind(name: str) -> str | None:
     """The kind of state a name tells, None for a name that tells nothing."""
     parts = name.split("/")
     for candidate in (parts[-1], *parts[1:2], *(parts[:1] if len(parts) > 1 else ())):
-        stem = re.sub(r"_\d+$", "", candidate)
+        stem = re.sub(r"(_\d+)+$", "", candidate)
         if stem in _KINDS:
             return _KINDS[stem]
     for word in sorted(_KINDS, key=len, reverse=True):  # adam/dense_kernel_momentum
