@@ -66,8 +66,11 @@ def test_tiles_of_a_transposed_operand_are_copied_whole(device, compute, node, t
         operands = _operands(shape, transposes, dtype)
         made = node("matmul", *operands, transpose_a=True, transpose_b=False)
         plain = candidates(made, traits)[0]
-        tiling = replace(plain, rows=rows, vectors=1, depth=32, packed=True, left=2, row_parts=1, column_parts=1)
-        tried.append((operands, tiling, emit(made, traits, tiling)))
+        for parts, kept in ((1, False), (2, True)):
+            shares = min(parts, -(-shape[0] // rows))
+            tiling = replace(plain, rows=rows, vectors=1, depth=32, packed=True, left=2)
+            tiling = replace(tiling, row_parts=shares, column_parts=1, kept=kept)
+            tried.append((operands, tiling, emit(made, traits, tiling)))
     together(device, [code for _, _, code in tried])
     for operands, tiling, _ in tried:
         _check(device, compute, node, traits, operands, transposes, tiling)
@@ -147,6 +150,14 @@ def test_what_follows_is_computed_in_the_same_kernel(device, compute, dense, gpu
         np.testing.assert_allclose(masked, np.tanh(sums) * mask, 1e-4, 1e-5)
 
 
+def test_large_products_keep_each_core_one_copy_of_rows(intel, node):
+    a, b = np.zeros((1024, 512), "float32"), np.zeros((1024, 512), "float32")
+    code = emit(node("matmul", a, b, transpose_a=True, transpose_b=False), intel.place.traits)
+    groups = code.launches[0].groups
+    assert groups == intel.place.traits.units
+    assert a.nbytes / 4 < code.scratch_bytes < groups * 2**20
+
+
 def test_both_cores_have_equal_work(intel, node):
     for shape in [(128, 784, 256), (128, 256, 128), (128, 128, 10), (100, 256, 256), (32, 128, 512), (128, 9216, 128)]:
         operands = [np.zeros(shape[:2], "float32"), np.zeros(shape[1:], "float32")]
@@ -164,4 +175,5 @@ def test_generated_text(intel, gpu, node, dense, golden):
 
 def _plain(intel, made: Node):
     """A tiling that does not depend on how many cores the machine has."""
-    return replace(candidates(made, intel.place.traits)[0], rows=4, vectors=2, depth=128, packed=True, left=0)
+    default = candidates(made, intel.place.traits)[0]
+    return replace(default, rows=4, vectors=2, depth=128, packed=True, left=0, kept=False)
