@@ -12,7 +12,7 @@ from kcore.cli import main
 FILES = Path(__file__).parent / "files"
 ZIPS = sorted(path.name for path in FILES.glob("*.zip"))
 #: What only a Python program can load: it has classes of its own, or holds code, or a layer that kcore does not have.
-UNLOADABLE = ("custom", "function", "foreign", "quantized")
+UNLOADABLE = ("custom", "custom_registered", "function", "foreign", "quantized")
 
 
 def unpacked(archive_name, folder):

@@ -328,6 +328,16 @@ def custom():
 
 if VERSION >= (2, 4):
 
+    @fixture(FLAT, None)
+    def custom_registered():
+        """Its name in the file is "mine>Scale"."""
+        where = K.utils if hasattr(K.utils, "register_keras_serializable") else K.saving
+        own = where.register_keras_serializable(package="mine")(Scale)
+        return sequential(L.Dense(3, **first((6,))), own(2), input_shape=(6,))
+
+
+if VERSION >= (2, 4):
+
     def scheduled(model):
         schedule = K.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5, staircase=True)
         return {

@@ -78,6 +78,13 @@ FACTS = {
     "__keras_tensor__": ("3.0.5", "states.keras", "config", r'"class_name": "__keras_tensor__"'),
     "wrapped layers by bare names": ("2.4.0", "words.h5", "config", r'"layer": \{"class_name": "LSTM", "config"'),
     "names with dots": ("2.2.4-tensorflow", "dense.h5", "config", r'"name": "a\.b"'),
+    "names with >": (
+        "2.15.0",
+        "custom_registered.keras",
+        "config",
+        r'"class_name": "Scale".*"registered_name": "mine>Scale"',
+    ),
+    "names with > in HDF5": ("2.4.0", "custom_registered.h5", "config", r'"class_name": "mine>Scale"'),
     # keys
     "time_major": ("2.4.0", "recurrent.h5", "config", r'"time_major": false'),
     "implementation, unroll": ("2.2.4-tensorflow", "recurrent.h5", "config", r'"unroll": false.*"implementation": 1'),
