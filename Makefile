@@ -5,7 +5,10 @@ BIN    := $(VENV)/bin
 LOCAL  := -e . -e backends/numpy -e backends/opencl -e backends/cuda -e plugins/rotary
 STAMP  := $(VENV)/.kcore-installed
 DEMO   := $(VENV)/.kcore-demo-installed
-GPU    := $(VENV)/.kcore-gpu-installed
+GPU    := $(VENV)/.kcore-gpu-installed-cuda
+# What a machine with a GPU installs by the CUDA of its driver, or as `make cuda-wheels CUDA=12` asks.
+CUDA   ?= 13
+EXTRA   = $(if $(filter 12,$(1)),cuda12-dev,cuda-dev)
 # A folder of wheels in place of the index, see cuda-wheels.
 INDEX  := $(if $(WHEELS),--no-index --find-links $(WHEELS))
 FILES  := pyproject.toml $(wildcard backends/*/pyproject.toml) plugins/rotary/pyproject.toml
@@ -53,20 +56,23 @@ quick: $(STAMP)
 oclgrind: $(STAMP)
 	$(BIN)/python tools/oclgrind.py
 
-# NVIDIA's libraries are large: they are fetched only where there is a GPU to run them.
-$(GPU): $(STAMP)
-	$(BIN)/python tools/requirements.py demo opencl dev cuda-dev > $(VENV)/requirements-gpu.txt
+# NVIDIA's libraries are large: they are fetched only where there is a GPU to run them, and the tools of `make test` are
+# not. The wheels of CuPy for CUDA 12 and 13 exclude each other.
+$(GPU)%: $(DEMO)
+	$(BIN)/python tools/requirements.py demo opencl $(call EXTRA,$*) > $(VENV)/requirements-gpu.txt
+	$(BIN)/python -m pip uninstall --quiet --yes cupy-cuda$(if $(filter 12,$*),13,12)x
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(INDEX) -r $(VENV)/requirements-gpu.txt
+	@rm -f $(GPU)*
 	@touch $@
 
-cuda-check cuda-sanitize cuda-bench: $(STAMP)
+cuda-check cuda-sanitize cuda-bench: $(DEMO)
 	@$(BIN)/python tools/cuda_gpu.py $@
-	@$(MAKE) --no-print-directory $(GPU)
+	@$(MAKE) --no-print-directory $(GPU)$$($(BIN)/python tools/cuda_gpu.py)
 	$(BIN)/python $(if $(filter cuda-bench,$@),benchmarks/cuda_bench.py $(if $(PEERS),--peers $(PEERS)),tools/$(subst -,_,$@).py)
 
 # Everything that these install, in one folder: copied along, it takes the place of the index.
 cuda-wheels: | $(BIN)/python
-	$(BIN)/python tools/requirements.py demo opencl dev cuda-dev > $(VENV)/requirements-wheels.txt
+	$(BIN)/python tools/requirements.py demo opencl $(call EXTRA,$(CUDA)) > $(VENV)/requirements-wheels.txt
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check -d .wheels -r $(VENV)/requirements-wheels.txt
 
 lint: $(STAMP)

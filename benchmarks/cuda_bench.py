@@ -360,10 +360,11 @@ def main() -> int:
     if args.table:
         print(tables(Row(**r) for r in json.loads(Path(args.table).read_text(encoding="utf-8"))))
         return 0
-    from cuda_gpu import describe, require
+    from cuda_gpu import describe, require, results
 
     require("cuda-bench")
     head = describe()
+    record = Path(args.json) if args.json else results("cuda-bench.json")
     rows: list[Row] = []
     for part in args.part.split(","):
         sides = [s for s in SIDES if s[0] == "kcore" or (part in ("workloads", "large") and args.peers)]
@@ -371,8 +372,8 @@ def main() -> int:
         for title, lib, _, _ in sides:
             python = sys.executable if lib == "kcore" else args.peers
             rows += run(part, title, python, SHARES[part] / len(sides))
-            if args.json:
-                Path(args.json).write_text(json.dumps([asdict(r) for r in rows], indent=1), encoding="utf-8")
+            record.write_text(json.dumps([asdict(r) for r in rows], indent=1), encoding="utf-8")
+            record.with_suffix(".md").write_text(f"{head}\n\n{tables(rows)}", encoding="utf-8")
     print(f"\n{head}\n\n{tables(rows)}")
     if not args.peers:
         print("No peers: name a python that has them by PEERS=...")

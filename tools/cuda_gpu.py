@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 #: Seconds a command may take, so that a short visit to a GPU is enough.
 BUDGET = 600
+#: Where each command leaves what it found, as far as it came; another folder by this variable.
+RESULTS = "KCORE_RESULTS"
 
 
 def why_none() -> str:
@@ -31,9 +36,37 @@ def why_none() -> str:
     return f"{first.what}: {first.why}; {first.hint}"
 
 
-def require(command: str) -> None:
-    """End the program with status 1 and one line where there is no GPU."""
-    reason = why_none()
+def why_no_driver() -> str:
+    """The same of the driver alone: whether there is a GPU for which CuPy is worth fetching."""
+    from kcore_cuda import gpus, installation
+
+    found = gpus.listing()
+    problem = installation.problem_of(found) if found.error else None
+    return f"{problem.what}: {problem.why}; {problem.hint}" if problem else ""
+
+
+def toolkit() -> int:
+    """The major version of CUDA to install for the driver: 12 or 13."""
+    from kcore_cuda import gpus
+
+    return 12 if 12000 <= gpus.listing().version < 13000 else 13
+
+
+def results(command: str) -> Path:
+    """The file of a command's results; its folder is made."""
+    folder = Path(os.environ.get(RESULTS) or ROOT / ".cuda-results")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / command
+
+
+def require(command: str, driver_only: bool = False) -> None:
+    """End the program with status 1 and one line where there is no GPU.
+
+    Args:
+        command: its name.
+        driver_only: whether it is enough that the driver has one, before anything is installed.
+    """
+    reason = why_no_driver() if driver_only else why_none()
     if reason:
         print(f"{command}: no GPU to run on: {reason}", file=sys.stderr)
         raise SystemExit(1)
@@ -64,18 +97,43 @@ class Clock:
         """Seconds."""
         return max(self._end - time.monotonic(), 0.0)
 
-    def run(self, arguments: Sequence[str], share: float = 1.0, **environment: str) -> int | None:
-        """Run a program in what is left, or a share of it; None where it was not over by then."""
-        import os
+    def run(self, arguments: Sequence[str], share: float = 1.0, log: Path | None = None, **environment: str):
+        """Run a program in what is left, or a share of it; None where it was not over by then.
 
+        Args:
+            arguments: the command; all it starts is ended with it.
+            share: of what is left.
+            log: a file that gets what it prints, line by line, as well.
+            environment: variables for it.
+        """
         print("$", *arguments, flush=True)
+        process = subprocess.Popen(
+            list(arguments), cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+        )  # fmt: skip
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            os.killpg(process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(max(self.left * share, 1.0), end)
+        timer.start()
         try:
-            return subprocess.run(
-                list(arguments), cwd=ROOT, env={**os.environ, **environment}, timeout=max(self.left * share, 1.0)
-            ).returncode
-        except subprocess.TimeoutExpired:
-            return None
+            assert process.stdout is not None
+            with (log or Path(os.devnull)).open("a", encoding="utf-8") as file:
+                print("$", *arguments, file=file, flush=True)
+                for line in process.stdout:
+                    print(line, end="", flush=True)
+                    print(line, end="", file=file, flush=True)
+            status = process.wait()
+        finally:
+            timer.cancel()
+        return None if late.is_set() else status
 
 
 if __name__ == "__main__":
-    require(sys.argv[1])
+    if len(sys.argv) > 1:
+        require(sys.argv[1], driver_only=True)
+    else:
+        print(toolkit())

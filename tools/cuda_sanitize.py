@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from cuda_gpu import Clock, require
+from cuda_gpu import Clock, describe, require, results
 
 #: What compute-sanitizer is asked to look for, and how much of the time it gets.
 TOOLS = {"memcheck": 0.5, "racecheck": 0.8, "synccheck": 1.0}
@@ -70,16 +70,21 @@ def main(arguments: list[str]) -> int:
         )
         return 1
     wanted = arguments or list(families())
+    log = results("cuda-sanitize.txt")
+    log.write_text(describe() + "\n", encoding="utf-8")
     clock, bad = Clock(), []
     for tool, share in TOOLS.items():
         command = [program, "--tool", tool, "--error-exitcode", str(FOUND), "--print-limit", "20", sys.executable]
         # graphs would hide which launch it was
-        status = clock.run([*command, __file__, "--run", "cuda:0", *wanted], share, KCORE_CUDA_GRAPHS="0")
+        status = clock.run([*command, __file__, "--run", "cuda:0", *wanted], share, log, KCORE_CUDA_GRAPHS="0")
         if status != 0:
             bad.append(
                 f"{tool}: " + {None: "not over in time", FOUND: "found something"}.get(status, f"status {status}")
             )
-    print(f"cuda-sanitize: {len(wanted)} families, {', '.join(TOOLS)}: " + ("; ".join(bad) or "nothing found"))
+    said = f"cuda-sanitize: {len(wanted)} families, {', '.join(TOOLS)}: " + ("; ".join(bad) or "nothing found")
+    print(said)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(said + "\n")
     return 1 if bad else 0
 
 

@@ -30,7 +30,8 @@ import large_models  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
-def settings():
+def settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("KCORE_RESULTS", str(tmp_path))
     yield
     kcore.config.set_dtype_policy("float32")
     kcore.config.set_floatx("float32")
@@ -76,13 +77,63 @@ def test_a_training_that_ends_elsewhere_fails(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("status", "failed"), [(0, 0), (1, 1), (None, 1)])
-def test_the_check_fails_where_conformance_does_or_is_not_over(monkeypatch, capsys, status, failed):
-    commands = []
-    monkeypatch.setattr(cuda_gpu.Clock, "run", lambda self, command, share: commands.append(command) or status)
+def test_the_check_fails_where_conformance_does_or_is_not_over(monkeypatch, capsys, tmp_path, status, failed):
+    commands, settings = [], []
+
+    def run(self, command, share, log, **environment):
+        commands.append(command)
+        settings.append(environment)
+        return status
+
+    monkeypatch.setattr(cuda_gpu.Clock, "run", run)
     assert cuda_check.main(["--device", "numpy", "--model", "none"]) == failed
-    assert [c[1:3] for c in commands] == [["test-backend", "numpy"]] * 2
+    assert [c[1:3] for c in commands] == [["test-backend", "numpy"]] * 3
     assert "float16,bfloat16" in commands[1]
-    assert ("not over in time" in capsys.readouterr().out) == (status is None)
+    assert settings == [{}, {}, {"KCORE_CUDA_CUDNN_BATCH_NORM": "1"}]
+    said = capsys.readouterr().out
+    assert ("not over in time" in said) == (status is None)
+    assert (tmp_path / "cuda-check.txt").read_text().splitlines()[-1] == said.splitlines()[-1]
+
+
+def test_a_model_that_raises_fails_and_the_others_train_all_the_same(monkeypatch, tmp_path):
+    from kcore.testing import trainings
+
+    def agreement(name, device, steps):
+        if name == "mlp":
+            raise RuntimeError("the GPU is gone")
+        return trainings.Agreement(True, 1e-5, 1e-3, 1e-3)
+
+    monkeypatch.setattr(trainings, "agreement", agreement)
+    log = tmp_path / "log"
+    assert cuda_check.agreements("numpy", ["mlp", "cnn"], log) == {"mlp": False, "cnn": True}
+    assert "FAILED: RuntimeError: the GPU is gone" in log.read_text()
+
+
+def test_what_a_command_printed_is_kept_even_if_it_was_not_over(tmp_path):
+    log = tmp_path / "log"
+    code = "import os, subprocess, sys, time; print('so far', flush=True); subprocess.run(['sleep', '60'])"
+    assert cuda_gpu.Clock(3.0).run([sys.executable, "-c", code], log=log) is None
+    assert log.read_text().splitlines()[1:] == ["so far"]
+
+
+@pytest.mark.parametrize(("version", "major"), [(0, 13), (12080, 12), (13020, 13)])
+def test_the_toolkit_is_that_of_the_driver(monkeypatch, version, major):
+    from kcore_cuda import gpus
+
+    monkeypatch.setattr(gpus, "listing", lambda: gpus.Listing(version))
+    assert cuda_gpu.toolkit() == major
+
+
+def test_what_is_fetched_first_wants_a_driver_and_nothing_that_is_installed(monkeypatch):
+    from kcore_cuda import gpus, installation
+
+    gpu = gpus.Gpu(0, "GPU", (9, 0), 1 << 30)
+    monkeypatch.setattr(gpus, "listing", lambda: gpus.Listing(13000, (gpu,)))
+    monkeypatch.setattr(installation, "wheels", dict)
+    cuda_gpu.require("cuda-check", driver_only=True)
+    monkeypatch.setattr(gpus, "listing", lambda: gpus.Listing(error="library", detail="libcuda.so.1 is missing"))
+    with pytest.raises(SystemExit):
+        cuda_gpu.require("cuda-check", driver_only=True)
 
 
 def test_the_sanitizer_s_program_runs_every_family(monkeypatch):
