@@ -166,7 +166,7 @@ def _scaled(config: Mapping[str, Any]) -> Config:
 
 def _loss(value: Any) -> Any:
     if isinstance(value, Mapping) and value.get("class_name") == "function":
-        return value["config"]
+        return value
     if isinstance(value, Mapping) and "class_name" in value:
         config = {key: v for key, v in value["config"].items() if key != "fn"}
         if "reduction" in config:
@@ -177,7 +177,7 @@ def _loss(value: Any) -> Any:
 
 def _metric(value: Any) -> Any:
     if isinstance(value, Mapping) and value.get("class_name") == "function":
-        return value["config"]
+        return value
     if isinstance(value, Mapping) and value.get("class_name") == "MeanMetricWrapper":
         return value["config"]["fn"] if isinstance(value["config"].get("fn"), str) else value["config"].get("name")
     if isinstance(value, Mapping) and "class_name" in value:
