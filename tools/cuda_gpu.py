@@ -97,7 +97,9 @@ class Clock:
         """Seconds."""
         return max(self._end - time.monotonic(), 0.0)
 
-    def run(self, arguments: Sequence[str], share: float = 1.0, log: Path | None = None, **environment: str):
+    def run(
+        self, arguments: Sequence[str], share: float = 1.0, log: Path | None = None, **environment: str
+    ) -> int | None:
         """Run a program in what is left, or a share of it; None where it was not over by then.
 
         Args:
