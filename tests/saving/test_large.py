@@ -1,4 +1,4 @@
-"""Saving and loading take little more memory than the model."""
+"""Saving and loading take little more memory than the model, and not much longer than plain h5py."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ FORMS = (".keras", ".h5", ".weights.h5", "only.h5", ".weights.json", ".safetenso
 
 
 @pytest.mark.slow
-def test_the_peak_is_below_1_3_times_the_model_and_the_rate_half_of_h5py_s():
-    found = rows(512, *FORMS)
-    _, plain_saving, peak, _, plain_loading, _ = found.pop("h5py")
+@pytest.mark.parametrize("form", FORMS)
+def test_two_gigabytes_take_little_more_memory_and_at_least_half_of_h5py_s_rate(form):
+    found = rows(2048, form)
+    plain_saving, _, peak, plain_loading, _, _ = found.pop("h5py")
     assert peak >= 0.9  # control: the arrays themselves are seen
-    assert set(found) == set(FORMS)
-    for form, (_, saving_rate, saving, _, loading_rate, loading) in found.items():
-        assert saving < 1.3, f"saving {form} takes {saving} times the model's memory"
-        assert loading < 1.3, f"loading {form} takes {loading} times the model's memory"
-        assert saving_rate > plain_saving / 2, f"saving {form}: {saving_rate} MB a second, h5py {plain_saving}"
-        assert loading_rate > plain_loading / 2, f"loading {form}: {loading_rate} MB a second, h5py {plain_loading}"
+    saving_rate, _, saving, loading_rate, _, loading = found.pop(form)
+    assert saving < 1.3, f"saving {form} takes {saving} times the model's memory"
+    assert loading < 1.3, f"loading {form} takes {loading} times the model's memory"
+    assert saving_rate > plain_saving / 2, f"saving {form}: {saving_rate} MB a second, h5py {plain_saving}"
+    assert loading_rate > plain_loading / 2, f"loading {form}: {loading_rate} MB a second, h5py {plain_loading}"
