@@ -198,6 +198,8 @@ class CompiledLoss:
         if isinstance(loss, dict) and not isinstance(y_pred, dict) and set(loss) != set(names):
             raise ValueError(f"loss must have one entry per output: the outputs are {names}, the keys are {list(loss)}")
         if len(outputs) == 1 and isinstance(loss, (list, tuple)):
+            if not loss:
+                raise ValueError(f"loss is an empty {type(loss).__name__}: expected a loss for output {names[0]!r}")
             each = [(0, identifier) for identifier in loss]  # several losses on the only output
         else:
             each = list(enumerate(per_output(loss, outputs, "loss")))
@@ -205,6 +207,8 @@ class CompiledLoss:
             scales = list(weights)
         else:
             scales = per_output(weights, outputs, "loss_weights")
+            if len(outputs) == 1:
+                scales = scales * len(each)
         if len(scales) != len(each):
             raise ValueError(f"loss_weights has {len(scales)} entries for {len(each)} losses")
         targets = targets_for(y_true, y_pred, outputs, self._wanted(len(outputs), each))

@@ -276,6 +276,8 @@ class Trainer(Loops, _OtherHalf):
         """
         x, y, sample_weight = unpack(data)
         state = self._state("train_step")
+        if state.optimizer is None:
+            raise ValueError(f"model {self.name!r} was compiled with optimizer=None and cannot train; give it one")
         self._check_names(x)
         with GradientTape() as tape:
             y_pred = self(x, training=True)

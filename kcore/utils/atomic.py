@@ -52,7 +52,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        if str(path) in str(error) and error.filename is None:
+        if error.filename is None and (error.errno is None or str(path) in str(error)):
             raise  # it says so itself
         raise type(error)(f"{path} cannot be written: {error.strerror or error}") from error
     finally:

@@ -427,6 +427,15 @@ class TestOwnSteps:
         assert model.fit(x, y, batch_size=8, verbose=0).history["seen"][0] == pytest.approx(x.mean(), rel=1e-5)
 
 
+@pytest.mark.parametrize(("weights", "factor"), [(None, 2), (0.5, 1), ([0.5, 1.0], 1.5)])
+def test_several_losses_of_one_output_are_added_up(weights, factor):
+    (x, y), model = data(8), linear()
+    model.compile("sgd", "mse")
+    one = model.evaluate(x, y, verbose=0)
+    model.compile("sgd", ["mse", "mean_squared_error"], loss_weights=weights)
+    assert model.evaluate(x, y, verbose=0, return_dict=True)["loss"] == pytest.approx(factor * one, rel=1e-5)
+
+
 class TestBadInput:
     def unchanged(self, model, match, *args, error=ValueError, **options):
         before = model.get_weights()
@@ -445,6 +454,14 @@ class TestBadInput:
         self.unchanged(linear(), r"y is a list of 8 times None; expected arrays for \['", x, [None] * 8)
         self.unchanged(linear(), "x must hold numbers", np.array([["a"] * 3] * 8), y)
         self.unchanged(linear(), "shuffle must be True, False or 'batch'", x, y, shuffle="all")
+
+    def test_a_model_compiled_without_an_optimizer_or_with_no_losses_says_so(self):
+        (x, y), model = data(8), linear()
+        model.compile(None, "mse")
+        self.unchanged(model, "compiled with optimizer=None and cannot train", x, y)
+        assert model.evaluate(x, y, verbose=0) >= 0
+        model.compile("sgd", [])
+        self.unchanged(model, "loss is an empty list: expected a loss for output", x, y)
 
     @pytest.mark.parametrize("frequency", [0, -1, "often", 1.5, True, [1, 0], [1, "2"], None])
     def test_a_validation_frequency_that_makes_no_sense(self, frequency):

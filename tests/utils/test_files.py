@@ -108,6 +108,12 @@ def test_what_goes_wrong_leaves_the_old_file(site, tmp_path, name, options, erro
     assert [(f.name, f.read_bytes()) for f in folder.iterdir()] == [("kept.bin", b"old")]
 
 
+def test_a_folder_named_from_where_one_is_does_not_change_what_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match=r"^get_file: file:///no/such cannot be fetched: .*put it at here/datasets/a.npz$"):
+        get_file("a.npz", "file:///no/such", cache_dir="here")
+
+
 def test_offline_says_where_to_put_the_file(tmp_path):
     with pytest.raises(OSError, match=r"http://127.0.0.1:9/a.npz cannot be fetched: .*put it at .*/datasets/a.npz"):
         get_file(origin="http://127.0.0.1:9/a.npz", cache_dir=tmp_path)
