@@ -151,6 +151,11 @@ def signals_1():
     )
 
 
+@fixture(FLAT, None, ONE and ENGINE == "tensorflow")
+def samplewise_1():
+    return Sequential([L.Dense(4, input_dim=6, activation="tanh"), L.BatchNormalization(mode=1), L.Dense(2)])
+
+
 @fixture(STEPS, None, ONE)
 def stateful_1():
     return Sequential(
