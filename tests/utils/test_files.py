@@ -110,7 +110,7 @@ def test_what_goes_wrong_leaves_the_old_file(site, tmp_path, name, options, erro
 
 def test_a_folder_named_from_where_one_is_does_not_change_what_is_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(OSError, match=r"^get_file: file:///no/such cannot be fetched: .*put it at here/datasets/a.npz$"):
+    with pytest.raises(OSError, match=r"^get_file: file:///no/such cannot be fetched: .* at here/datasets/a.npz$"):
         get_file("a.npz", "file:///no/such", cache_dir="here")
 
 
