@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kcore.codegen.rational import rational
 from kcore.dtypes import is_float, is_unsigned, numpy_dtype
 
 
@@ -122,6 +123,8 @@ class Dialect:
         """What a function named in an op's expression is called here, and the helper that defines it, if any."""
         dtype = compute_dtype(dtype)
         text = HELPERS.get(name, {}).get(kind_of(dtype))
+        if dtype == "float32":
+            text = rational(name) or text
         if text is not None:
             ctype = self.types[dtype]
             helper = f"{name}_{ctype.replace(' ', '_')}"
@@ -133,7 +136,8 @@ class Dialect:
         return (name + self.suffix if dtype == "float32" else name), None
 
 
-#: Functions of op expressions that C does not have, or not with NumPy's meaning: name -> kind of dtype -> C text.
+#: Functions of op expressions that C does not have, or not with NumPy's meaning (those that it has, and that are ours
+#: none the less, are in `kcore.codegen.rational`): name -> kind of dtype -> C text.
 #: NaN wins in max and min; mod and floor division follow the divisor's sign; integer division by zero gives 0.
 HELPERS: Mapping[str, Mapping[str, str]] = {
     "max": {

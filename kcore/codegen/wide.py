@@ -8,6 +8,7 @@ from typing import Any
 
 from kcore.codegen.dialect import Dialect, compute_dtype, kind_of
 from kcore.codegen.group import Statements
+from kcore.codegen.rational import rational
 from kcore.dtypes import itemsize
 from kcore.graph.core import Node, Value
 
@@ -153,10 +154,12 @@ class WideStatements(Statements):
 
     def called(self, name: str, dtype: str) -> tuple[str, str | None]:
         text = _HELPERS.get(name, {}).get(kind_of(compute_dtype(dtype)))
+        if compute_dtype(dtype) == "float32":
+            text = rational(name) or text
         if text is None:
             return name, None
         helper = f"{name}_{self.type(dtype)}"
-        return helper, self.dialect.function + " " + text.format(T=self.type(dtype), name=helper)
+        return helper, self.dialect.function + " " + text.format(T=self.type(dtype), name=helper, f="")
 
     def truth(self, text: str, source: str, known: bool) -> str:
         if not known:

@@ -1,5 +1,11 @@
 // model/dense: matmul, add, tanh
 // model/dropout: multiply
+static inline float16 tanh_float16(float16 a) {
+    const float16 u = a * a;
+    const float16 top = (((((-1.192535771e-13f * u + 6.483170604e-11f) * u + -2.252616934e-08f) * u + 1.168968945e-05f) * u + 3.153663591e-03f) * u + 1.312814581e-01f) * u + 9.999999985e-01f;
+    const float16 bottom = ((2.619354784e-04f * u + 2.469194974e-02f) * u + 4.646147755e-01f) * u + 1.000000000e+00f;
+    return fabs(a) > 7.9f ? copysign((float16)(1.0f), a) : a * top / bottom;
+}
 typedef float16 unaligned_float16 __attribute__((aligned(sizeof(float))));
 static inline void copy(__local float *to, const int to_row,
                         __global const float *from, const int from_row,
@@ -26,7 +32,7 @@ static inline void finish(const float *tile, const int height, const int width, 
             const float16 e0_ = vload16(0, e0 + c);
             const float16 e1_ = vload16(0, e1 + i);
             const float16 v1 = total + e0_;  // add
-            const float16 v2 = tanh(v1);  // tanh
+            const float16 v2 = tanh_float16(v1);  // tanh
             const float16 v3 = v2 * e1_;  // multiply
             vstore16(v1, 0, y0 + i);
             vstore16(v3, 0, y1 + i);

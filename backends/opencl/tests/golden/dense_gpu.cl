@@ -1,10 +1,16 @@
 // model/dense: matmul, add, tanh
 // model/dropout: multiply
+static inline float tanh_float(float a) {
+    const float u = a * a;
+    const float top = (((((-1.192535771e-13f * u + 6.483170604e-11f) * u + -2.252616934e-08f) * u + 1.168968945e-05f) * u + 3.153663591e-03f) * u + 1.312814581e-01f) * u + 9.999999985e-01f;
+    const float bottom = ((2.619354784e-04f * u + 2.469194974e-02f) * u + 4.646147755e-01f) * u + 1.000000000e+00f;
+    return fabs(a) > 7.9f ? copysign((float)(1.0f), a) : a * top / bottom;
+}
 static inline void finish(const float total, const int i, const int c, __global const float *e0, __global const float *e1, __global float *y0, __global float *y1) {
     const float e0_ = e0[c];
     const float e1_ = e1[i];
     const float v1 = total + e0_;  // add
-    const float v2 = tanh(v1);  // tanh
+    const float v2 = tanh_float(v1);  // tanh
     const float v3 = v2 * e1_;  // multiply
     y0[i] = v1;
     y1[i] = v3;
