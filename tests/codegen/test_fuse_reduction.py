@@ -108,7 +108,9 @@ def test_a_backend_asks_by_having_the_kernel(fused, expected, build):
     for name in ("exp", "sum", "multiply", *fused):
         table.add(Kernel(name, "test", lambda site: lambda: None))
     build.graph.outputs = [build("multiply", total(build, build("exp", build.input(4, 6))), 0.5)]
-    assert [n.op.name for n in lower(SimpleNamespace(kernels=table, substitute=lambda graph: None), build.graph).nodes] == expected
+    assert [
+        n.op.name for n in lower(SimpleNamespace(kernels=table, substitute=lambda graph: None), build.graph).nodes
+    ] == expected
 
 
 def test_a_traced_softmax_becomes_three_kernels(device, draw):
