@@ -38,13 +38,20 @@ class Buffers:
         return found
 
     def _free(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        unused = []
-        for kept in self._kept:
-            if sys.getrefcount(kept) == 3:  # the list, this loop and the argument
-                if kept.shape == shape and kept.dtype == dtype:
-                    return kept
-                unused.append(id(kept))
-        # those nobody uses have other shapes, which may never come again
-        self._kept = [kept for kept in self._kept if id(kept) not in unused]
+        unused = [i for i, count in enumerate(_references(self._kept)) if count == _UNUSED]
+        for i in unused:
+            if self._kept[i].shape == shape and self._kept[i].dtype == dtype:
+                return self._kept[i]
+        for i in reversed(unused):  # they have other shapes, which may never come again
+            del self._kept[i]
         self._kept.append(np.empty(shape, dtype))
         return self._kept[-1]
+
+
+def _references(arrays: list[np.ndarray]) -> list[int]:
+    """How many references there are to each, those of the list and of this function among them."""
+    return [sys.getrefcount(array) for array in arrays]
+
+
+#: What `_references` counts where nobody but the list refers to an array; that differs between versions of Python.
+_UNUSED = _references([np.empty(0)])[0]
