@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kcore.registry import REGISTRY
-from kcore.saving.legacy.meanings import OldBatchNormalization
+from kcore.saving.legacy.meanings import STEPS_FIRST, OldBatchNormalization
 
 Config = dict[str, Any]
 
@@ -135,7 +135,7 @@ def translate_layer(config: Mapping[str, Any], era: int) -> Config:
     inner = dict(config["config"]) if isinstance(config["config"], Mapping) else {"layers": config["config"]}
     if config.get("registered_name") not in (None, written) or ">" in written:
         return {**config, "config": inner}
-    name = CLASSES.get(written, written)
+    name, steps_first = CLASSES.get(written, written), era < 3 and _steps_first(inner)
     if era < 3:
         inner = _rename(name, inner, era)
         for special in SPECIAL.get(written, ()) or SPECIAL.get(name, ()):
@@ -148,7 +148,12 @@ def translate_layer(config: Mapping[str, Any], era: int) -> Config:
             raise LegacyError(f"layer {inner.get('name')!r}: an adapter with lora_alpha, which HDF5 files keep apart")
         inner = without_adapters(inner)
     described = {"class_name": name, "config": {key: _value(key, value, era) for key, value in inner.items()}}
-    if name == "BatchNormalization" and "mode" in inner:
+    if steps_first:
+        if name not in STEPS_FIRST:
+            raise LegacyError(f"layer {inner.get('name')!r}: time_major=True in a layer {written}")
+        known_as = STEPS_FIRST[name].__name__
+        described |= {"class_name": known_as, "registered_name": f"kcore>{known_as}"}
+    elif name == "BatchNormalization" and "mode" in inner:
         described |= {"class_name": OldBatchNormalization.__name__, "registered_name": "kcore>OldBatchNormalization"}
     elif config.get("module") and era >= 3:
         described["module"] = config["module"]
@@ -162,7 +167,18 @@ def translate_layer(config: Mapping[str, Any], era: int) -> Config:
 
 
 #: Keys of `OBSOLETE` that are arguments of a class.
-KEPT = {"Embedding": ("input_dim",), "InputLayer": ("sparse",)}
+KEPT = {"Embedding": ("input_dim",)}
+
+
+def _steps_first(config: Config) -> bool:
+    """Whether a layer takes sequences with time before the batch; then the layers in it are made to take them after."""
+    found = bool(config.get("time_major"))
+    for part in ("layer", "backward_layer"):
+        inside = config.get(part)
+        if isinstance(inside, Mapping) and isinstance(inside.get("config"), Mapping):
+            found = found or bool(inside["config"].get("time_major"))
+            config[part] = {**inside, "config": {**inside["config"], "time_major": False}}
+    return found
 
 
 def without_adapters(config: Mapping[str, Any]) -> Config:
@@ -270,6 +286,11 @@ Special = Callable[[Config, int], Config]
 
 def _input_layer(config: Config, era: int) -> Config:
     shape = config.pop("batch_input_shape", None) or config.pop("batch_shape", None)
+    for kind, advice in (("sparse", ""), ("ragged", ", sequences of one length: pad shorter ones and mask them")):
+        if config.get(kind):
+            warnings.warn(
+                f"layer {config.get('name')!r} took {kind} tensors and takes dense ones now{advice}", stacklevel=2
+            )
     return {**config, "batch_shape": shape, "dtype": config.get("dtype") or config.get("input_dtype") or "float32"}
 
 

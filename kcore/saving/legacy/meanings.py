@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kcore import ops
 from kcore.declare import argument, one_of
-from kcore.layers import RNN, BatchNormalization, Bidirectional
+from kcore.layers import GRU, LSTM, RNN, BatchNormalization, Bidirectional, Layer, SimpleRNN
 from kcore.registry import register_serializable
+from kcore.tree import map_structure
 
 
 @register_serializable("kcore")
@@ -46,3 +48,96 @@ class OldBatchNormalization(BatchNormalization):
             mean, variance = ops.moments(x, axes=[-1], keepdims=True)
             outputs = (x - mean) / (ops.sqrt(variance + self.epsilon) + self.epsilon) * self.gamma + self.beta
         return ops.cast(outputs, self.compute_dtype)
+
+
+class _StepsFirst(Layer):
+    """Before a recurrent layer: its sequences and masks are ``(time, batch, ...)``, and so are the outputs of all steps.
+
+    tf.keras had this as `time_major=True`, which Keras 3 has no more.
+    """
+
+    return_sequences: bool
+    return_state: bool
+
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
+        super().build(_exchanged(sequences_shape), initial_state_shape)
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        mask = None if mask is None else map_structure(_turned, mask)
+        result = super().call(_turned(sequences), initial_state=initial_state, mask=mask, training=training)
+        return self._outputs(result, _turned)
+
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
+        return self._outputs(super().compute_output_shape(_exchanged(sequences_shape), initial_state_shape), _exchanged)
+
+    def _outputs(self, result: Any, turn: Callable[[Any], Any]) -> Any:
+        """What the layer gives, its outputs changed and its states as they are."""
+        if not self.return_sequences:
+            return result
+        both = getattr(self, "merge_mode", "") is None
+        if self.return_state or both:
+            return tuple(turn(part) if i < 1 + both else part for i, part in enumerate(result))
+        return turn(result)
+
+
+def _turned(x: Any) -> Any:
+    return ops.swapaxes(x, 0, 1)
+
+
+def _exchanged(shape: Any) -> tuple:
+    return (shape[1], shape[0], *shape[2:])
+
+
+@register_serializable("kcore")
+class StepsFirstRNN(_StepsFirst, RNN):
+    """`RNN` with `time_major=True`: sequences are ``(time, batch, ...)``.
+
+    Args:
+        cell, return_sequences, ...: see `RNN`.
+    """
+
+
+@register_serializable("kcore")
+class StepsFirstSimpleRNN(_StepsFirst, SimpleRNN):
+    """`SimpleRNN` with `time_major=True`: sequences are ``(time, batch, ...)``.
+
+    Args:
+        units, activation, ...: see `SimpleRNN`.
+    """
+
+
+@register_serializable("kcore")
+class StepsFirstGRU(_StepsFirst, GRU):
+    """`GRU` with `time_major=True`: sequences are ``(time, batch, ...)``.
+
+    Args:
+        units, activation, ...: see `GRU`.
+    """
+
+
+@register_serializable("kcore")
+class StepsFirstLSTM(_StepsFirst, LSTM):
+    """`LSTM` with `time_major=True`: sequences are ``(time, batch, ...)``.
+
+    Args:
+        units, activation, ...: see `LSTM`.
+    """
+
+
+@register_serializable("kcore")
+class StepsFirstBidirectional(_StepsFirst, Bidirectional):
+    """`Bidirectional` of layers with `time_major=True`: sequences are ``(time, batch, ...)``, the layers' are not.
+
+    Args:
+        layer, merge_mode, weights, backward_layer: see `Bidirectional`.
+    """
+
+
+#: Class -> the class that it is with `time_major=True`.
+STEPS_FIRST: dict[str, type[Layer]] = {
+    "RNN": StepsFirstRNN,
+    "SimpleRNN": StepsFirstSimpleRNN,
+    "GRU": StepsFirstGRU,
+    "LSTM": StepsFirstLSTM,
+    "Bidirectional": StepsFirstBidirectional,
+}

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-#: Seconds that `close` waits for a batch that is being made.
 from kcore.errors import warn_user
 
+#: Seconds that `close` waits for a batch that is being made.
 PATIENCE = 5.0
 #: Seconds that making a batch must take before a thread for it is worth while.
 WORTH = 3e-4

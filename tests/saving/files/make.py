@@ -22,8 +22,13 @@ The zips here were made with these commands and versions:
     KERAS_BACKEND=tensorflow python make.py FOLDER
     # Python 3.7, keras 2.2.4, theano 1.0.5, h5py 2.10
     KERAS_BACKEND=theano THEANO_FLAGS=device=cpu python make.py FOLDER conv1d conv_odd conv_lstm_odd
+    # Python 3.7, tensorflow 1.15.5 (tf.keras 2.2.4-tf), h5py 2.10, numpy 1.18
+    # Python 3.7, tensorflow 2.0.4 (tf.keras 2.2.4-tf), h5py 2.10, numpy 1.18
+    TF_KERAS=1 python make.py FOLDER NAMES
     # Python 3.7, tensorflow 2.3 (tf.keras 2.4.0)
     TF_KERAS=1 python make.py FOLDER
+    # Python 3.11, keras 2.12.0, tensorflow-cpu 2.12.0, numpy 1.23
+    KERAS_BACKEND=tensorflow python make.py FOLDER NAMES
     # Python 3.10, keras 2.13.1, tensorflow 2.13
     KERAS_BACKEND=tensorflow python make.py FOLDER
     # Python 3.10, keras 2.15.0, tensorflow 2.15
@@ -58,6 +63,8 @@ L, Sequential, Model = K.layers, K.models.Sequential, K.models.Model
 VERSION = tuple(int(part) for part in K.__version__.split(".")[:2])
 ENGINE = K.backend.backend() if hasattr(K.backend, "backend") else "tensorflow"
 ONE, THREE = VERSION < (2,), VERSION >= (3,)
+#: Two versions of TensorFlow call their Keras 2.2.4-tf.
+EARLY_TF = K.__version__ == "2.2.4-tf"
 
 rng = np.random.RandomState(0)
 FLAT = rng.normal(size=(4, 6)).astype("float32")
@@ -68,6 +75,8 @@ WORDS[1, 3:] = 0
 
 #: name -> (function that makes the model, input, optimizer or None)
 MODELS = {}
+#: name -> what makes of the input, kept as an array, the tensor that this model takes.
+FED = {}
 
 
 def fixture(x, optimizer=None, when=True):
@@ -480,8 +489,8 @@ def state_of(model, order):
         for kind, name in names.items():
             for i, weight in enumerate(weights):
                 if name:
-                    found[f"slot_{kind}_{i}"] = optimizer.get_slot(weight, name).numpy()
-        found["iterations"] = int(optimizer.iterations.numpy())
+                    found[f"slot_{kind}_{i}"] = K.backend.get_value(optimizer.get_slot(weight, name))
+        found["iterations"] = int(K.backend.get_value(optimizer.iterations))
     elif VERSION >= (2, 11):
         for kind in kinds:
             slots = next(getattr(optimizer, name) for name in LISTS[kind] if getattr(optimizer, name, None))
@@ -542,6 +551,8 @@ def save(name, folder):
     model.set_weights([draw.uniform(0.05, 0.6, w.shape).astype("float32") for w in model.get_weights()])
     record = {f"x{i}": a for i, a in enumerate(listed(x))}
     quiet = {"verbose": 0, "batch_size": len(listed(x)[0])}
+    if name in FED:
+        x = FED[name](x)
     order = []
     if optimizer is not None:
         if callable(optimizer):  # what it is compiled with, as the model needs it
@@ -563,7 +574,8 @@ def save(name, folder):
             record.update(state_of(model, order))
         else:
             counting = getattr(model.optimizer, "inner_optimizer", None) or model.optimizer
-            record["iterations"] = int(np.array(counting.iterations))
+            steps = counting.iterations
+            record["iterations"] = int(K.backend.get_value(steps) if EARLY_TF else np.array(steps))
     forget(model)
     y = listed(model.predict(x, **quiet))
     forget(model)
@@ -578,7 +590,7 @@ def save(name, folder):
         files.append(f"{name}.weights.h5")
         model.save_weights(os.path.join(folder, files[-1]))
     record.update({f"y{i}": a for i, a in enumerate(y)})
-    if optimizer is not None and (VERSION >= (2, 4) or ENGINE == "theano"):
+    if optimizer is not None and (VERSION >= (2, 4) or EARLY_TF or ENGINE == "theano"):
         model.train_on_batch(x, given)
         record.update({f"t{i}": a for i, a in enumerate(targets)})
         record.update({f"next{i}": a for i, a in enumerate(listed(model.predict(x, **quiet)))})
@@ -588,7 +600,8 @@ def save(name, folder):
 
 def main(target, names):
 
-    path = os.path.join(target, f"keras-{K.__version__}-{ENGINE}.zip".replace("-tf-", "-"))
+    engine = ENGINE + tensorflow.__version__ if EARLY_TF else ENGINE
+    path = os.path.join(target, f"keras-{K.__version__}-{engine}.zip")
     folder = tempfile.mkdtemp()
     with zipfile.ZipFile(path, "a" if names else "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names or MODELS:

@@ -15,7 +15,9 @@ import sys
 import make
 import numpy as np
 from make import (
+    EARLY_TF,
     ENGINE,
+    FED,
     FLAT,
     IMAGES,
     ONE,
@@ -534,6 +536,66 @@ if (2, 4) <= VERSION < (3,):
         ]
         outs = [tf.cast(out, "float32") if out.dtype == tf.bool else out for out in outs]
         return Model([x, z], outs)
+
+
+# -- arguments that only tf.keras had ----------------------------------------------------------------------------------
+
+
+TF_KERAS = EARLY_TF or (2, 4) <= VERSION < (3,)
+
+
+@fixture(FLAT, lambda model: {"optimizer": adam(0.01), "loss": "mse"}, TF_KERAS)
+def initializers():
+    """In files of TensorFlow 1.15 and 2.0 each has a dtype."""
+    drawn = [
+        K.initializers.RandomUniform(-0.1, 0.1, seed=1),
+        K.initializers.RandomNormal(stddev=0.1),
+        K.initializers.TruncatedNormal(seed=2),
+        K.initializers.VarianceScaling(2.0, "fan_out", "uniform"),
+        K.initializers.Orthogonal(0.5),
+        K.initializers.Identity(0.5),
+        K.initializers.Constant(0.25),
+        K.initializers.GlorotNormal() if hasattr(K.initializers, "GlorotNormal") else "glorot_normal",
+        "he_uniform",
+        "lecun_normal",
+    ]
+    layers = [L.Dense(6, activation="tanh", kernel_initializer=one, bias_initializer="ones") for one in drawn]
+    return Sequential([L.InputLayer((6,)), *layers])
+
+
+TIMES = np.concatenate([STEPS, STEPS[::-1] * 0.5]).transpose(1, 0, 2).copy()  # steps, samples, features
+
+
+@fixture(TIMES, lambda model: {"optimizer": adam(), "loss": "mse"}, TF_KERAS)
+def steps_first():
+    """Steps along the first axis, samples along the second."""
+    x = L.Input((6, 3), name="x")
+    y = L.LSTM(2, time_major=True, return_sequences=True)(x)
+    y = L.Bidirectional(L.GRU(3, time_major=True, return_sequences=True), merge_mode="sum")(y)
+    return Model(x, L.SimpleRNN(2, time_major=True, return_sequences=True, go_backwards=True)(y))
+
+
+@fixture(FLAT, None, TF_KERAS)
+def sparse():
+    x = L.Input((6,), name="x", sparse=True)
+    return Model(x, L.Dense(2)(L.Dense(3, activation="tanh")(x)))
+
+
+@fixture(STEPS, None, VERSION == (2, 12))
+def ragged():
+    x = L.Input((None, 3), name="x", ragged=True)
+    return Model(x, L.Dense(2)(L.LSTM(2)(x)))
+
+
+if TF_KERAS:
+
+    def as_sparse(x):
+        return TF.sparse.from_dense(x)
+
+    def as_ragged(x):
+        return TF.RaggedTensor.from_tensor(x)
+
+    FED.update({"sparse": as_sparse, "ragged": as_ragged})
 
 
 if THREE:
