@@ -135,7 +135,7 @@ def translate_layer(config: Mapping[str, Any], era: int) -> Config:
     inner = dict(config["config"]) if isinstance(config["config"], Mapping) else {"layers": config["config"]}
     if config.get("registered_name") not in (None, written) or ">" in written:
         return {**config, "config": inner}
-    name, steps_first = CLASSES.get(written, written), era < 3 and _steps_first(inner)
+    name, steps_first = CLASSES.get(written, written), era < 3 and bool(inner.get("time_major"))
     if era < 3:
         inner = _rename(name, inner, era)
         for special in SPECIAL.get(written, ()) or SPECIAL.get(name, ()):
@@ -170,15 +170,11 @@ def translate_layer(config: Mapping[str, Any], era: int) -> Config:
 KEPT = {"Embedding": ("input_dim",)}
 
 
-def _steps_first(config: Config) -> bool:
-    """Whether a layer takes sequences with time before the batch; then the layers in it are made to take them after."""
-    found = bool(config.get("time_major"))
-    for part in ("layer", "backward_layer"):
-        inside = config.get(part)
-        if isinstance(inside, Mapping) and isinstance(inside.get("config"), Mapping):
-            found = found or bool(inside["config"].get("time_major"))
-            config[part] = {**inside, "config": {**inside["config"], "time_major": False}}
-    return found
+def with_time_major(config: Config) -> Config:
+    """The arguments of a Bidirectional layer, of which `time_major` is one if it is one of the layers in it."""
+    parts = {key: config[key] for key in ("layer", "backward_layer") if isinstance(config.get(key), Mapping)}
+    inner = {key: {**part, "config": {**part["config"], "time_major": False}} for key, part in parts.items()}
+    return {**config, **inner, "time_major": any(part["config"].get("time_major") for part in parts.values())}
 
 
 def without_adapters(config: Mapping[str, Any]) -> Config:

@@ -51,7 +51,7 @@ class OldBatchNormalization(BatchNormalization):
 
 
 class _StepsFirst(Layer):
-    """Before a recurrent layer: its sequences and masks are ``(time, batch, ...)``, and so are the outputs of all steps.
+    """Before a recurrent layer: sequences and masks are ``(time, batch, ...)``, and so are its outputs of all steps.
 
     tf.keras had this as `time_major=True`, which Keras 3 has no more.
     """

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kcore.saving.legacy.layers import Config, LegacyError, translate_layer
+from kcore.saving.legacy.layers import Config, LegacyError, translate_layer, with_time_major
 from kcore.saving.legacy.meanings import OldBidirectional
 from kcore.saving.legacy.operators import operator_call, sizes_of_tensors, translate_operator
 
@@ -81,6 +81,15 @@ def translate_model(config: Mapping[str, Any], era: int, version: str = "") -> C
         LegacyError: a layer or a call has no equal today; the message names it.
     """
     translated = _model(config, era)
+    if version == "2.2.4-tf":
+        for entry in _inside(translated):
+            if entry["class_name"] == "StepsFirstBidirectional" and entry["config"]["layer"]["config"].get(
+                "return_sequences"
+            ):
+                raise LegacyError(
+                    f"layer {entry['config'].get('name')!r}: a Bidirectional of layers with time_major=True and "
+                    "return_sequences=True, in which TensorFlow 1.15 and 2.0 turned samples round instead of steps"
+                )
     if era < 3 and _REPEATING.match(version) and any(map(_masks, _inside(translated))):
         for entry in _inside(translated):
             if entry["class_name"] == "Bidirectional" and entry["config"]["layer"]["config"].get("return_sequences"):
@@ -139,6 +148,8 @@ def _layer(entry: Mapping[str, Any], era: int) -> Config:
         return _merge(dict(entry["config"]))
     if entry["class_name"] in ("TimeDistributed", "Bidirectional") and era < 3:
         config = dict(entry["config"])
+        if entry["class_name"] == "Bidirectional":
+            config = with_time_major(config)
         translated = translate_layer({**entry, "config": {k: v for k, v in config.items() if k != "layer"}}, era)
         translated["config"]["layer"] = _layer(config["layer"], era)
         return translated
