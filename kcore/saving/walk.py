@@ -29,6 +29,11 @@ def saveables(model: Any) -> Iterator[tuple[str, Any]]:
     yield from _visit(model, "", set())
 
 
+def _kind(part: Any) -> str:
+    """The class that a part is stored as: its own, or the one whose old meaning it has."""
+    return getattr(type(part), "stored_as", None) or type(part).__name__
+
+
 def _visit(obj: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     if id(obj) in seen:
         return
@@ -49,7 +54,7 @@ def _visit_container(container: Any, path: str, seen: set[int], around: set[int]
     used: dict[str, int] = {}
     for child in list(container.values()) if isinstance(container, dict) else container:
         if isinstance(child, (Layer, Optimizer)):
-            yield from _visit(child, f"{path}/{_unique(to_snake_case(type(child).__name__), used)}", seen)
+            yield from _visit(child, f"{path}/{_unique(to_snake_case(_kind(child)), used)}", seen)
         elif isinstance(child, (list, tuple, dict)):
             yield from _visit_container(child, f"{path}/{_unique('container', used)}", seen, around)
 

@@ -201,6 +201,8 @@ def _rename(name: str, config: Config, era: int) -> Config:
 
 def _value(key: str, value: Any, era: int) -> Any:
     """One argument: initializers, regularizers, activations and inner layers in today's words."""
+    if isinstance(value, Mapping) and value.get("class_name") == "__numpy__":  # in archives of Keras 2.12
+        value = value["config"]["value"]
     if key.endswith("_initializer"):
         return initializer(value)
     if key.endswith("_regularizer"):

@@ -96,6 +96,8 @@ class StepsFirstRNN(_StepsFirst, RNN):
         cell, return_sequences, ...: see `RNN`.
     """
 
+    stored_as = "RNN"
+
 
 @register_serializable("kcore")
 class StepsFirstSimpleRNN(_StepsFirst, SimpleRNN):
@@ -104,6 +106,8 @@ class StepsFirstSimpleRNN(_StepsFirst, SimpleRNN):
     Args:
         units, activation, ...: see `SimpleRNN`.
     """
+
+    stored_as = "SimpleRNN"
 
 
 @register_serializable("kcore")
@@ -114,6 +118,8 @@ class StepsFirstGRU(_StepsFirst, GRU):
         units, activation, ...: see `GRU`.
     """
 
+    stored_as = "GRU"
+
 
 @register_serializable("kcore")
 class StepsFirstLSTM(_StepsFirst, LSTM):
@@ -123,6 +129,8 @@ class StepsFirstLSTM(_StepsFirst, LSTM):
         units, activation, ...: see `LSTM`.
     """
 
+    stored_as = "LSTM"
+
 
 @register_serializable("kcore")
 class StepsFirstBidirectional(_StepsFirst, Bidirectional):
@@ -131,6 +139,8 @@ class StepsFirstBidirectional(_StepsFirst, Bidirectional):
     Args:
         layer, merge_mode, weights, backward_layer: see `Bidirectional`.
     """
+
+    stored_as = "Bidirectional"
 
 
 #: Class -> the class that it is with `time_major=True`.

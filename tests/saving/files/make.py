@@ -27,8 +27,8 @@ The zips here were made with these commands and versions:
     TF_KERAS=1 python make.py FOLDER NAMES
     # Python 3.7, tensorflow 2.3 (tf.keras 2.4.0)
     TF_KERAS=1 python make.py FOLDER
-    # Python 3.11, keras 2.12.0, tensorflow-cpu 2.12.0, numpy 1.23
-    KERAS_BACKEND=tensorflow python make.py FOLDER NAMES
+    # Python 3.11, tensorflow-cpu 2.12.0 (Keras 2.12.0), numpy 1.23
+    TF_KERAS=1 python make.py FOLDER NAMES
     # Python 3.10, keras 2.13.1, tensorflow 2.13
     KERAS_BACKEND=tensorflow python make.py FOLDER
     # Python 3.10, keras 2.15.0, tensorflow 2.15
@@ -582,7 +582,8 @@ def save(name, folder):
     files = []
     for file in ([f"{name}.keras"] if VERSION >= (2, 12) else []) + [f"{name}.h5"]:  # .h5 last: Keras 3 takes the
         try:  # optimizer away
-            model.save(os.path.join(folder, file))
+            form = {"save_format": "keras_v3"} if file.endswith(".keras") and VERSION == (2, 12) else {}  # else HDF5
+            model.save(os.path.join(folder, file), **form)
             files.append(file)
         except Exception as error:  # noqa: BLE001 - a form that this Keras cannot write of this model
             print(f"{file}: not made: {type(error).__name__}: {str(error)[:200]}", flush=True)

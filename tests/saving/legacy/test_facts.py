@@ -71,6 +71,7 @@ FACTS = {
     # functional models
     "class Model": ("2.2.4-tensorflow", "functional.h5", "config", r'^\{"class_name": "Model"'),
     "class Functional, no module": ("2.4.0", "functional.h5", "config", r'^\{"class_name": "Functional"'),
+    "keras.engine": ("2.12.0", "functional.keras", "config", r'"module": "keras.engine.functional"'),
     "keras.src.engine": ("2.15.0", "functional.keras", "config", r'"module": "keras.src.engine.functional"'),
     "keras.src.models": ("3.3.3", "functional.keras", "config", r'"module": "keras.src.models.functional"'),
     "lists of calls": ("2.0.6", "functional.h5", "config", r'"inbound_nodes": \[\[\["dense_\d", 0, 0, \{\}\]'),
@@ -86,6 +87,29 @@ FACTS = {
     ),
     "names with > in HDF5": ("2.4.0", "custom_registered.h5", "config", r'"class_name": "mine>Scale"'),
     # keys
+    "initializers with dtype": (
+        "2.2.4-tf-tensorflow1.15.5",
+        "initializers.h5",
+        "config",
+        r'(?=.*"GlorotNormal", "config": \{"seed": null, "dtype": "float32"\})'
+        r'(?=.*"RandomUniform", "config": \{"minval": -0.1, "maxval": 0.1, "seed": 1, "dtype": "float32"\})'
+        r'(?=.*"VarianceScaling", "config": \{[^}]*"dtype": "float32"\})',
+    ),
+    "GRU of TensorFlow 1": (
+        "2.2.4-tf-tensorflow1.15.5",
+        "recurrent.h5",
+        "config",
+        r'"class_name": "GRU".*"recurrent_activation": "hard_sigmoid".*"implementation": 1, "reset_after": false',
+    ),
+    "GRU of TensorFlow 2": (
+        "2.2.4-tf-tensorflow2.0.4",
+        "recurrent.h5",
+        "config",
+        r'"class_name": "GRU".*"recurrent_activation": "sigmoid".*"implementation": 2, "reset_after": true',
+    ),
+    "time_major, True": ("2.12.0", "steps_first.keras", "config", r'"time_major": true'),
+    "sparse, True": ("2.12.0", "sparse.keras", "config", r'"sparse": true'),
+    "ragged, True": ("2.12.0", "ragged.keras", "config", r'"ragged": true'),
     "time_major": ("2.4.0", "recurrent.h5", "config", r'"time_major": false'),
     "implementation, unroll": ("2.2.4-tensorflow", "recurrent.h5", "config", r'"unroll": false.*"implementation": 1'),
     "groups and depthwise_*": ("2.4.0", "conv.h5", "config", r'"groups": 1.*"depthwise_initializer"'),
@@ -146,6 +170,12 @@ FACTS = {
     "param_0": ("1.2.2-theano", "lstm_1.h5", "optimizer", r"^param_0$"),
     "Variable_3:0": ("2.0.6", "functional.h5", "optimizer", r"^Variable_3:0$"),
     "training/Adam/Variable_3:0": ("2.2.4-tensorflow", "functional.h5", "optimizer", r"^training/Adam/Variable_3:0$"),
+    "training/Adam/<var>/m:0": (
+        "2.2.4-tf-tensorflow1.15.5",
+        "functional.h5",
+        "optimizer",
+        r"^training/Adam/dense/kernel/m:0$",
+    ),
     "training/Adam/m_0:0": ("2.3.1", "lstm.h5", "optimizer", r"^training/Adam/m_0(_\d)?:0$"),
     "Adam/<var>/m:0": ("2.4.0", "functional.h5", "optimizer", r"^Adam/dense/kernel/m:0$"),
     "Adam/m/<var>:0": ("2.15.0", "functional.h5", "optimizer", r"^Adam/m/dense/kernel:0$"),

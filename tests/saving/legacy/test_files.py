@@ -21,8 +21,8 @@ from kcore.saving import hdf5, load_model
 
 FILES = Path(__file__).parent.parent / "files"
 
-#: Models that hold code, or a layer that kcore does not have.
-REFUSED = "function|foreign|quantized"
+#: Models that hold code, or what kcore does not have.
+REFUSED = "function|foreign|quantized|samples_turned"
 
 
 @cache
@@ -113,6 +113,9 @@ SAID = {
     (r".*1\.2\.2-.*", r"mnist_1\.h5"): "the optimizer's state was not loaded",
     # HDF5 has the shared part twice
     (r".*", r"shared_part\.h5"): "the optimizer's state was not loaded",
+    (r".*2\.12\.0-tensorflow", r"mixed\.h5"): "the optimizer's state was not loaded",
+    (r".*", r"sparse\..*"): "'x' took sparse tensors and takes dense ones now$",
+    (r".*", r"ragged\..*"): "'x' took ragged tensors and takes dense ones now, sequences of one length",
     (r".*3\.3\.3-jax", r"lora\..*"): "'dense' was trained with an adapter of rank 2",
 }
 
@@ -168,6 +171,12 @@ OTHERWISE = {
     (r".*-[12]\..*", r"(legacy_)?nadam\..*"): 1e-3,
     # TensorFlow's moving variance of images divides by one less
     (r".*-2\..*", r"transfer\..*"): 2e-3,
+    # TensorFlow 1 normalizes by the batch where the layer is frozen
+    (r".*tensorflow1\.15.*", r"frozen\..*"): 1e-2,
+    # TensorFlow 1 changes the moving statistics of a layer that is called twice by their old values both times
+    (r".*tensorflow1\.15.*", r"two_outputs\..*"): 1e-4,
+    # TensorFlow 2.0 trains without clipnorm
+    (r".*tensorflow2\.0.*", r"amsgrad\..*"): 1e-3,
     (r".*", rf"({'|'.join(HALF)})\..*"): 1e-2,
 }
 
@@ -175,7 +184,11 @@ OTHERWISE = {
 def _check_going_on(model, record, archive_name, name):
     """One more step gives what it gave there, where that was certain: see ``make.py``."""
     tolerance = next((t for (a, n), t in OTHERWISE.items() if re.match(a, archive_name) and re.match(n, name)), 1e-5)
-    if "next0" in record and tolerance is not None and (version(archive_name) >= (2, 4) or "theano" in archive_name):
+    if (
+        "next0" in record
+        and tolerance is not None
+        and (version(archive_name) >= (2, 4) or re.search("theano|-tf-", archive_name))
+    ):
         model.train_on_batch(single(arrays(record, "x")), single(arrays(record, "t")))
         assert_equal(predicted(model, record), arrays(record, "next"), tolerance)
 
@@ -186,6 +199,7 @@ def test_what_cannot_be_loaded_is_named(tmp_path, archive_name, name):
         "function": "(?s)lambda.*(never run|never runs)",
         "foreign": "there is no 'LocallyConnected1D'",
         "quantized": "int8",
+        "samples_turned": "'bidirectional'.*time_major=True.*turned samples round",
     }[name.split(".")[0]]
     with pytest.raises((ValueError, TypeError), match=message) as raised:
         load(tmp_path, archive_name, name)
@@ -200,7 +214,8 @@ MANY_SIDED += "conv|recurrent|words|functional|frozen|ops|dense_1|conv_1|words_1
     ("archive_name", "name"),
     listed(r"\.h5", "*1.2.2-tensorflow", MANY_SIDED)
     + listed(r"\.h5", "*2.0.6*", "sentences|stateful")
-    + listed(r"\.h5|\.keras", "*2.15.0*", MANY_SIDED),
+    + listed(r"\.h5|\.keras", "*2.15.0*", MANY_SIDED)
+    + listed(r"\.keras", "*2.12.0*", "steps_first|steps_first_both|initializers|ragged|functional"),
 )
 def test_they_can_be_saved_again(tmp_path, archive_name, name):
     model, _ = load(tmp_path, archive_name, name)
@@ -234,5 +249,7 @@ def test_files_of_weights(tmp_path, archive_name, name):
 def test_every_version_is_there():
     found = {path.stem for path in FILES.glob("*.zip")}
     assert {f"keras-{v}-tensorflow" for v in ("1.2.2", "2.0.6", "2.2.4", "2.3.1", "2.4.0", "2.13.1", "2.15.0")} <= found
+    assert "keras-2.12.0-tensorflow" in found
+    assert {"keras-2.2.4-tf-tensorflow1.15.5", "keras-2.2.4-tf-tensorflow2.0.4"} <= found
     assert {"keras-1.2.2-theano", "keras-2.2.4-theano"} <= found
     assert {f"keras-{v}-jax" for v in ("3.0.5", "3.3.3", "3.15.1")} <= found
