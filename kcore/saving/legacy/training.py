@@ -298,6 +298,7 @@ def understand(
         ValueError: the meaning is not certain; the message says why.
     """
     count, kept_as = len(orders[0]), type(optimizer).__name__
+    names = [re.sub(r"^cond(_\d+)?/", "", name) for name in names]  # where the scale of the loss decides on the step
     iterations, kinds, rest = _by_names(names, arrays, kept_as)
     if rest and iterations is None and rest[0].shape == () and len(rest) % max(count, 1) == 1:
         iterations = rest.pop(0)  # Keras 2.0's first variable without a name of its own

@@ -113,7 +113,6 @@ SAID = {
     (r".*1\.2\.2-.*", r"mnist_1\.h5"): "the optimizer's state was not loaded",
     # HDF5 has the shared part twice
     (r".*", r"shared_part\.h5"): "the optimizer's state was not loaded",
-    (r".*2\.12\.0-tensorflow", r"mixed\.h5"): "the optimizer's state was not loaded",
     (r".*", r"sparse\..*"): "'x' took sparse tensors and takes dense ones now$",
     (r".*", r"ragged\..*"): "'x' took ragged tensors and takes dense ones now, sequences of one length",
     (r".*3\.3\.3-jax", r"lora\..*"): "'dense' was trained with an adapter of rank 2",

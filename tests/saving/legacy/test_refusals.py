@@ -37,6 +37,7 @@ def functional(step):
     [
         (sequential(layer("Lambda", function=["4wEAAAA=", None, None])), "'lambda' is a Lambda .* never run.*your own"),
         (sequential(layer("Merge", mode="4wEAAAA=", mode_type="lambda")), "'merge'.* mode .*function is not kept"),
+        (functional(layer("ConvLSTM2D", time_major=True)), "'convlstm2d': time_major=True in a layer ConvLSTM2D"),
         (functional({"class_name": "TFOpLambda", "config": {"name": "f", "function": "io.read_file"}}), "io.read_file"),
         (
             functional({"class_name": "TensorFlowOpLayer", "config": {"name": "f", "node_def": {"op": "ReadFile"}}}),
