@@ -172,7 +172,7 @@ OTHERWISE = {
     (r".*-2\..*", r"transfer\..*"): 2e-3,
     # TensorFlow 1 normalizes by the batch where the layer is frozen
     (r".*tensorflow1\.15.*", r"frozen\..*"): 1e-2,
-    # TensorFlow 1 changes the moving statistics of a layer that is called twice by their old values both times
+    # TensorFlow 1 seems to change the moving statistics of a layer that is called twice by their old values both times
     (r".*tensorflow1\.15.*", r"two_outputs\..*"): 1e-4,
     # TensorFlow 2.0 trains without clipnorm
     (r".*tensorflow2\.0.*", r"amsgrad\..*"): 1e-3,
