@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -54,6 +55,24 @@ def auto_name(prefix: str) -> str:
 def reset_names() -> None:
     """Start all counters again, as `clear_session` does."""
     _counts.clear()
+
+
+@contextmanager
+def fresh_names() -> Iterator[None]:
+    """Context in which automatic names begin as in a new process; behind it they go on as before.
+
+    Example:
+        >>> with fresh_names():
+        ...     auto_name("Conv2D"), auto_name("Conv2D")
+        ('conv2d', 'conv2d_1')
+    """
+    before = dict(_counts)
+    _counts.clear()
+    try:
+        yield
+    finally:
+        _counts.clear()
+        _counts.update(before)
 
 
 def named_arguments(method: Method) -> Method:

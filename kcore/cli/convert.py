@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kcore.cli.files import telling_trouble
+from kcore.naming import fresh_names
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     if args.target.exists() and not args.force:
         print(f"kcore: {args.target} exists; pass --force to replace it", file=sys.stderr)
         return 2
-    model = _load(args.source)
+    with fresh_names():  # layers that have no name in the file get the same ones whatever ran before
+        model = _load(args.source)
     if args.weights is not None:
         model.load_weights(args.weights)
     if args.weights is None and args.source.suffix in TEXTS and args.target.suffix not in TEXTS:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kcore.naming import fresh_names
 from kcore.saving import archive, hdf5, safetensors, sharded
 from kcore.saving.datasets import OWN, child, opened, parts_of, read_array
 from kcore.saving.legacy import training
@@ -136,7 +137,8 @@ def _as_archive(found: Contents) -> Contents:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        archive.save(load_model(found.path), path)
+        with fresh_names():  # what has no name in the file gets the same one at each load
+            archive.save(load_model(found.path), path)
         return replace(contents(path), path=found.path)
 
 
