@@ -457,10 +457,14 @@ class Trainer(Loops, _OtherHalf):
             try:
                 y_pred = self._symbolic_outputs(x)
             except NotImplementedError as error:
-                raise NotImplementedError(
-                    f"{error}, so it cannot be built from a batch. If its own steps call its parts, which are built, "
-                    "set self.built = True in its __init__()"
-                ) from None
+                unbuilt = [layer.name for layer in self._flatten_layers() if layer is not self and not layer.built]
+                if unbuilt or waiting:
+                    needed = ", ".join(map(repr, unbuilt)) or "metrics and losses given to compile()"
+                    raise NotImplementedError(
+                        f"{error}, so it cannot build {needed} from a batch. Where its own steps call its parts, build "
+                        "those before"
+                    ) from None
+                self.built, waiting = True, []  # its own steps call its parts
             for part in waiting:
                 if y is not None or type(self).compute_loss is Trainer.compute_loss:
                     part.build(y, y_pred)
