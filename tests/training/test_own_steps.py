@@ -86,7 +86,8 @@ def test_a_gan_with_two_optimizers():
 def test_a_model_without_call_whose_parts_are_not_built_says_so():
     model = gan(False)
     model.generator = Sequential([layers.Dense(2, name="late")], name="open")
-    with pytest.raises(NotImplementedError, match=r"\(Gan\) has no call\(\) method, .* build 'open'.* build those before"):
+    said = r"\(Gan\) has no call\(\) method, .* build 'open'.* build those before"
+    with pytest.raises(NotImplementedError, match=said):
         model.fit(data(16, 2)[0], verbose=0)
 
 
