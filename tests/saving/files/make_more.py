@@ -666,6 +666,21 @@ def foreign():
     return sequential(L.Reshape((6, 1), input_shape=(6,)), L.LocallyConnected1D(2, 2, **own), L.Flatten())
 
 
+# -- preprocessing -----------------------------------------------------------------------------------------------------
+
+
+@fixture(FLAT * 3 + 1, None, VERSION >= (2, 4))
+def adapted():
+    kind = L.Normalization if VERSION >= (2, 6) else L.experimental.preprocessing.Normalization
+    learned = kind(axis=-1, **first((6,)))
+    learned.adapt(FLAT * 2 + 5)
+    given = [kind(axis=-1, mean=[0.5] * 6, variance=[4.0] * 6)] if VERSION >= (2, 6) else []
+    model = sequential(learned, *given, L.Dense(2, **first((6,))), input_shape=(6,))
+    model.build((None, 6))
+    model.set_weights = lambda weights: None  # what was learned counts
+    return model
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         make.main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,1 @@
+"""Layers that make a model's inputs of raw data: numbers, categories, text, images and sound."""
