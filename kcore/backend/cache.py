@@ -43,11 +43,16 @@ class Cache:
         except OSError:
             return None
 
-    def write(self, name: str, content: bytes) -> bool:
+    def write(self, name: str, content: bytes, say: bool = True) -> bool:
         """Write under a name, as a whole or not at all; whoever reads at the same time sees the old or the new content.
 
+        Args:
+            name: the file, in the folder.
+            content: what it is to hold.
+            say: whether it is said, once, that the folder cannot be written or the disk is full.
+
         Returns:
-            Whether it was written. Where the folder cannot be written or the disk is full that is said once.
+            Whether it was written.
         """
         if not enabled():
             return False
@@ -63,7 +68,8 @@ class Cache:
             if unfinished is not None:
                 with contextlib.suppress(OSError):
                     os.unlink(unfinished)
-            _say(path, error)
+            if say:
+                _say(path, error)
             return False
         return True
 

@@ -2,6 +2,11 @@
 
 A file holds one program: a line of JSON that says for which device, driver and versions it was made and which kernels
 it holds, then the compiler's binary. Whatever does not fit or is damaged is ignored, and written again.
+
+So that a process need not open thousands of files to know what is there, each device has an index: which kernels the
+files hold, by the files' names and numbers (inodes). It is never trusted for more than it says: files it does not know
+are opened, those that are gone or were replaced are dropped, and then it is written anew. Where it is damaged or cannot
+be written, all files are opened.
 """
 
 from __future__ import annotations
@@ -10,10 +15,11 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kcore.backend.cache import Cache, enabled
 
@@ -23,6 +29,8 @@ FOLDER = "kernels"
 LIMIT = 512 << 20
 #: Changes where the form of the files does.
 FORM = 1
+#: How programs and indexes end.
+PROGRAM, INDEX = ".bin", ".index"
 
 
 def digest(text: str | bytes) -> str:
@@ -95,7 +103,7 @@ class DiskCache:
         if not enabled():
             return
         head = {"about": self._about, "kernels": kernels, "digest": digest(content)}
-        name = f"{FOLDER}/{self._prefix}-{digest(' '.join(sorted(kernels)))}.bin"
+        name = f"{FOLDER}/{self._prefix}-{digest(' '.join(sorted(kernels)))}{PROGRAM}"
         if self._cache.write(name, json.dumps(head).encode() + b"\n" + content):
             with self._lock:
                 stored = Stored(self._cache.folder / name, kernels)
@@ -104,24 +112,61 @@ class DiskCache:
             evict(self._cache.folder / FOLDER)
 
     def _read_index(self) -> dict[str, Stored]:
+        folder, known = self._cache.folder / FOLDER, self._known()
+        programs: dict[str, list[Any]] = {}  # the file's number and its kernels, by its name
+        for name, inode in sorted(_programs(folder, self._prefix)):
+            if known.get(name, (None,))[0] == inode:
+                programs[name] = known[name]
+            elif (kernels := self._kernels(folder / name)) is not None:
+                programs[name] = [inode, kernels]
+        if programs != known:
+            content = json.dumps({"about": self._about, "programs": programs}, separators=(",", ":")).encode()
+            self._cache.write(self._index_name, digest(content).encode() + b"\n" + content, say=False)
         index: dict[str, Stored] = {}
-        for path in sorted((self._cache.folder / FOLDER).glob(f"{self._prefix}-*.bin")):
-            try:
-                with path.open("rb") as file:
-                    head = json.loads(file.readline())
-                if head["about"] == self._about:
-                    stored = Stored(path, dict(head["kernels"]))
-                    index.update(dict.fromkeys(stored.kernels, stored))
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # torn or another program's: built again, and written over
+        for name, (_, kernels) in programs.items():
+            index.update(dict.fromkeys(kernels, Stored(folder / name, kernels)))
         return index
+
+    @property
+    def _index_name(self) -> str:
+        return f"{FOLDER}/{self._prefix}{INDEX}"
+
+    def _known(self) -> dict[str, list[Any]]:
+        """What the index says; nothing where it is damaged or another device's."""
+        head, _, content = (self._cache.read(self._index_name) or b"").partition(b"\n")
+        if head != digest(content).encode():
+            return {}
+        with suppress(OSError):
+            os.utime(self._cache.folder / self._index_name)
+        try:
+            found = json.loads(content)
+            return found["programs"] if found["about"] == self._about else {}
+        except (ValueError, KeyError, TypeError):
+            return {}
+
+    def _kernels(self, path: Path) -> dict[str, str] | None:
+        """The kernels that a file says it holds; None if it is torn or another device's."""
+        try:
+            with path.open("rb") as file:
+                head = json.loads(file.readline())
+            return dict(head["kernels"]) if head["about"] == self._about else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # built again, and written over
+
+
+def _programs(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
+    """Name and number of each file of a device's programs."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(f"{prefix}-") and entry.name.endswith(PROGRAM):
+                yield entry.name, entry.inode()
 
 
 def evict(folder: Path, limit: int | None = None) -> None:
     """Remove the files that were not used for longest until the rest has at most `limit` bytes."""
     limit = LIMIT if limit is None else limit
     files = []
-    for path in folder.glob("*.bin"):
+    for path in folder.glob("[!.]*"):  # what is still being written begins with a dot
         with suppress(OSError):  # another process removes files, too
             facts = path.stat()
             files.append((facts.st_mtime, facts.st_size, path))

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pyopencl as cl
 import pytest
 
 from kcore.backend import cache
-from kcore.backend.disk_cache import FOLDER, digest, evict
+from kcore.backend.disk_cache import FOLDER, PROGRAM, digest, evict
 from kcore.codegen import Argument, Source
 from kcore_opencl import disk_cache
 from kcore_opencl.programs import Programs
@@ -37,6 +38,11 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "opencl" / FOLDER
 
 
+def programs(folder) -> list[Path]:
+    """The files of programs; the index lies beside them."""
+    return [path for path in folder.iterdir() if path.suffix == PROGRAM]
+
+
 def fresh(device) -> Programs:
     """The programs of a device as a new process has them."""
     return Programs(device.place.context, device.place.device, device.place.traits.maker == "pocl")
@@ -54,29 +60,29 @@ def result(programs: Programs, place, source: Source) -> float:
 
 def check(device, compiled: int, loaded: int) -> None:
     """Build in a new process, so to speak: what is compiled and loaded, and that it computes."""
-    programs = fresh(device)
-    programs.build(SOURCES)
-    assert (programs.compiled, programs.loaded) == (compiled, loaded)
-    assert [result(programs, device.place, s) for s in SOURCES] == [2, 4]
+    made = fresh(device)
+    made.build(SOURCES)
+    assert (made.compiled, made.loaded) == (compiled, loaded)
+    assert [result(made, device.place, s) for s in SOURCES] == [2, 4]
 
 
 def test_the_second_process_compiles_nothing(device, folder):
     check(device, 2, 0)
     check(device, 0, 2)
-    assert len(list(folder.iterdir())) == 1
+    assert len(programs(folder)) == 1
 
 
 def test_a_source_is_found_whatever_it_was_built_with(device, folder):
     check(device, 2, 0)
-    programs = fresh(device)
-    assert result(programs, device.place, SOURCES[1]) == 4
-    assert programs.compiled == 0
+    made = fresh(device)
+    assert result(made, device.place, SOURCES[1]) == 4
+    assert made.compiled == 0
 
 
 @pytest.mark.parametrize("damage", ["torn", "torn head", "empty", "changed", "no program"])
 def test_a_damaged_file_is_ignored_and_written_again(device, folder, damage):
     check(device, 2, 0)
-    (file,) = folder.iterdir()
+    (file,) = programs(folder)
     content = file.read_bytes()
     head, _, program = content.partition(b"\n")
     nothing = json.dumps({**json.loads(head), "digest": digest(b"nothing")}).encode() + b"\nnothing"
@@ -97,12 +103,12 @@ def test_programs_of_another_driver_or_version_are_not_used(device, folder, monk
     known = disk_cache.identity(device.place.device)
     monkeypatch.setattr(disk_cache, "identity", lambda _: {**known, "kcore": "9.9 9.9"})
     check(device, 2, 0)
-    assert len(list(folder.iterdir())) == 2
+    assert len(programs(folder)) == 2
 
 
 def test_a_file_under_another_devices_name_is_not_used(device, folder):
     check(device, 2, 0)
-    (file,) = folder.iterdir()
+    (file,) = programs(folder)
     head, _, program = file.read_bytes().partition(b"\n")
     about = json.loads(head)
     about["about"]["driver"] = "of another machine"
