@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from kcore import ops
@@ -28,16 +28,20 @@ _MODULES: dict[str, str] = {
     "depth_to_space space_to_depth",
     "linalg": "cholesky cholesky_inverse det eig eigh inv lu_factor norm qr solve solve_triangular svd lstsq "
     "matrix_rank pinv",
+    "image": "affine_transform crop_images elastic_transform extract_patches extract_patches_3d gaussian_blur "
+    "hsv_to_rgb map_coordinates pad_images perspective_transform resize rgb_to_grayscale rgb_to_hsv sobel_edges ssim",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 #: Parameters that Keras's operations are given in their call; the others are kept in their configuration.
 _CALLED = frozenset(
-    "a angle array atol b bias choicelist condition condlist constant_values default depthwise_kernel elements "
-    "fill_value index indices inputs kernel key mask operands output output_length pointwise_kernel predictions q "
-    "query rtol segment_ids start start_indices step stop target target_length targets updates value values variable "
-    "weights x x1 x2 xs y".split()
+    "a angle array atol b bias choicelist condition condlist constant_values coordinates default depthwise_kernel "
+    "elements end_points fill_value image1 image2 images index indices inputs kernel key mask operands output "
+    "output_length pointwise_kernel predictions q query rtol segment_ids start start_indices start_points step stop "
+    "target target_length targets transform updates value values variable volumes weights x x1 x2 xs y".split()
 )
+#: Those of them that operations of a module have in their configuration all the same.
+_KEPT = {"image": {"fill_value"}}
 #: Classes that Keras does not write as the capitalized name of their function.
 _CLASSES = {
     "searchsorted": "SearchSorted",
@@ -46,13 +50,18 @@ _CLASSES = {
     "fft2": "FFT2",
     "ifft2": "IFFT2",
     "psnr": "PSNR",
+    "rgb_to_grayscale": "RGBToGrayscale",
+    "rgb_to_hsv": "RGBToHSV",
+    "hsv_to_rgb": "HSVToRGB",
+    "extract_patches_3d": "ExtractPatches3D",
+    "ssim": "SSIM",
 }
 _CLASSES.update(psnr="PSNR", rfft="RFFT", irfft="IRFFT", stft="STFT", istft="ISTFT")
 _FUNCTIONS = {name: function for function, name in _CLASSES.items()}
 
 
 def _function(name: str) -> Callable[..., Any] | None:
-    return getattr(ops, name) if name in ops.__all__ else None
+    return next((getattr(room, name) for room in (ops, ops.image) if name in room.__all__), None)
 
 
 def describe(call: Call) -> tuple[dict[str, Any], tuple, dict[str, Any]]:
@@ -66,7 +75,7 @@ def describe(call: Call) -> tuple[dict[str, Any], tuple, dict[str, Any]]:
         return {**entry, "registered_name": None}, call.args, call.kwargs
     args, config = call.args, {"name": operation.name}
     if name != "get_item":
-        args, attrs = _taken_apart(_function(name), call)
+        args, attrs = _taken_apart(_function(name), call, _CALLED - _KEPT.get(_MODULE_OF.get(name, "numpy"), set()))
         config.update(attrs)
     cls = _CLASSES.get(name) or "".join(part.capitalize() for part in name.split("_"))
     entry = {"module": f"{KERAS_MODULES[0]}{_MODULE_OF.get(name, 'numpy')}", "class_name": cls, "config": config}
@@ -75,16 +84,16 @@ def describe(call: Call) -> tuple[dict[str, Any], tuple, dict[str, Any]]:
 
 def _is_keras_s(name: str) -> bool:
     """Whether Keras has an operation of the name: all of `kcore.ops` but ops of plugins and inner ones."""
-    return name in ops.__all__ and name not in OPS_OF_KCORE
+    return _function(name) is not None and name not in OPS_OF_KCORE
 
 
 #: Functions of `kcore.ops` that Keras does not have, or has as a function that makes several operations.
 OPS_OF_KCORE = frozenset(
-    ("getitem", "divide_no_nan", "batch_normalization", "layer_normalization", "rms_normalization")
+    "getitem divide_no_nan batch_normalization layer_normalization rms_normalization scale_and_translate".split()
 )
 
 
-def _taken_apart(function: Any, call: Call) -> tuple[tuple, dict[str, Any]]:
+def _taken_apart(function: Any, call: Call, called: Set[str]) -> tuple[tuple, dict[str, Any]]:
     """The arguments of a call, and those that Keras keeps in the configuration."""
     bound = inspect.signature(function).bind(*call.args, **call.kwargs)
     bound.apply_defaults()
@@ -94,7 +103,7 @@ def _taken_apart(function: Any, call: Call) -> tuple[tuple, dict[str, Any]]:
         value = bound.arguments[name]
         if parameter.kind is parameter.VAR_POSITIONAL:
             args += value
-        elif parameter.kind is not parameter.VAR_KEYWORD and name in _CALLED:
+        elif parameter.kind is not parameter.VAR_KEYWORD and name in called:
             args.append(value)
         elif parameter.kind is not parameter.VAR_KEYWORD:
             attrs[name] = value

@@ -42,6 +42,29 @@ STEPS = {
     "cast": lambda o, x: o.cast(o.cast(x, "int32"), "float32"),
 }
 
+#: The same for images of shape (6, 8, 3).
+IMAGES = {
+    "resize": lambda o, x: o.image.resize(x, (3, 5), antialias=True),
+    "colours": lambda o, x: o.image.hsv_to_rgb(o.image.rgb_to_hsv(o.image.rgb_to_grayscale(x) * x)),
+    "frames": lambda o, x: o.image.pad_images(o.image.crop_images(x, 1, 1, 1, 1), 0, 2, 1, 0),
+    "affine": lambda o, x: o.image.affine_transform(x, np.array([[0.9, 0.1, 0, 0, 1, 1, 0, 0]] * 2, "float32")),
+    "patches": lambda o, x: o.image.extract_patches(x, 2),
+    "blur": lambda o, x: o.image.gaussian_blur(x, (3, 3), (0.7, 0.7), data_format="channels_last"),
+    "ssim": lambda o, x: o.image.ssim(x, x * x, filter_size=3),
+}
+
+
+@pytest.mark.parametrize("step", IMAGES.values(), ids=IMAGES.keys())
+@pytest.mark.parametrize(("maker", "reader"), [(kcore, keras), (keras, kcore)], ids=["to Keras", "from Keras"])
+def test_configurations_with_images_are_exchanged(step, maker, reader):
+    x = maker.Input((6, 8, 3), batch_size=2, name="x")
+    made = maker.Model(x, step(maker.ops, x))
+    read = reader.Model.from_config(json.loads(json.dumps(made.get_config())))
+    value = np.random.default_rng(0).uniform(size=(2, 6, 8, 3)).astype("float32")
+    expected = np.asarray(step(keras.ops, value))
+    np.testing.assert_allclose(np.asarray(made(value)), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(read(value)), expected, rtol=1e-4, atol=1e-5)
+
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS.keys())
 @pytest.mark.parametrize(("maker", "reader"), [(kcore, keras), (keras, kcore)], ids=["to Keras", "from Keras"])

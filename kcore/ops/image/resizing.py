@@ -1,4 +1,4 @@
-"""`keras.ops.image`: images of another size."""
+"""Images of another size: interpolation along one axis after the other."""
 
 from __future__ import annotations
 
@@ -7,37 +7,46 @@ from typing import Any
 
 import numpy as np
 
-from kcore import config
-from kcore.graph.op import OPS, In, Spec, composite, sample
-from kcore.ops.elementwise import cast, clip
+from kcore.dtypes import int_range, is_float, result_type
+from kcore.graph.op import In, Spec, composite, sample
+from kcore.ops import elementwise
+from kcore.ops.contraction import tensordot
+from kcore.ops.elementwise import abs as absolute
+from kcore.ops.elementwise import cast, clip, greater, greater_equal, less_equal, logical_and, maximum, where
 from kcore.ops.elementwise import round as rounded
+from kcore.ops.image.layout import batched
 from kcore.ops.indexing import gather
 from kcore.ops.linear_maps import along_axis, repeat_along
-from kcore.ops.shape import expand_dims, pad, reshape
-
-__all__: list[str] = []  # `ops.image.resize`, not `ops.resize`
-
+from kcore.ops.reduction import amax, amin
+from kcore.ops.reduction import sum as reduce_sum
+from kcore.ops.shape import _tensor, moveaxis, pad
+from kcore.ops.shapes import canonical_axis
 
 # -- interpolation ---------------------------------------------------------------------------------------------------
 
 
-def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.maximum(0.0, 1.0 - x)
+def _triangle(x: Any, xp: Any = np) -> Any:
+    return xp.maximum(0.0, 1.0 - x)
 
 
-def _cubic(x: np.ndarray) -> np.ndarray:
+def _cubic(x: Any, xp: Any = np) -> Any:
     """Keys's cubic convolution with a = -1/2 (Keys 1981)."""
     near = (1.5 * x - 2.5) * x * x + 1.0
     far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
-    return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
+    return xp.where(x < 1.0, near, xp.where(x < 2.0, far, 0.0))
 
 
-def _lanczos(radius: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda x: np.where(x <= radius, np.sinc(x) * np.sinc(x / radius), 0.0)
+def _lanczos(radius: int) -> Callable[..., Any]:
+    def weigh(x: Any, xp: Any = np) -> Any:
+        away = xp.where(x > 1e-3, x, 1.0) * np.pi
+        waves = xp.sin(away) * xp.sin(away / radius) * radius / (away * away)
+        return xp.where(x <= radius, xp.where(x > 1e-3, waves, 1.0), 0.0)
+
+    return weigh
 
 
-#: Weight of a pixel by its distance from where the image is read, in pixels.
-FILTERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+#: Weight of a pixel by its distance from where the image is read, in pixels; written for NumPy and for ops alike.
+FILTERS: dict[str, Callable[..., Any]] = {
     "bilinear": _triangle,
     "bicubic": _cubic,
     "lanczos3": _lanczos(3),
@@ -150,7 +159,6 @@ def resize(
 
     Source: `keras.ops.image.resize`.
     """
-    x = images if hasattr(images, "shape") and isinstance(images.dtype, str) else OPS["identity"](images)
     height, width = _size(size)
     if interpolation not in INTERPOLATIONS:
         raise ValueError(f"resize: expected interpolation to be one of {INTERPOLATIONS}; received {interpolation!r}")
@@ -158,30 +166,19 @@ def resize(
         raise ValueError("resize: only one of crop_to_aspect_ratio and pad_to_aspect_ratio may be True")
     if fill_mode != "constant":
         raise ValueError(f"resize: expected fill_mode to be 'constant'; received {fill_mode!r}")
-    if len(x.shape) not in (3, 4):
-        raise ValueError(f"resize: expected an image (rank 3) or a batch of them (rank 4); received shape {x.shape}")
-    single = len(x.shape) == 3
-    if single:
-        x = expand_dims(x, 0)
-    first = config.standardize_data_format(data_format) == "channels_first"
-    if first:
-        x = OPS["transpose"](x, axes=(0, 2, 3, 1))
+    x, restored = batched("resize", images, data_format)
     if crop_to_aspect_ratio:
         x = _cropped(x, height, width)
     if pad_to_aspect_ratio:
         x = _padded(x, height, width, fill_value)
-    exact = interpolation == "nearest" or "float" in x.dtype
+    exact = interpolation == "nearest" or is_float(x.dtype)
     y = _resize(
         x if exact else cast(x, "float32"),
         size=(height, width),
         interpolation=interpolation,
         antialias=bool(antialias) and interpolation != "nearest",
     )
-    if not exact:
-        y = cast(_in_range(rounded(y), x.dtype), x.dtype)
-    if first:
-        y = OPS["transpose"](y, axes=(0, 3, 1, 2))
-    return reshape(y, y.shape[1:]) if single else y
+    return restored(y if exact else in_range(y, x.dtype))
 
 
 def _size(size: Any) -> tuple[int, int]:
@@ -206,9 +203,103 @@ def _padded(x: Any, height: int, width: int, value: float) -> Any:
     return pad(x, ((0, 0), (top, top), (left, left), (0, 0)), constant_values=value)
 
 
-def _in_range(x: Any, dtype: str) -> Any:
-    """Values of interpolated images within what a short integer holds: bicubic and Lanczos overshoot."""
-    if np.dtype(dtype).itemsize > 2:
-        return x
-    limits = np.iinfo(dtype)
-    return clip(x, float(limits.min), float(limits.max))
+def in_range(x: Any, dtype: str) -> Any:
+    """Floats rounded to an integer dtype; a short one is not exceeded where bicubic and Lanczos overshoot."""
+    x = rounded(x)
+    if np.dtype(dtype).itemsize <= 2:
+        low, high = int_range(dtype)
+        x = clip(x, float(low), float(high))
+    return cast(x, dtype)
+
+
+#: Names of the filters for `scale_and_translate`.
+METHODS = {
+    **dict.fromkeys(("linear", "bilinear", "trilinear", "triangle"), "bilinear"),
+    **dict.fromkeys(("cubic", "bicubic", "tricubic"), "bicubic"),
+    "lanczos3": "lanczos3",
+    "lanczos5": "lanczos5",
+}
+
+
+def scale_and_translate(
+    images: Any,
+    output_shape: Sequence[int],
+    scale: Any,
+    translation: Any,
+    spatial_dims: Sequence[int],
+    method: str,
+    antialias: bool = True,
+) -> Any:
+    """A tensor stretched and moved along some axes: what lies at p comes to ``p * scale + translation``.
+
+    Elements are intervals of length 1, the first from 0 to 1. What is read beyond the tensor is 0.
+
+    Args:
+        images: a tensor of any rank, of known sizes.
+        output_shape: shape of the result, of the same rank.
+        scale: (axes,), one factor for each of `spatial_dims`.
+        translation: (axes,), in elements of the result.
+        spatial_dims: the axes.
+        method: ``"linear"`` (or ``"bilinear"``, ``"trilinear"``, ``"triangle"``), ``"cubic"`` (or ``"bicubic"``,
+            ``"tricubic"``), ``"lanczos3"`` or ``"lanczos5"``.
+        antialias: whether a tensor that gets smaller is smoothed first.
+
+    Returns: `output_shape`, of the images' dtype; integers are interpolated in float32, rounded, and kept between the
+        smallest and the largest of the images.
+
+    Raises:
+        ValueError: an unknown method, or shapes and axes that do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from kcore import ops
+        >>> x = np.array([0.0, 4.0], "float32")
+        >>> two, none = np.array([2.0], "float32"), np.array([0.0], "float32")
+        >>> ops.image.scale_and_translate(x, (4,), two, none, (0,), "linear").numpy().tolist()
+        [0.0, 1.0, 3.0, 4.0]
+
+    Source: `keras.ops.image.scale_and_translate`.
+    """
+    if method not in METHODS:
+        raise ValueError(f"scale_and_translate: expected method to be one of {tuple(METHODS)}; received {method!r}")
+    x, scale, translation = _tensor(images), _tensor(scale), _tensor(translation)
+    rank, axes = len(x.shape), tuple(canonical_axis(d, len(x.shape), "scale_and_translate: axis") for d in spatial_dims)
+    if len(output_shape) != rank:
+        raise ValueError(
+            f"scale_and_translate: expected an output_shape of rank {rank}, like images of shape {tuple(x.shape)}; "
+            f"received {tuple(output_shape)}"
+        )
+    if tuple(scale.shape) != (len(axes),) or tuple(translation.shape) != (len(axes),):
+        raise ValueError(
+            f"scale_and_translate: expected scale and translation of shape ({len(axes)},), one for each of "
+            f"spatial_dims {tuple(spatial_dims)}; received {tuple(scale.shape)} and {tuple(translation.shape)}"
+        )
+    dtype = result_type(scale.dtype, translation.dtype, float)
+    y = x if is_float(x.dtype) else cast(x, "float32")
+    for i, axis in enumerate(axes):
+        weights = _stretch(
+            x.shape[axis],
+            int(output_shape[axis]),
+            cast(scale[i], dtype),
+            cast(translation[i], dtype),
+            method,
+            antialias,
+        )
+        y = moveaxis(tensordot(y, cast(weights, y.dtype), axes=((axis,), (0,))), -1, axis)
+    if y.dtype != x.dtype:
+        y = cast(clip(rounded(y), cast(amin(x), y.dtype), cast(amax(x), y.dtype)), x.dtype)
+    return y
+
+
+def _stretch(size: int, target: int, scale: Any, translation: Any, method: str, antialias: bool) -> Any:
+    """`resize_weights` for a scale and a translation that are tensors; nothing is read beyond the border."""
+    dtype = scale.dtype
+    step = 1.0 / scale
+    spread = maximum(step, 1.0) if antialias else 1.0
+    read_at = (np.arange(target).astype(dtype) + np.asarray(0.5, dtype)) * step - translation * step - 0.5
+    distance = absolute(read_at[None, :] - np.arange(size).astype(dtype)[:, None]) / spread
+    weights = FILTERS[METHODS[method]](distance, elementwise)
+    total = reduce_sum(weights, axis=0, keepdims=True)
+    enough = greater(absolute(total), 1000.0 * float(np.finfo(np.float32).eps))
+    inside = logical_and(greater_equal(read_at, -0.5), less_equal(read_at, size - 0.5))
+    return where(logical_and(enough, inside[None, :]), weights / where(enough, total, 1.0), 0.0)
