@@ -384,6 +384,11 @@ class Layer(Holder):
                 raise ValueError(f"{describe_layer(self)}: add_loss() takes tensors, got {x!r}")
             if not isinstance(x, KerasTensor):
                 self._losses.append(x)
+            elif call_context() is None:
+                raise ValueError(
+                    f"{describe_layer(self)}: add_loss() with the symbolic {x!r} belongs into call(), or to a "
+                    "functional model that it is computed in"
+                )
 
     def add_metric(self, *args: Any, **kwargs: Any) -> None:
         """Raise `NotImplementedError`, as in Keras 3: a metric of a layer is an attribute of it."""

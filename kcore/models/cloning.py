@@ -85,8 +85,10 @@ def clone_model(
             raise ValueError(f"model {model.name!r} is Sequential: call_function is for functional models only")
         return _clone_sequential(model, input_tensors, clone) if given or recursive else _clone(model)
     if isinstance(model, Functional) and (given or recursive or type(model) is Functional):
-        inputs, outputs = rerun(model, clone, call_function, input_tensors)
-        return Functional(inputs, outputs, name=model.name, trainable=model._trainable)
+        inputs, outputs, losses = rerun(model, clone, call_function, input_tensors)
+        made = Functional(inputs, outputs, name=model.name, trainable=model._trainable)
+        made.add_loss(losses)
+        return made
     if given:
         raise ValueError(
             f"model {model.name!r} ({type(model).__name__}) is neither Sequential nor functional: it can be cloned "
@@ -117,8 +119,8 @@ def _clone_sequential(model: Sequential, input_tensors: Any, clone: CloneFunctio
 
 def rerun(
     model: Functional, clone: CloneFunction, call_function: CallFunction | None = None, input_tensors: Any = None
-) -> tuple[Any, Any]:
-    """The inputs and outputs of a functional model made once more, with other layers.
+) -> tuple[Any, Any, list[KerasTensor]]:
+    """The inputs, outputs and added losses of a functional model made once more, with other layers.
 
     Args:
         model: the model.
@@ -141,8 +143,8 @@ def rerun(
     values = {id(old): new for old, new in zip(model.inputs, tree.flatten(inputs), strict=True)}
     made: dict[int, Any] = {}
     with outside_calls():
-        for call in graph.calls:
-            if call.is_input:
+        for call in (*graph.calls, *model._loss_calls):
+            if call.is_input or id(call.outputs[0]) in values:
                 continue
             args, kwargs = _fill(call.args, values), _fill(call.kwargs, values)
             operation = call.operation
@@ -154,13 +156,25 @@ def rerun(
             else:
                 result = operation(*args, **kwargs)
             values.update((id(old), new) for old, new in zip(call.outputs, tree.flatten(result), strict=True))
-    return inputs, tree.pack(model._outputs_struct, [values[id(symbol)] for symbol in model.outputs])
+    outputs = tree.pack(model._outputs_struct, [values[id(symbol)] for symbol in model.outputs])
+    return inputs, outputs, [values[id(symbol)] for symbol in model._added_losses]
 
 
 # -- copying and pickling --------------------------------------------------------------------------------------------
 
 #: What a model keeps that is made anew: compiled steps, and the graph with the tensors in it.
-_MADE_ANEW = frozenset(("_functions", "_compiled", "_graph", "_inputs_struct", "_outputs_struct", "_held_layers"))
+_MADE_ANEW = frozenset(
+    (
+        "_functions",
+        "_compiled",
+        "_graph",
+        "_inputs_struct",
+        "_outputs_struct",
+        "_held_layers",
+        "_added_losses",
+        "_loss_calls",
+    )
+)
 
 
 def deep_copy(model: Any, memo: dict[int, Any]) -> Any:
@@ -172,7 +186,7 @@ def deep_copy(model: Any, memo: dict[int, Any]) -> Any:
         inputs = {id(t): model._graph.input_layer(t) for t in model.inputs}
         tensors = tree.map_structure(lambda t: copy.deepcopy(inputs[id(t)], memo).output, model._inputs_struct)
         made = rerun(model, lambda layer: copy.deepcopy(layer, memo), None, tensors)
-        attributes["_inputs_struct"], attributes["_outputs_struct"] = made
+        attributes["_inputs_struct"], attributes["_outputs_struct"], losses = made
         attributes["_graph"] = CallGraph(tree.flatten(made[0]), tree.flatten(made[1]), model.name)
         attributes["_held_layers"] = [o for o in attributes["_graph"].operations if isinstance(o, Layer)]
     for name, value in model.__dict__.items():
@@ -181,6 +195,10 @@ def deep_copy(model: Any, memo: dict[int, Any]) -> Any:
         elif name not in _MADE_ANEW:
             attributes[name] = copy.deepcopy(value, memo)
     attributes["_functions"] = {}
+    attributes["_compiled"] = None
+    if isinstance(model, Functional):
+        attributes["_added_losses"] = attributes["_loss_calls"] = ()
+        new.add_loss(losses)  # type: ignore[attr-defined]
     attributes["_compiled"] = None if model._compiled is None else _copy_compiled(model._compiled, memo)
     return new
 

@@ -8,6 +8,7 @@ from typing import Any
 from kcore import ops, tree
 from kcore.errors import warn_user
 from kcore.layers import InputSpec, Layer
+from kcore.layers.calling import call_context
 from kcore.models.calls import Call, CallGraph, OpCall
 from kcore.models.model import Model
 from kcore.registry import public
@@ -62,6 +63,8 @@ class Functional(Model):
         self._inputs_struct = inputs
         self._outputs_struct = outputs
         self._graph = CallGraph(tree.flatten(inputs), tree.flatten(outputs), self.name)
+        self._added_losses: tuple[KerasTensor, ...] = ()
+        self._loss_calls: tuple[Call, ...] = ()
         self._held_layers = [o for o in self._graph.operations if isinstance(o, Layer)]
         self.output_names = [self._graph.producer(t)[0].operation.name for t in self.outputs]
         self.input_names = [self._graph.input_layer(t).name for t in self.inputs]
@@ -159,7 +162,49 @@ class Functional(Model):
         for call in self._graph.calls:
             if not call.is_input:
                 call.run(values, **_training(call, training))
+        for call in self._loss_calls:
+            if id(call.outputs[0]) not in values:
+                call.run(values, **_training(call, training))
+        self._losses += [values[id(symbol)] for symbol in self._added_losses]
         return _alone(tree.pack(self._outputs_struct, [values[id(symbol)] for symbol in self.outputs]))
+
+    def add_loss(self, loss: Any) -> None:
+        """Add to the loss: scalars from within `call`, or symbolic scalars computed from tensors of this model.
+
+        The latter is how scripts for Keras 2 write losses that need more than one output (Keras 3 refuses it). Call it
+        before `compile`. Files of the model do not hold such a loss: it is added again after loading.
+
+        Raises:
+            ValueError: a symbolic loss that the inputs do not reach, or that needs weights the outputs do not.
+
+        Example:
+            >>> import kcore
+            >>> x = kcore.Input((2,))
+            >>> model = kcore.Model(x, kcore.layers.Dense(2)(x))
+            >>> model.add_loss(kcore.ops.mean(kcore.ops.square(model.output - x)))
+            >>> model.compile("sgd")
+            >>> len(model(kcore.ops.ones((1, 2))).shape), len(model.losses)
+            (2, 1)
+
+        Source: `keras.Model.add_loss` (Keras 2).
+        """
+        symbols = [x for x in tree.flatten(loss) if isinstance(x, KerasTensor)]
+        context = call_context()
+        if not symbols or (context is not None and context.layer is self):  # what `call` adds counts when it runs
+            super().add_loss(loss)
+            return
+        graph = CallGraph(self.inputs, symbols, self.name)
+        for layer in graph.operations:
+            if isinstance(layer, Layer) and layer.weights and layer not in self._held_layers:
+                raise ValueError(
+                    f"model {self.name!r}: add_loss() with layer {layer.name!r}, whose weights no output of the model "
+                    "needs, so that they were neither trained nor saved; make it an output, or add the loss in a layer"
+                )
+        self._added_losses += tuple(symbols)
+        self._loss_calls += tuple(call for call in graph.calls if not call.is_input)
+        self._functions = {}
+        if self._compiled is not None:
+            self._compiled.functions.clear()
 
     def _flat_inputs(self, inputs: Any) -> list[Any]:
         """The inputs as a flat list in the model's order, with its dtypes and ranks."""
@@ -218,6 +263,11 @@ class Functional(Model):
     def get_config(self) -> dict[str, Any]:
         from kcore.models.functional_config import functional_config
 
+        if self._added_losses:
+            warn_user(
+                f"model {self.name!r} has losses from add_loss() with symbolic tensors, which its configuration, and "
+                "so its file, does not hold: add them again to what is made from it, or call add_loss() in a layer"
+            )
         return functional_config(self)
 
 
