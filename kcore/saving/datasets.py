@@ -15,7 +15,7 @@ from kcore.dtypes import numpy_dtype
 from kcore.runtime import Variable
 from kcore.runtime.loading import Loading, loading
 from kcore.saving import heaps, window
-from kcore.saving.window import Window
+from kcore.saving.window import Window, closing
 
 #: Group for state that Keras's files have no place for; Keras, of any version, does not look there.
 OWN = "kcore"
@@ -190,7 +190,7 @@ def opened(source: Any, path: Path) -> Iterator[Any]:
             if isinstance(source, Path):  # HDF5 itself would read zeros where a file was cut off in the meantime
                 content = stack.enter_context(source.open("rb", buffering=0))
                 source = Window(content, 0, os.fstat(content.fileno()).st_size)
-            file = stack.enter_context(h5py.File(source, "r"))
+            file = stack.enter_context(closing(h5py.File(source, "r")))
         except OSError as error:
             raise ValueError(f"{path} is not a complete HDF5 file: {error}") from None
         try:

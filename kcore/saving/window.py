@@ -104,6 +104,22 @@ class Window(io.RawIOBase):
 
 
 @contextmanager
+def closing(file: Any) -> Iterator[Any]:
+    """An open HDF5 file that is closed when the context ends, also where Ctrl-C or an error comes in between.
+
+    One that stays open is closed by HDF5 itself after Python has ended, and that crashes.
+    """
+    try:
+        yield file
+    finally:
+        try:
+            file.close()
+        except BaseException:
+            file.close()
+            raise
+
+
+@contextmanager
 def created(file: Window | BinaryIO) -> Iterator[Any]:
     """A new HDF5 file, written into a window or an empty file.
 
@@ -113,7 +129,7 @@ def created(file: Window | BinaryIO) -> Iterator[Any]:
     import h5py
 
     window = file if isinstance(file, Window) else Window(file, 0)
-    with h5py.File(window, "w") as made:
+    with closing(h5py.File(window, "w")) as made:
         yield made
     if window.failure is not None:
         raise window.failure
