@@ -102,7 +102,11 @@ from kcore.layers.pooling.global_max_pooling import (
     GlobalMaxPooling3D,
 )
 from kcore.layers.pooling.max_pooling import MaxPool1D, MaxPool2D, MaxPool3D, MaxPooling1D, MaxPooling2D, MaxPooling3D
+from kcore.layers.preprocessing.category_encoding import CategoryEncoding, Discretization
+from kcore.layers.preprocessing.hashing import HashedCrossing, Hashing
+from kcore.layers.preprocessing.lookup import IntegerLookup, StringLookup
 from kcore.layers.preprocessing.normalization import Normalization
+from kcore.layers.preprocessing.text_vectorization import TextVectorization
 from kcore.layers.recurrent.bidirectional import Bidirectional
 from kcore.layers.recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from kcore.layers.recurrent.gru import GRU, GRUCell

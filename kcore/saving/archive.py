@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from kcore import __version__
 from kcore.registry import UnknownObjectError, custom_object_scope, deserialize, serialize, sharing
 from kcore.runtime.loading import loading
+from kcore.saving.assets import read_assets, write_assets
 from kcore.saving.datasets import making, opened
 from kcore.saving.legacy.archives import translate_archive
 from kcore.saving.legacy.models import reading
@@ -75,6 +76,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True, include_states:
         with _written_in_place(archive, file, WEIGHTS) as member:
             with created(member) as weights:
                 write_state(model, weights, include_optimizer, include_states)
+        write_assets(model, archive)
 
 
 def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
@@ -112,6 +114,7 @@ def load(path: Path, custom_objects: Any = None, compile: bool = True, safe_mode
                 )
             made.settle(checked_variables(model))
             read_state(model, weights, path, new=True)
+        read_assets(model, archive, path)
     return model
 
 

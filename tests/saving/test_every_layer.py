@@ -50,6 +50,8 @@ CASES = {
     "TimeDistributed": (SEQUENCE, ("Dense",)),
     "SpectralNormalization": (FLAT, ("Dense",)),
     "RNN": (SEQUENCE, ("cells",)),
+    "CategoryEncoding": ("tokens", (9, "count")),
+    "Discretization": (FLAT, ([0.0, 1.0],)),
     "Flatten": (IMAGE, ()),
     "Softmax": (FLAT, ()),
 }
@@ -57,6 +59,8 @@ CASES = {
 #: Parts of other layers, or what there is no file of.
 ELSEWHERE = {"Layer", "InputLayer", "Wrapper", "Lambda", "BaseConv", "KernelLayer", "Merge"}
 ELSEWHERE |= {"LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"}  # inside RNN
+ELSEWHERE |= {"StringLookup", "TextVectorization", "Hashing", "HashedCrossing"}  # are no part of a model
+ELSEWHERE |= {"IntegerLookup"}  # Keras needs TensorFlow for it
 
 
 def names():
