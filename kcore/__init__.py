@@ -14,8 +14,10 @@ __version__ = "0.1.0"
 _MODULES = frozenset(
     {
         "activations",
+        "applications",
         "backend",
         "callbacks",
+        "compat",
         "config",
         "constraints",
         "datasets",
@@ -41,7 +43,7 @@ _MODULES = frozenset(
 )
 
 #: Modules of Keras that are still to come.
-_TO_COME = frozenset({"applications", "distribution", "export", "quantizers", "wrappers"})
+_TO_COME = frozenset({"distribution", "export", "quantizers", "wrappers"})
 
 #: Public names and the module each comes from.
 _NAMES = {

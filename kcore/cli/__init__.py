@@ -16,12 +16,17 @@ COMMANDS = {
     "devices": ("kcore.cli.devices", "list the devices that answer, and the one in use"),
     "plugins": ("kcore.cli.plugins", "list installed backends and plugins, and what they bring"),
     "doctor": ("kcore.cli.doctor", "say what is not usable, why, and what to type next"),
+    "run": ("kcore.cli.run", "run a script written for Keras, unchanged, on kcore"),
     "summary": ("kcore.cli.summary", "say what a saved model, or file of weights, holds"),
     "convert": ("kcore.cli.convert", "write a saved model in another form"),
     "diff": ("kcore.cli.diff", "say what differs between two saved models, and by how much"),
     "demo": ("kcore.cli.demo", "train a convolutional model on handwritten digits"),
     "test-backend": ("kcore.cli.conformance", "run the conformance kit on a backend"),
 }
+
+
+#: How Python itself shows a warning.
+SHOW_WARNING = warnings.showwarning
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -198,7 +198,7 @@ def deep_copy(model: Any, memo: dict[int, Any]) -> Any:
     attributes["_compiled"] = None
     if isinstance(model, Functional):
         attributes["_added_losses"] = attributes["_loss_calls"] = ()
-        new.add_loss(losses)  # type: ignore[attr-defined]
+        new.add_loss(losses)
     attributes["_compiled"] = None if model._compiled is None else _copy_compiled(model._compiled, memo)
     return new
 

@@ -160,6 +160,15 @@ class Optimizer(Configurable):
             )
 
     @property
+    def lr(self) -> Any:
+        """`learning_rate`, as Keras 1 and 2 spelt it."""
+        return self.learning_rate
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        self.learning_rate = value
+
+    @property
     def variables(self) -> list[Variable]:
         """All its state: iteration, learning rate, slots."""
         return list(self._variables)
