@@ -182,6 +182,23 @@ HELPERS: Mapping[str, Mapping[str, str]] = {
         "unsigned": "{T} {name}({T} a, {T} b) {{\n    {T} result = 1;\n"
         "    for (; b > 0; b /= 2, a *= a)\n        if (b % 2) result *= a;\n    return result;\n}}",
     },
+    "shift_left": {
+        "int": "{T} {name}({T} a, {T} b) {{\n"
+        "    return b < 0 || b >= (int)(8 * sizeof({T})) ? ({T})0 : ({T})(({U})a << b);\n}}",
+        "unsigned": "{T} {name}({T} a, {T} b) {{ return b >= 8 * sizeof({T}) ? ({T})0 : ({T})(a << b); }}",
+    },
+    "shift_right": {
+        "int": "{T} {name}({T} a, {T} b) {{\n"
+        "    return b < 0 || b >= (int)(8 * sizeof({T})) ? ({T})(a < 0 ? -1 : 0) : ({T})(a >> b);\n}}",
+        "unsigned": "{T} {name}({T} a, {T} b) {{ return b >= 8 * sizeof({T}) ? ({T})0 : ({T})(a >> b); }}",
+    },
+    "gcd": {
+        "int": "{T} {name}({T} a, {T} b) {{\n    {U} x = a < 0 ? ({U})(0 - ({U})a) : ({U})a;\n"
+        "    {U} y = b < 0 ? ({U})(0 - ({U})b) : ({U})b;\n"
+        "    while (y) {{ const {U} rest = x % y; x = y; y = rest; }}\n    return ({T})x;\n}}",
+        "unsigned": "{T} {name}({T} a, {T} b) {{\n"
+        "    while (b) {{ const {T} rest = a % b; a = b; b = rest; }}\n    return a;\n}}",
+    },
 }
 
 _BFLOAT16 = """\

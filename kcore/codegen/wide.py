@@ -14,8 +14,9 @@ from kcore.graph.core import Node, Value
 
 #: Functions of op expressions whose OpenCL namesake takes vectors, and means the same.
 _BUILTIN = frozenset(
-    "acos asin atan atan2 ceil copysign cos cosh erf exp expm1 fabs floor fmod isfinite isinf isnan log log1p pow rint "
-    "rsqrt sin sinh sqrt tan tanh".split()
+    "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf exp exp2 expm1 fabs floor fmod hypot "
+    "isfinite isinf isnan log log10 log1p log2 nextafter pow rint rsqrt sin sinh sqrt tan tanh trunc".split()
+)
 )
 
 #: Helpers with NumPy's meaning, as `kcore.codegen.dialect.HELPERS`, for vectors: name -> kind of dtype -> C text.

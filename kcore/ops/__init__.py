@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from kcore.ops import image
+from kcore.ops import image, linalg
 from kcore.ops.activation import *  # noqa: F403
 from kcore.ops.adaptive_pooling import *  # noqa: F403
 from kcore.ops.attention import *  # noqa: F403
+from kcore.ops.bitwise import *  # noqa: F403
 from kcore.ops.contraction import *  # noqa: F403
 from kcore.ops.control import *  # noqa: F403
 from kcore.ops.convolution import *  # noqa: F403
 from kcore.ops.creation import *  # noqa: F403
 from kcore.ops.ctc import *  # noqa: F403
+from kcore.ops.derivatives import *  # noqa: F403
 from kcore.ops.elementwise import *  # noqa: F403
 from kcore.ops.getitem import *  # noqa: F403
 from kcore.ops.gru import *  # noqa: F403
 from kcore.ops.indexing import *  # noqa: F403
+from kcore.ops.linalg import *  # noqa: F403
 from kcore.ops.losses import *  # noqa: F403
 from kcore.ops.moments import *  # noqa: F403
 from kcore.ops.normalization import *  # noqa: F403
@@ -25,6 +28,7 @@ from kcore.ops.reduction import *  # noqa: F403
 from kcore.ops.shape import *  # noqa: F403
 from kcore.ops.simple_rnn import *  # noqa: F403
 from kcore.ops.sorting import *  # noqa: F403
+from kcore.ops.special import *  # noqa: F403
 from kcore.runtime import convert_to_tensor, is_tensor
 from kcore.runtime.symbolic import record_functions as _record_functions
 

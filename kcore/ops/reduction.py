@@ -111,19 +111,13 @@ def cumprod_exclusive(x):
 
 @cumprod_exclusive.gradient
 def _(ctx, g):
-    """Pairwise: d out[i] / d x[j] = product of x[k], k < i, k != j; n^2 products by a masked sum."""
-    x = ctx.inputs[0]
+    """Product of the elements before x[j], times those between x[j] and each later place: exact with zeros."""
+    x, y = ctx.inputs[0], ctx.outputs[0]
     n = x.shape[-1]
-    off = (
-        np.tril(np.ones((n, n), bool), -1)[:, :, None]
-        & ~np.eye(n, dtype=bool)[None, :, :]
-        & np.tril(np.ones((n, n), bool), -1)[:, None, :]
-    )
-    # factors[i, j, k] = x[k] where k < i and k != j, else 1
-    spread = reshape(x, (*x.shape[:-1], 1, 1, n))
-    products = _prod(where(off, spread, 1.0), axis=(len(spread.shape) - 1,), keepdims=False)
-    weights = where(np.tril(np.ones((n, n), bool), -1), products, 0.0)
-    return _sum(weights * expand_dims(g, -1), axis=(len(x.shape) - 1,), keepdims=False)
+    later = np.triu(np.ones((n, n), bool), 1)
+    between = cumprod_exclusive(where(later, expand_dims(x, -2), 1.0))  # [j, i]: product of x[k], j < k < i
+    weights = where(later, between * expand_dims(g, -2), 0.0)
+    return y * _sum(weights, axis=(len(x.shape),), keepdims=False)
 
 
 def _bool_infer(x: Spec, *, axis: tuple[int, ...], keepdims: bool) -> Spec:
