@@ -17,7 +17,6 @@ _BUILTIN = frozenset(
     "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf exp exp2 expm1 fabs floor fmod hypot "
     "isfinite isinf isnan log log10 log1p log2 nextafter pow rint rsqrt sin sinh sqrt tan tanh trunc".split()
 )
-)
 
 #: Helpers with NumPy's meaning, as `kcore.codegen.dialect.HELPERS`, for vectors: name -> kind of dtype -> C text.
 _HELPERS: Mapping[str, Mapping[str, str]] = {

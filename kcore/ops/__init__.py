@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kcore.ops import image, linalg
+from kcore.ops import image
 from kcore.ops.activation import *  # noqa: F403
 from kcore.ops.adaptive_pooling import *  # noqa: F403
 from kcore.ops.attention import *  # noqa: F403
@@ -12,12 +12,10 @@ from kcore.ops.control import *  # noqa: F403
 from kcore.ops.convolution import *  # noqa: F403
 from kcore.ops.creation import *  # noqa: F403
 from kcore.ops.ctc import *  # noqa: F403
-from kcore.ops.derivatives import *  # noqa: F403
 from kcore.ops.elementwise import *  # noqa: F403
 from kcore.ops.getitem import *  # noqa: F403
 from kcore.ops.gru import *  # noqa: F403
 from kcore.ops.indexing import *  # noqa: F403
-from kcore.ops.linalg import *  # noqa: F403
 from kcore.ops.losses import *  # noqa: F403
 from kcore.ops.moments import *  # noqa: F403
 from kcore.ops.normalization import *  # noqa: F403
