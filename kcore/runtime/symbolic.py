@@ -120,6 +120,7 @@ def recorded(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
                         return _record(step, args, kwargs)
         return fn(*args, **kwargs)
 
+    call._step = step  # type: ignore[attr-defined]
     return call
 
 
@@ -141,9 +142,15 @@ def _record(step: Step, args: tuple, kwargs: dict[str, Any]) -> Any:
 
 
 def record_functions(namespace: MutableMapping[str, Any]) -> None:
-    """Let the functions of a namespace of ops be steps of functional models; ops are that by themselves."""
+    """Let the functions of a namespace of ops be steps of functional models; ops are that by themselves.
+
+    A function that is in two namespaces is the same step in both.
+    """
     for name, value in list(namespace.items()):
-        if not name.startswith("_") and inspect.isfunction(value) and not isinstance(value, Op):
+        if name.startswith("_") or isinstance(value, Op) or hasattr(value, "_step"):
+            continue
+        if inspect.isfunction(value):
             namespace[name] = recorded(name, value)
     for operator, name in (("__getitem__", "get_item"), ("__matmul__", "matmul")):
-        _METHODS[operator] = recorded(name, _METHODS[operator])
+        if not hasattr(_METHODS[operator], "_step"):
+            _METHODS[operator] = recorded(name, _METHODS[operator])
