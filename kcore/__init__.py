@@ -39,11 +39,12 @@ _MODULES = frozenset(
         "tree",
         "utils",
         "visualization",
+        "wrappers",
     }
 )
 
 #: Modules of Keras that are still to come.
-_TO_COME = frozenset({"distribution", "export", "quantizers", "wrappers"})
+_TO_COME = frozenset({"distribution", "export", "quantizers"})
 
 #: Public names and the module each comes from.
 _NAMES = {
