@@ -266,7 +266,7 @@ class Layer(Holder):
         symbolic = any(isinstance(x, KerasTensor) for x in leaves([list(args), list(kwargs.values())]))
         check_inputs(self.input_spec, first, self)
         tensors = tensor_arguments(bound)
-        self._fill_masks(signature, bound, tensors)
+        masks = self._fill_masks(signature, bound, tensors)
         previous_mask = bound.get("mask")
         if previous_mask is None:
             previous_mask = map_structure(mask_of, first)
@@ -285,7 +285,7 @@ class Layer(Holder):
                 self._regularize_activity(outputs)
             self._pass_masks(first, outputs, previous_mask)
         if symbolic and (outer is None or not outer.symbolic):
-            record = CallRecord(self, given[0], given[1], outputs)
+            record = CallRecord(self, given[0], given[1], outputs, tuple(masks))
             self._records.append(record)
             for x in flatten(outputs):
                 x.record = record
@@ -315,15 +315,19 @@ class Layer(Holder):
         elif shapes:
             self._build_shapes = {"input_shape": next(iter(shapes.values()))}
 
-    def _fill_masks(self, signature: CallSignature, bound: dict[str, Any], tensors: dict[str, Any]) -> None:
-        """Give `call` the masks its tensor arguments carry, where it asks for them."""
+    def _fill_masks(self, signature: CallSignature, bound: dict[str, Any], tensors: dict[str, Any]) -> list[Any]:
+        """Give `call` the masks its tensor arguments carry, where it asks for them; returns them."""
+        filled: list[Any] = []
         if len(tensors) == 1:
             if signature.has_mask and bound.get("mask") is None:
-                bound["mask"] = map_structure(mask_of, next(iter(tensors.values())))
+                filled.append(map_structure(mask_of, next(iter(tensors.values()))))
+                bound["mask"] = filled[0]
         else:
             for name, value in tensors.items():
                 if f"{name}_mask" in signature.names and bound.get(f"{name}_mask") is None:
-                    bound[f"{name}_mask"] = map_structure(mask_of, value)
+                    filled.append(map_structure(mask_of, value))
+                    bound[f"{name}_mask"] = filled[-1]
+        return filled
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The mask of the outputs; by default that of the inputs."""

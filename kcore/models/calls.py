@@ -45,15 +45,17 @@ class Call:
         operation: the layer, or an `OpCall`.
         args, kwargs: with symbolic tensors in them; empty for an input.
         inputs, outputs: the symbolic tensors among arguments and results.
+        masks: those that the inputs carry and the call took.
         index: which call of its operation it is, in this model.
     """
 
-    def __init__(self, operation: Any, args: tuple, kwargs: dict[str, Any], outputs: Any):
+    def __init__(self, operation: Any, args: tuple, kwargs: dict[str, Any], outputs: Any, masks: tuple = ()):
         self.operation = operation
         self.args = args
         self.kwargs = kwargs
         self.inputs = symbolic_tensors((args, kwargs))
         self.outputs = symbolic_tensors(outputs)
+        self.masks = symbolic_tensors(masks)
         self.structure = outputs
         self.index = 0
 
@@ -123,7 +125,7 @@ class CallGraph:
     """The calls between a model's inputs and outputs.
 
     The order is Keras's: by the longest way to an output, then by when a walk back from the outputs meets them; files
-    of weights depend on it.
+    of weights depend on it. A way may lead through the ops that make a mask, though they are no calls of the model.
 
     Args:
         inputs, outputs: symbolic tensors.
@@ -153,7 +155,7 @@ class CallGraph:
             if call.operation not in seen:
                 seen[call.operation] = -1
                 order.append(call)
-        depths = _depths(order, {id(t): c for c in order for t in c.outputs})
+        depths = _depths(order)
         self.by_depth = _grouped(depths, order)
         self.calls = [call for group in self.by_depth for call in group]
         operations: dict[Any, int] = {}
@@ -193,7 +195,7 @@ class CallGraph:
                 operation = record.operation
                 if isinstance(operation, Op | Step):
                     operation = OpCall(operation, operation.name)
-                call = Call(operation, record.args, record.kwargs, record.outputs)
+                call = Call(operation, record.args, record.kwargs, record.outputs, record.masks)
             else:
                 call = Call(self.input_layer(tensor), (), {}, tensor)
             self._calls[key] = call
@@ -285,17 +287,43 @@ def _creation(call: Call) -> int:
     return next((i for i, record in enumerate(records) if record.outputs is call.structure), 0)
 
 
-def _depths(order: Sequence[Call], producer: dict[int, Call]) -> dict[Call, int]:
+def _depths(order: Sequence[Call]) -> dict[Call, int]:
     """Distance of each call to the outputs: the longest way; all calls of a shared layer count as the deepest."""
     depths: dict[Call, int] = {}
     of_operation: dict[Any, int] = {}
-    for call in reversed(order):
+    producer = {id(t): call for call in order for t in call.outputs}
+    steps = _with_masks(order, producer)
+    for call in reversed(steps):
         depth = max(depths.setdefault(call, 0), of_operation.get(call.operation, 0))
         depths[call] = of_operation[call.operation] = depth
-        for tensor in () if call.is_input else call.inputs:
-            before = producer[id(tensor)]
-            depths[before] = max(depth + 1, depths.get(before, 0))
-    return depths
+        for tensor in () if call.is_input else (*call.inputs, *call.masks):
+            before = producer.get(id(tensor))
+            if before is not None:  # a mask may come from outside of the model
+                depths[before] = max(depth + 1, depths.get(before, 0))
+    known = set(order)
+    return {call: depth for call, depth in depths.items() if call in known}
+
+
+def _with_masks(order: Sequence[Call], producer: dict[int, Call]) -> list[Call]:
+    """The calls, and before each the ops that make the masks it takes, which join the producers."""
+    steps: list[Call] = []
+    for call in order:
+        waiting = [] if call.is_input else call.masks[::-1]
+        while waiting:
+            record = waiting[-1].record
+            if id(waiting[-1]) in producer or record is None or not isinstance(record.operation, Op | Step):
+                waiting.pop()
+                continue
+            before = [t for t in symbolic_tensors((record.args, record.kwargs)) if id(t) not in producer]
+            before = [t for t in before if t.record is not None and isinstance(t.record.operation, Op | Step)]
+            if before:
+                waiting += before[::-1]
+                continue
+            step = Call(OpCall(record.operation, record.operation.name), record.args, record.kwargs, record.outputs)
+            producer.update((id(t), step) for t in (*step.outputs, waiting.pop()))
+            steps.append(step)
+        steps.append(call)
+    return steps
 
 
 def _grouped(depths: dict[Call, int], order: Sequence[Call]) -> list[list[Call]]:

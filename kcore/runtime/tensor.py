@@ -269,12 +269,14 @@ class CallRecord:
         operation: the layer, or the `Op`.
         args, kwargs: the call's arguments, with symbolic tensors in them.
         outputs: what the call returned.
+        masks: those that the arguments carry and the call took.
     """
 
     operation: Any
     args: tuple
     kwargs: dict[str, Any]
     outputs: Any = None
+    masks: tuple = ()
 
 
 class KerasTensor(Tensor):

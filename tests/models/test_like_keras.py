@@ -243,6 +243,31 @@ def sources_of_a_tensor(lib):
     return [x.name for x in lib.utils.get_source_inputs(lib.layers.Add()([lib.layers.Dense(3)(i), lib.ops.relu(j)]))]
 
 
+def masked_and_plain(lib):
+    """The ops that merge the masks stand between the layers and the end, so that p comes before q1."""
+    layers = lib.layers
+    words, values = lib.Input((4,), dtype="int32", name="words"), lib.Input((4, 3), name="values")
+    p = layers.Dense(3, name="p")(layers.Embedding(10, 3, mask_zero=True, name="embed")(words))
+    q = layers.Dense(3, name="q2")(layers.Dense(3, name="q1")(values))
+    joined = layers.Concatenate(name="join")([p, q])
+    return lib.Model([words, values], layers.LSTM(2, name="lstm")(joined), name="m")
+
+
+@scene
+def layers_whose_masks_are_merged(lib):
+    return names(masked_and_plain(lib).layers)
+
+
+@scene
+def layers_that_take_a_mask_through_another_layer(lib):
+    layers = lib.layers
+    x, y = lib.Input((4, 3), name="x"), lib.Input((4, 3), name="y")
+    masked = layers.Masking(name="mask")(layers.Dense(3, name="d")(x))
+    added = layers.Add(name="add")([masked, layers.Dense(3, name="e2")(layers.Dense(3, name="e1")(y))])
+    attended = layers.MultiHeadAttention(1, 2, name="attend")(added, layers.Masking(name="late")(y))
+    return names(lib.Model([x, y], [layers.GRU(2, name="gru")(attended), masked]).layers)
+
+
 @pytest.mark.parametrize("make", SCENES.values(), ids=SCENES.keys())
 def test_as_keras_does(make):
     found = []
@@ -308,6 +333,21 @@ def test_configurations_are_exchanged(build, maker, reader, way):
     assert names(read.layers) == names(made.layers) or reader is kcore
     for a, b in zip(keras.tree.flatten(expected), keras.tree.flatten(found), strict=True):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["m.weights.h5", "m.h5", "m.keras"])
+@pytest.mark.parametrize(("maker", "reader"), [(kcore, keras), (keras, kcore)], ids=["to Keras", "from Keras"])
+def test_weights_are_exchanged_where_masks_decide_the_order_of_layers(maker, reader, form, tmp_path):
+    made, read = filled(masked_and_plain(maker)), masked_and_plain(reader)
+    x = [np.array([[1, 2, 0, 0]], "int32"), np.arange(12, dtype="float32").reshape(1, 4, 3) / 10]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras on HDF5
+        (made.save_weights if "weights" in form else made.save)(tmp_path / form)
+    if form == "m.keras":
+        read = reader.models.load_model(tmp_path / form)
+    else:
+        read.load_weights(tmp_path / form)
+    np.testing.assert_allclose(np.asarray(read(x)), np.asarray(made(x)), rtol=1e-4, atol=1e-6)
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------
