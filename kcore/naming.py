@@ -76,8 +76,10 @@ def fresh_names() -> Iterator[None]:
 
 
 def named_arguments(method: Method) -> Method:
-    """Decorator: an argument the method does not have is refused by the object's class, with the near names."""
-    known = list(inspect.signature(method).parameters)[1:]
+    """Decorator: what an object's class says of arguments the method does not have, with the near names, or misses."""
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    known = [p.name for p in parameters]
+    required = [p.name for p in parameters if p.default is p.empty]
 
     @wraps(method)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -85,6 +87,12 @@ def named_arguments(method: Method) -> Method:
         if unknown is not None:
             near = did_you_mean(unknown, known)
             raise TypeError(f"{type(self).__name__}.{method.__name__}() has no argument {unknown!r}{near}")
+        missing = [name for name in required[len(args) :] if name not in kwargs]
+        if missing:
+            raise TypeError(f"{type(self).__name__}.{method.__name__}() needs the argument {missing[0]!r}")
+        if len(args) > len(known):
+            taken = f"takes up to {len(known)} arguments ({', '.join(known)})"
+            raise TypeError(f"{type(self).__name__}.{method.__name__}() {taken}, received {len(args)}")
         return method(self, *args, **kwargs)
 
     return cast(Method, checked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import reprlib
 import types
@@ -24,11 +25,15 @@ FUNCTION_MODULES = ("activations", "losses", "metrics", "initializers", "regular
 
 _FUNCTIONS = tuple(f"keras.{name}" for name in FUNCTION_MODULES)
 _MODELS = ("keras", "keras.models", "keras.src.models.functional")
+#: Where Keras keeps the layers of its applications' own.
+_APPLICATIONS = ("keras.src.applications.convnext", "keras.src.applications.inception_resnet_v2")
+#: Modules whose classes are published when a file first names one of them -> the room that has them.
+_LATER = dict.fromkeys(_APPLICATIONS, "kcore.applications")
 
 #: What is asked for -> the modules from which a configuration may take it. Nothing else has a place in a file: not what
 #: reads or writes files (utils, saving, callbacks, datasets), whatever is published there.
 SOURCES: dict[str, tuple[str, ...]] = {
-    "keras.layers": ("keras.layers", *_MODELS),
+    "keras.layers": ("keras.layers", *_MODELS, *_APPLICATIONS),
     "keras.activations": ("keras.activations", "keras.layers"),
     "keras.initializers": ("keras.initializers",),
     "keras.regularizers": ("keras.regularizers",),
@@ -42,6 +47,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
 ANYWHERE = frozenset(
     (
         *_MODELS,
+        *_APPLICATIONS,
         *_FUNCTIONS,
         *("keras.layers", "keras.optimizers", "keras.optimizers.schedules", "keras.dtype_policies"),
         *("keras.mixed_precision", "keras.random", "keras.quantizers"),
@@ -67,6 +73,8 @@ class Registry:
     def __init__(self) -> None:
         self._public: dict[str, Any] = {}
         self._custom: dict[str, Any] = {}
+        #: kcore's own that Keras has no address for: old meanings of layers.
+        self._own: dict[str, Any] = {}
         self._addresses: dict[Any, str] = {}
         self._custom_names: dict[Any, str] = {}
         #: Called once with a name that was not found, to bring in plugins; returns whether another look is worth it.
@@ -83,14 +91,15 @@ class Registry:
         self._addresses.setdefault(obj, f"{module}.{names[0]}")
 
     def register(self, obj: Any, name: str) -> None:
-        """List a user's or plugin's object under ``"package>Name"``."""
-        other = self._custom.get(name)
+        """List a user's or plugin's object, or one of kcore's own, under ``"package>Name"``."""
+        table = self._own if name.startswith("kcore>") and _package(obj) == "kcore" else self._custom
+        other = self._own.get(name) or self._custom.get(name)
         if other is not None and other is not obj and _package(other) != _package(obj):
             raise DuplicateObjectError(
                 f"two packages register {name!r}: {_package(other)} ({_origin(other)}) and {_package(obj)} "
                 f"({_origin(obj)}); one of them must choose another package or name"
             )
-        self._custom[name] = obj
+        table[name] = obj
         self._custom_names[obj] = name
 
     def address(self, obj: Any) -> str | None:
@@ -108,10 +117,10 @@ class Registry:
             return obj.__name__
 
     def custom(self, name: str | None) -> Any:
-        """A user's or plugin's object by registered name, or None; scopes come first."""
+        """An object by registered name, or None; scopes come first."""
         if name is None:
             return None
-        found = _scope.get().get(name) or self._custom.get(name)
+        found = _scope.get().get(name) or self._custom.get(name) or self._own.get(name)
         if found is None and ">" in name and any(find(name) for find in self.finders):
             found = self._custom.get(name)
         return found
@@ -461,6 +470,8 @@ def _find(name: str, registered_name: str, module: str | None, config: Any, aske
         return custom
     searched = (module,) if module not in (None, "builtins") else SOURCES.get(asked or "", _FUNCTIONS)
     for place in searched:
+        if place in _LATER and module == place:
+            importlib.import_module(_LATER[place])
         found = REGISTRY.public(f"{place}.{name}")
         if found is not None:
             _check_source(name, place, found, asked)

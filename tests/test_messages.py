@@ -44,6 +44,18 @@ def test_an_unknown_argument_shows_near_ones_and_the_user_s_class(model):
         model.compile("sgd", los="mse")
 
 
+@pytest.mark.parametrize("method", ["predict", "train_on_batch", "test_on_batch", "predict_on_batch"])
+def test_a_missing_argument_is_named_with_the_user_s_class(model, method):
+    with pytest.raises(TypeError, match=rf"^Sequential\.{method}\(\) needs the argument 'x'$"):
+        getattr(model, method)()
+
+
+def test_too_many_arguments_are_counted_and_named(model):
+    message = r"^Sequential\.predict\(\) takes up to 5 arguments \(x, batch_size, .*\), received 7$"
+    with pytest.raises(TypeError, match=message):
+        model.predict(X, 1, 0, None, None, 6, 7)
+
+
 def test_a_window_that_does_not_fit_names_the_layer():
     for x in (np.ones((1, 3, 3, 1), "float32"), layers.Input((3, 3, 1))):
         with pytest.raises(ValueError) as caught:

@@ -40,6 +40,11 @@ class Declared(Metric):
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
+    def _given(self, values: Any) -> Any:
+        if values is None:
+            raise ValueError(f"metric {self.name!r} ({type(self).__name__}): values is None, expected numbers")
+        return values
+
 
 @public("keras.metrics")
 class Sum(Declared):
@@ -64,7 +69,7 @@ class Sum(Declared):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add values ``(batch, ...)`` with weights that broadcast to them."""
-        values, _ = samplewise(values, sample_weight, ops.sum, self.dtype)
+        values, _ = samplewise(self._given(values), sample_weight, ops.sum, self.dtype)
         self.total.assign_add(ops.sum(values))
 
     def result(self) -> Any:
@@ -95,7 +100,7 @@ class Mean(Declared):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in values ``(batch, ...)`` with weights that broadcast to them."""
-        values, weight = samplewise(values, sample_weight, ops.mean, self.dtype)
+        values, weight = samplewise(self._given(values), sample_weight, ops.mean, self.dtype)
         self.total.assign_add(ops.sum(values))
         if weight is not None:
             self.count.assign_add(ops.sum(weight))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kcore import tree
+from kcore.naming import named_arguments
 from kcore.training.data import check_lengths, pack, to_arrays, whole
 from kcore.training.interrupt import StepGuard
 from kcore.training.outputs import to_numpy
@@ -15,6 +16,7 @@ from kcore.training.weights import check_class_weight, check_sample_weight, weig
 class Single:
     """The on-batch methods of a model."""
 
+    @named_arguments
     def train_on_batch(
         self: Any,
         x: Any,
@@ -57,6 +59,7 @@ class Single:
         self._trained.steps += 1
         return self._batch_logs(logs, return_dict)
 
+    @named_arguments
     def test_on_batch(self: Any, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """One evaluation step on one batch; see `train_on_batch`."""
         state = self._state("test_on_batch")
@@ -67,6 +70,7 @@ class Single:
         self.reset_metrics()
         return self._batch_logs(step(batch), return_dict)
 
+    @named_arguments
     def predict_on_batch(self: Any, x: Any) -> Any:
         """The model's outputs for one batch, as NumPy arrays in the structure of the outputs."""
         batch = _one_batch(x, None, None, None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kcore import tree
 from kcore.extras import require
-from kcore.layers import InputLayer
+from kcore.layers import InputLayer, Layer
 from kcore.models import Functional, Sequential
 from kcore.models.calls import OpCall
 from kcore.naming import did_you_mean
@@ -65,6 +65,7 @@ def model_to_dot(
 
     Raises:
         MissingExtraError: pydot is not installed.
+        TypeError: `model` is no model.
         ValueError: the model is not built, an argument is unknown, or nothing matches `highlight`.
 
     Example:
@@ -76,6 +77,8 @@ def model_to_dot(
 
     Source: `keras.utils.model_to_dot`.
     """
+    if not isinstance(model, Layer):
+        raise TypeError(f"model must be a model, received {model!r} of type {type(model).__name__}")
     if not model.built:
         raise ValueError(
             f"model {model.name!r} is not built yet, so its layers have no shapes: call it on data, or build(), first"

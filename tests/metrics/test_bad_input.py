@@ -219,3 +219,12 @@ def test_in_fit_the_metric_is_named():
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["Precision"])
     with pytest.raises(ValueError, match="metric 'Precision': y_true of shape .* integer labels of several classes"):
         model.fit(np.zeros((4, 2)), np.zeros(4), verbose=0)
+
+
+@pytest.mark.parametrize("name", ["Mean", "Sum"])
+def test_no_values_are_named(name):
+    metric = getattr(kcore.metrics, name)(name="mine")
+    for call in (metric, metric.update_state):
+        with pytest.raises(ValueError, match=rf"^metric 'mine' \({name}\): values is None, expected numbers$"):
+            call(None)
+    assert float(metric.result()) == 0

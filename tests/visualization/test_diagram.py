@@ -137,6 +137,13 @@ def test_wrong_arguments_are_named(act, message):
         act()
 
 
+@pytest.mark.parametrize("draw", [model_to_dot, plot_model])
+@pytest.mark.parametrize("thing", [5, None, "model"])
+def test_what_is_no_model_is_shown(draw, thing):
+    with pytest.raises(TypeError, match=f"^model must be a model, received {thing!r} of type {type(thing).__name__}$"):
+        draw(thing)
+
+
 @needs_dot
 @pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_graphviz_draws_it(tmp_path, kind, start):

@@ -88,7 +88,7 @@ def translate_model(config: Mapping[str, Any], era: int, version: str = "") -> C
             ):
                 raise LegacyError(
                     f"layer {entry['config'].get('name')!r}: a Bidirectional of layers with time_major=True and "
-                    "return_sequences=True, in which TensorFlow 1.15 and 2.0 turned samples round instead of steps"
+                    "return_sequences=True, in which TensorFlow 1.15 to 2.1 turned samples round instead of steps"
                 )
     if era < 3 and _REPEATING.match(version) and any(map(_masks, _inside(translated))):
         for entry in _inside(translated):
