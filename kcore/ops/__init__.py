@@ -13,6 +13,7 @@ from kcore.ops.convolution import *  # noqa: F403
 from kcore.ops.creation import *  # noqa: F403
 from kcore.ops.ctc import *  # noqa: F403
 from kcore.ops.elementwise import *  # noqa: F403
+from kcore.ops.fft import *  # noqa: F403
 from kcore.ops.getitem import *  # noqa: F403
 from kcore.ops.gru import *  # noqa: F403
 from kcore.ops.indexing import *  # noqa: F403
@@ -24,6 +25,7 @@ from kcore.ops.random import *  # noqa: F403
 from kcore.ops.recurrent import *  # noqa: F403
 from kcore.ops.reduction import *  # noqa: F403
 from kcore.ops.shape import *  # noqa: F403
+from kcore.ops.signal import *  # noqa: F403
 from kcore.ops.simple_rnn import *  # noqa: F403
 from kcore.ops.sorting import *  # noqa: F403
 from kcore.ops.special import *  # noqa: F403

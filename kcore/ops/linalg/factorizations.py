@@ -101,7 +101,8 @@ def _lu(x):
     for at in np.ndindex(*x.shape[:-2]):
         one, rows = lu[at], np.arange(m)
         for k in range(min(m, n)):
-            p = pivots[(*at, k)] = k + np.argmax(np.abs(one[k:, k]))
+            p = k + int(np.argmax(np.abs(one[k:, k])))
+            pivots[(*at, k)] = p
             one[[k, p]], rows[[k, p]] = one[[p, k]], rows[[p, k]]
             if one[k, k]:
                 one[k + 1 :, k] /= one[k, k]
