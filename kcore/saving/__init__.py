@@ -10,12 +10,14 @@ from kcore.registry import (
     register_keras_serializable,
     serialize_keras_object,
 )
+from kcore.saving.editor import KerasFileEditor
 from kcore.saving.model_files import load_model, save_model
 from kcore.saving.state import SkippedWeights
 from kcore.saving.weights import load_weights, save_weights
 
 __all__ = [
     "CustomObjectScope",
+    "KerasFileEditor",
     "SkippedWeights",
     "custom_object_scope",
     "deserialize_keras_object",
