@@ -5,6 +5,7 @@ from __future__ import annotations
 from kcore.ops import image
 from kcore.ops.activation import *  # noqa: F403
 from kcore.ops.adaptive_pooling import *  # noqa: F403
+from kcore.ops.arranging import *  # noqa: F403
 from kcore.ops.attention import *  # noqa: F403
 from kcore.ops.bitwise import *  # noqa: F403
 from kcore.ops.contraction import *  # noqa: F403
@@ -17,11 +18,13 @@ from kcore.ops.fft import *  # noqa: F403
 from kcore.ops.getitem import *  # noqa: F403
 from kcore.ops.gru import *  # noqa: F403
 from kcore.ops.indexing import *  # noqa: F403
+from kcore.ops.joining import *  # noqa: F403
 from kcore.ops.losses import *  # noqa: F403
 from kcore.ops.moments import *  # noqa: F403
 from kcore.ops.normalization import *  # noqa: F403
 from kcore.ops.pooling import *  # noqa: F403
 from kcore.ops.random import *  # noqa: F403
+from kcore.ops.ranges import *  # noqa: F403
 from kcore.ops.recurrent import *  # noqa: F403
 from kcore.ops.reduction import *  # noqa: F403
 from kcore.ops.shape import *  # noqa: F403
