@@ -21,12 +21,15 @@ from kcore.ops.indexing import *  # noqa: F403
 from kcore.ops.joining import *  # noqa: F403
 from kcore.ops.losses import *  # noqa: F403
 from kcore.ops.moments import *  # noqa: F403
+from kcore.ops.nans import *  # noqa: F403
 from kcore.ops.normalization import *  # noqa: F403
 from kcore.ops.pooling import *  # noqa: F403
+from kcore.ops.quantiles import *  # noqa: F403
 from kcore.ops.random import *  # noqa: F403
 from kcore.ops.ranges import *  # noqa: F403
 from kcore.ops.recurrent import *  # noqa: F403
 from kcore.ops.reduction import *  # noqa: F403
+from kcore.ops.running import *  # noqa: F403
 from kcore.ops.shape import *  # noqa: F403
 from kcore.ops.signal import *  # noqa: F403
 from kcore.ops.simple_rnn import *  # noqa: F403
