@@ -35,6 +35,8 @@ from kcore.ops.signal import *  # noqa: F403
 from kcore.ops.simple_rnn import *  # noqa: F403
 from kcore.ops.sorting import *  # noqa: F403
 from kcore.ops.special import *  # noqa: F403
+from kcore.ops.values import *  # noqa: F403
+from kcore.ops.window_functions import *  # noqa: F403
 from kcore.runtime import convert_to_tensor, is_tensor
 from kcore.runtime.symbolic import record_functions as _record_functions
 
