@@ -19,7 +19,7 @@ OWN_MODULE = "kcore.ops"
 _MODULES: dict[str, str] = {
     "core": "cast saturate_cast convert_to_tensor scatter scatter_update slice slice_update stop_gradient unstack",
     "math": "segment_sum segment_max segment_min segment_prod top_k in_top_k logsumexp extract_sequences fft fft2 "
-    "ifft2 rfft irfft stft istft rsqrt erf erfc erfinv logdet view_as_complex view_as_real",
+    "ifft2 rfft irfft stft istft rsqrt erf erfc erfinv logdet view_as_complex view_as_real cdist",
     "nn": "relu relu6 sigmoid sparse_sigmoid softplus softsign soft_shrink sparse_plus silu squareplus log_sigmoid "
     "leaky_relu hard_sigmoid hard_silu elu selu gelu celu glu tanh_shrink hard_tanh hard_shrink threshold softmax "
     "log_softmax sparsemax max_pool adaptive_max_pool average_pool adaptive_average_pool conv depthwise_conv "
@@ -35,13 +35,13 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 #: Parameters that Keras's operations are given in their call; the others are kept in their configuration.
 _CALLED = frozenset(
-    "a angle array atol b bias choicelist condition condlist constant_values coordinates default depthwise_kernel "
+    "a angle array atol b bias bins choicelist condition condlist constant_values coordinates default depthwise_kernel "
     "elements end_points fill_value image1 image2 images index indices inputs kernel key mask operands output "
     "output_length pointwise_kernel predictions q query rtol segment_ids start start_indices start_points step stop "
     "target target_length targets transform updates value values variable volumes weights x x1 x2 xs y".split()
 )
-#: Those of them that operations of a module have in their configuration all the same.
-_KEPT = {"image": {"fill_value"}}
+#: Those of them that operations of a module, or one operation, have in their configuration all the same.
+_KEPT = {"image": {"fill_value"}, "unique": {"fill_value"}, "histogram": {"bins"}, "trapezoid": {"x"}}
 #: Classes that Keras does not write as the capitalized name of their function.
 _CLASSES = {
     "searchsorted": "SearchSorted",
@@ -50,6 +50,9 @@ _CLASSES = {
     "fft2": "FFT2",
     "ifft2": "IFFT2",
     "psnr": "PSNR",
+    "allclose": "AllClose",
+    "cdist": "CDist",
+    "isin": "IsIn",
     "rgb_to_grayscale": "RGBToGrayscale",
     "rgb_to_hsv": "RGBToHSV",
     "hsv_to_rgb": "HSVToRGB",
@@ -75,7 +78,8 @@ def describe(call: Call) -> tuple[dict[str, Any], tuple, dict[str, Any]]:
         return {**entry, "registered_name": None}, call.args, call.kwargs
     args, config = call.args, {"name": operation.name}
     if name != "get_item":
-        args, attrs = _taken_apart(_function(name), call, _CALLED - _KEPT.get(_MODULE_OF.get(name, "numpy"), set()))
+        kept = _KEPT.get(name, set()) | _KEPT.get(_MODULE_OF.get(name, "numpy"), set())
+        args, attrs = _taken_apart(_function(name), call, _CALLED - kept)
         config.update(attrs)
     cls = _CLASSES.get(name) or "".join(part.capitalize() for part in name.split("_"))
     entry = {"module": f"{KERAS_MODULES[0]}{_MODULE_OF.get(name, 'numpy')}", "class_name": cls, "config": config}

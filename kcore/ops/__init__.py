@@ -24,12 +24,14 @@ from kcore.ops.moments import *  # noqa: F403
 from kcore.ops.nans import *  # noqa: F403
 from kcore.ops.normalization import *  # noqa: F403
 from kcore.ops.pooling import *  # noqa: F403
+from kcore.ops.products import *  # noqa: F403
 from kcore.ops.quantiles import *  # noqa: F403
 from kcore.ops.random import *  # noqa: F403
 from kcore.ops.ranges import *  # noqa: F403
 from kcore.ops.recurrent import *  # noqa: F403
 from kcore.ops.reduction import *  # noqa: F403
 from kcore.ops.running import *  # noqa: F403
+from kcore.ops.sets import *  # noqa: F403
 from kcore.ops.shape import *  # noqa: F403
 from kcore.ops.signal import *  # noqa: F403
 from kcore.ops.simple_rnn import *  # noqa: F403

@@ -39,7 +39,19 @@ STEPS = {
     "softmax": lambda o, x: o.softmax(x, axis=1) + o.log_softmax(x),
     "activations": lambda o, x: o.gelu(o.leaky_relu(x, 0.3)) + o.elu(x, 0.5) + o.sigmoid(o.relu(x)),
     "cumsum": lambda o, x: o.cumsum(x, 1),
-    "cast": lambda o, x: o.cast(o.cast(x, "int32"), "float32"),
+    "cast": lambda o, x: o.cast(o.cast(x, "int32"), "float32") + o.cast(o.saturate_cast(x * 99, "uint8"), "float32"),
+    "functions": lambda o, x: o.arcsinh(x) + o.exp2(x) * o.erfc(x) + o.log2(o.hypot(x, x) + 1) + o.i0(x) + o.sinc(x),
+    "bits": lambda o, x: o.gcd(o.cast(x * 99, "int32"), o.bitwise_not(o.cast(x * 9, "int32"))),
+    "closeness": lambda o, x: o.where(o.isclose(x, 1.0, rtol=0.5), o.nan_to_num(x, nan=1.0), o.fmax(x, 0.5)),
+    "membership": lambda o, x: o.cast(o.isin(x, [0.0, 1.0]), "float32") + o.cast(o.signbit(x), "float32"),
+    "bins": lambda o, x: o.digitize(x, np.array([-1.0, 0.0, 0.5], "float32")),
+    "quantile": lambda o, x: o.quantile(x, 0.3, axis=1) + o.nanmedian(x, axis=1) + o.nanmean(x, axis=1),
+    "running": lambda o, x: o.cumprod(x, axis=1) + o.nancumsum(x, axis=1) + o.append(o.diff(x), x[..., :1], axis=-1),
+    "area": lambda o, x: o.trapezoid(x, dx=0.5, axis=1) + o.average(x, axis=1) + o.ptp(x, axis=1),
+    "arranging": lambda o, x: o.roll(x, 1, axis=1) + o.rot90(o.rot90(x, axes=(1, 2)), 3, axes=(1, 2)) + o.fliplr(x),
+    "stacking": lambda o, x: o.hstack(o.array_split(x, 3, axis=1)) + o.diagonal(x, 1, axis1=1, axis2=2)[:, None, :1],
+    "distances": lambda o, x: o.cdist(x, x + 1) + o.inner(x, x[0, :2])[..., :1],
+    "unique": lambda o, x: o.unique(x, size=50, axis=None),
 }
 
 #: The same for images of shape (6, 8, 3).
