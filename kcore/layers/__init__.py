@@ -104,8 +104,45 @@ from kcore.layers.pooling.global_max_pooling import (
 from kcore.layers.pooling.max_pooling import MaxPool1D, MaxPool2D, MaxPool3D, MaxPooling1D, MaxPooling2D, MaxPooling3D
 from kcore.layers.preprocessing.category_encoding import CategoryEncoding, Discretization
 from kcore.layers.preprocessing.hashing import HashedCrossing, Hashing
+from kcore.layers.preprocessing.image_colors import (
+    RandomBrightness,
+    RandomColorDegeneration,
+    RandomColorJitter,
+    RandomContrast,
+    RandomGrayscale,
+    RandomHue,
+    RandomInvert,
+    RandomPosterization,
+    RandomSaturation,
+    RandomSharpness,
+    Solarization,
+)
+from kcore.layers.preprocessing.image_geometry import (
+    RandomElasticTransform,
+    RandomFlip,
+    RandomPerspective,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+)
+from kcore.layers.preprocessing.image_histograms import (
+    AutoContrast,
+    ContrastLimitedAdaptiveHistogramEqualization,
+    Equalization,
+)
+from kcore.layers.preprocessing.image_mixing import (
+    AugMix,
+    CutMix,
+    MixUp,
+    RandAugment,
+    RandomErasing,
+    RandomGaussianBlur,
+)
+from kcore.layers.preprocessing.image_sizes import CenterCrop, RandomCrop, Resizing
 from kcore.layers.preprocessing.lookup import IntegerLookup, StringLookup
 from kcore.layers.preprocessing.normalization import Normalization
+from kcore.layers.preprocessing.pipeline import MaxNumBoundingBoxes, Pipeline
 from kcore.layers.preprocessing.text_vectorization import TextVectorization
 from kcore.layers.recurrent.bidirectional import Bidirectional
 from kcore.layers.recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D

@@ -232,4 +232,5 @@ def _problems(part: Any, place: str, store: Datasets) -> list[str]:
 
 def _expected_surplus(place: str) -> bool:
     """Whether a group may be left alone without a word: an optimizer the model has not, states of random generators."""
-    return place.split("/")[0] in ("optimizer", "metrics", OWN) or "seed_generator" in place
+    parts = place.split("/")
+    return parts[0] in ("optimizer", "metrics", OWN) or "seed_generator" in place or parts[-1] == "generator"
