@@ -59,17 +59,17 @@ def test_every_tiling_gives_the_same(intel, compute, node, together, transposes)
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8"])
 @pytest.mark.parametrize("rows", [3, 6, 8, 9, 14])
-def test_tiles_of_a_transposed_operand_are_copied_whole(device, compute, node, together, rows, dtype):
+def test_a_transposed_operand_is_copied_by_tiles_or_turned(device, compute, node, together, rows, dtype):
     transposes, traits = (True, False), device.place.traits
     tried = []
     for shape in [(3 * rows - 2, 70, 32), (2 * rows, 33, 32), (rows - 1, 5, 16)]:
         operands = _operands(shape, transposes, dtype)
         made = node("matmul", *operands, transpose_a=True, transpose_b=False)
         plain = candidates(made, traits)[0]
-        for parts, kept in ((1, False), (2, True)):
-            shares = min(parts, -(-shape[0] // rows))
-            tiling = replace(plain, rows=rows, vectors=1, depth=32, packed=True, left=2)
-            tiling = replace(tiling, row_parts=shares, column_parts=1, kept=kept)
+        for turned in (False, True):
+            shares = min(2, -(-shape[0] // rows)) if turned else 1
+            tiling = replace(plain, rows=rows, vectors=1, depth=32, packed=True, left=0 if turned else 2)
+            tiling = replace(tiling, row_parts=shares, column_parts=1, turned=turned)
             tried.append((operands, tiling, emit(made, traits, tiling)))
     together(device, [code for _, _, code in tried])
     for operands, tiling, _ in tried:
@@ -150,12 +150,21 @@ def test_what_follows_is_computed_in_the_same_kernel(device, compute, dense, gpu
         np.testing.assert_allclose(masked, np.tanh(sums) * mask, 1e-4, 1e-5)
 
 
-def test_large_products_keep_each_core_one_copy_of_rows(intel, node):
+def test_a_large_transposed_operand_is_turned_once_for_all_cores(intel, node):
     a, b = np.zeros((1024, 512), "float32"), np.zeros((1024, 512), "float32")
     code = emit(node("matmul", a, b, transpose_a=True, transpose_b=False), intel.place.traits)
-    groups = code.launches[0].groups
-    assert groups == intel.place.traits.units
-    assert a.nbytes / 4 < code.scratch_bytes < groups * 2**20
+    turn, multiply = code.launches
+    assert turn.groups >= 2 and multiply.groups >= 2
+    assert a.nbytes < code.scratch_bytes < 1.1 * a.nbytes
+
+
+def test_nothing_else_can_be_turned(intel, node):
+    for shape, transposed in (((2, 32, 32), True), ((32, 32), False)):
+        a = np.zeros(shape, "float32")
+        made = node("matmul", a, a, transpose_a=transposed, transpose_b=False)
+        tiling = replace(candidates(made, intel.place.traits)[0], left=0, turned=True)
+        with pytest.raises(ValueError, match="single product with a transposed first operand"):
+            emit(made, intel.place.traits, tiling)
 
 
 def test_both_cores_have_equal_work(intel, node):
@@ -171,9 +180,11 @@ def test_generated_text(intel, gpu, node, dense, golden):
     a, b = np.zeros((128, 64), "float32"), np.zeros((128, 48), "float32")
     made = node("matmul", a, b, transpose_a=True, transpose_b=False)
     golden("matmul_grad.cl", emit(made, intel.place.traits, _plain(intel, made)))
+    turned = replace(_plain(intel, made), turned=True)
+    golden("matmul_turned.cl", emit(made, replace(intel.place.traits, units=2), turned))
 
 
 def _plain(intel, made: Node):
     """A tiling that does not depend on how many cores the machine has."""
     default = candidates(made, intel.place.traits)[0]
-    return replace(default, rows=4, vectors=2, depth=128, packed=True, left=0, kept=False)
+    return replace(default, rows=4, vectors=2, depth=128, packed=True, left=0, turned=False)

@@ -10,6 +10,7 @@ from kcore.kernels.products.packing import copy_function, tiles_function, transp
 from kcore.kernels.products.problem import Product
 from kcore.kernels.products.tile import TileFunctions
 from kcore.kernels.products.tiling import Tiling, readable
+from kcore.kernels.products.turning import Turn
 from kcore.kernels.products.vectors import Vectors
 from kcore.kernels.traits import Traits
 
@@ -32,12 +33,13 @@ def emit_cpu(product: Product, traits: Traits, tiling: Tiling) -> Code:
 
 class _Kernel:
     def __init__(self, product: Product, traits: Traits, tiling: Tiling):
-        self.product, self.tiling = product, tiling
+        self.turn = Turn(product, tiling, traits) if tiling.turned else None
+        self.product = product = self.turn.product if self.turn else product
+        self.tiling = tiling
         self.vectors = Vectors(product.dtype, tiling.lanes, traits.fma)
         padded = product.products * product.rows * tiling.panels(product.columns) * tiling.width
         self.parts = product.products * tiling.row_parts * tiling.column_parts
-        self.kept = self.parts * tiling.left_shape(product)[2] if tiling.kept else 0
-        self.sig = Signature(OPENCL, index_dtype(max(product.a.size, product.b.size, padded + self.kept)), starts=True)
+        self.sig = Signature(OPENCL, index_dtype(max(product.a.size, product.b.size, padded)), starts=True)
         self.index = self.sig.index
         self.statements = product.epilogue.statements(self.sig)
         self.blocked = product.inner > tiling.depth
@@ -51,22 +53,20 @@ class _Kernel:
         product, tiling, sig = self.product, self.tiling, self.sig
         epilogue = product.epilogue
         first, second = epilogue.inputs
-        sig.buffer("a", "input", product.a.dtype, first or 0, const=True)
+        sig.buffer("a", "scratch" if self.turn else "input", product.a.dtype, first or 0, const=True)
         sig.buffer("b", "input", product.b.dtype, second or 0, const=True)
         epilogue.declare(sig)
         self.functions = TileFunctions(product, tiling, self.vectors, sig, self.statements, self.blocked, self.scratch)
         if self.scratch:
             sig.buffer("sums", "scratch", product.dtype)
-        if tiling.kept:
-            sig.buffer("lefts", "scratch", product.dtype)
         sizes = {"rows": product.rows, "columns": product.columns, "inner": product.inner}
         parts = {"tiles": tiling.row_tiles(product.rows), "row_parts": tiling.row_parts}
         for name, value in {**sizes, **parts, "column_parts": tiling.column_parts}.items():
             sig.size(name, value)
         empty = not product.rows or not product.columns
         groups = 0 if empty else self.parts
-        if tiling.kept:
-            sig.size("lefts_at", self.scratch // itemsize(product.dtype))
+        if self.turn and self.scratch:
+            sig.size("sums_at", self.turn.nbytes // itemsize(product.dtype))
         body = self._body()
         helpers = [self.vectors.declaration, *self._packing(), *self.functions.text()]
         statements = self.statements
@@ -75,8 +75,10 @@ class _Kernel:
         statements.uses(product.a.dtype)
         statements.uses(product.b.dtype)
         statements.helpers.setdefault("\n".join(helpers))
-        scratch = self.scratch + self.kept * itemsize(product.dtype)
-        return Code((sig.source(epilogue.group, statements, body, 1, groups),), scratch)
+        source = sig.source(epilogue.group, statements, body, 1, groups)
+        if self.turn is None:
+            return Code((source,), self.scratch)
+        return Code((self.turn.source(first or 0), source), self.turn.nbytes + self.scratch)
 
     def _packing(self) -> list[str]:
         """Functions that copy pieces of the operands to local memory."""
@@ -89,8 +91,7 @@ class _Kernel:
         lines = [line for dtype in copied for line in copy_function(v, dtype, self.index)]
         if tiling.left and product.transposed_a:
             to = self.functions.left_row, self.functions.left_tile
-            space = "__global" if tiling.kept else "__local"
-            lines += tiles_function(v, product.a.dtype, self.index, *to, self._row("tile"), space)
+            lines += tiles_function(v, product.a.dtype, self.index, *to, self._row("tile"))
         if tiling.packed and product.transposed_b:
             lines += transpose_function(v, product.b.dtype, self.index)
         return lines
@@ -100,15 +101,14 @@ class _Kernel:
     def _body(self) -> list[str]:
         tiling, v = self.tiling, self.vectors
         first, last = (f"(int)((long){{n}} * {part} / {{part}}s)" for part in ("{part}", "({part} + 1)"))
-        lines = [f"const {self.index} item = get_group_id(0);", *self._places()]
+        lines = ["sums += sums_at;"] if self.turn and self.scratch else []
+        lines += [f"const {self.index} item = get_group_id(0);", *self._places()]
         for what, part in (("panel", "column_part"), ("tile", "row_part")):
             lines.append(f"const int first_{what} = {first.format(n=what + 's', part=part)};")
             lines.append(f"const int last_{what} = {last.format(n=what + 's', part=part)};")
         if self.functions.uneven:
             lines.append(f"const int tall = rows - tiles * {tiling.rows - 1};  // so many have {tiling.rows} rows")
-        if tiling.kept:
-            lines.append(f"__global {v.type} *left = lefts + lefts_at + item * {self.functions.left_size};")
-        elif tiling.left:
+        if tiling.left:
             lines.append(f"__local {v.type} left[{self.functions.left_size}] __attribute__((aligned(64)));")
         if tiling.packed:
             size = f"{tiling.depth} * {tiling.width}"
@@ -188,7 +188,8 @@ class _Kernel:
         if self.scratch:
             lines.append(f"__global {self.vectors.type} *sum = sums + {rows} * (panels * {tiling.width}) + column;")
         if not tiling.left:
-            a, size = self._at("a", "start", "row", not product.transposed_a, "inner", "rows")
+            inner = str(self.turn.row) if self.turn else "inner"
+            a, size = self._at("a", "start", "row", not product.transposed_a, inner, "rows")
             left = [a, size]
         elif product.transposed_a:
             left = [f"left + (tile - block_tile) * {self.functions.left_tile}"]

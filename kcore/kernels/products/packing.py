@@ -45,9 +45,7 @@ def copy_function(v: Vectors, dtype: str, index: str) -> list[str]:
     ]
 
 
-def tiles_function(
-    v: Vectors, dtype: str, index: str, to_row: int, to_tile: int, row: str, space: str = "__local"
-) -> list[str]:
+def tiles_function(v: Vectors, dtype: str, index: str, to_row: int, to_tile: int, row: str) -> list[str]:
     """``copy_tiles(to, from, from_row, terms, first_tile, last_tile, tall, rest)``: a transposed matrix by tiles.
 
     It lies as (terms, rows). A tile's rows stand side by side, term after term, and the tiles one after another; what
@@ -59,10 +57,9 @@ def tiles_function(
         index: type of indices.
         to_row, to_tile: elements from one term to the next within a tile, and from one tile to the next.
         row: the first row of tile number `tile`, as C text; `from` points to that of the first tile.
-        space: where `to` lies.
     """
     head = [
-        f"static inline void copy_tiles({space} {v.type} *to, {OPENCL.pointer(dtype, const=True)}from,",
+        f"static inline void copy_tiles(__local {v.type} *to, {OPENCL.pointer(dtype, const=True)}from,",
         f"                              const {index} from_row, const int terms, const int first_tile,",
         f"                              const int last_tile, const int tall, const {index} rest) {{",
     ]
@@ -75,7 +72,7 @@ def tiles_function(
         if dtype == v.dtype:
             body += [
                 f"if (at + {c + v.lanes} <= rest)",
-                f"    {v.store(f'target + {c}', v.load(f'from + at + {c}'), space)}",
+                f"    {v.store(f'target + {c}', v.load(f'from + at + {c}'), '__local')}",
                 "else",
                 *indented(singles),
             ]
@@ -88,7 +85,7 @@ def tiles_function(
         "    for (int k = 0; k < terms; ++k) {",
         "        for (int tile = first_tile; tile < last_tile; ++tile) {",
         f"            const {index} at = k * from_row + {row} - first;",
-        f"            {space} {v.type} *target = to + (tile - first_tile) * {to_tile} + k * {to_row};",
+        f"            __local {v.type} *target = to + (tile - first_tile) * {to_tile} + k * {to_row};",
         *indented(body, 3),
         "        }",
         "    }",
@@ -96,13 +93,15 @@ def tiles_function(
     ]
 
 
-def transpose_function(v: Vectors, dtype: str, index: str) -> list[str]:
+def transpose_function(v: Vectors, dtype: str, index: str, space: str = "__local") -> list[str]:
     """``transpose(to, to_row, from, from_row, rows, columns, rest)``: ``to[c][r] = from[r][c]``.
 
-    Squares of vectors are transposed in registers, so `to` must have room for whole vectors along both axes.
+    Squares of vectors are transposed in registers, so `to`, in memory `space`, must have room for whole vectors along
+    both axes.
     """
+    to_index = index if space == "__global" else "int"
     head = [
-        f"static inline void transpose(__local {v.type} *to, const int to_row,",
+        f"static inline void transpose({space} {v.type} *to, const {to_index} to_row,",
         f"                             {OPENCL.pointer(dtype, const=True)}from, const {index} from_row,",
         f"                             const int rows, const int columns, const {index} rest) {{",
     ]
@@ -142,7 +141,7 @@ def transpose_function(v: Vectors, dtype: str, index: str) -> list[str]:
                 mixed.append(name)
         names = mixed
     for i, name in enumerate(names):
-        square.append(f"        {v.store(f'to + (column + {i}) * to_row + row', name, '__local')}")
+        square.append(f"        {v.store(f'to + (column + {i}) * to_row + row', name, space)}")
     square += ["    }", "}"]
     return [*_interleave(v, "low", 0), *_interleave(v, "high", n // 2), *head, *indented(square), "}"]
 

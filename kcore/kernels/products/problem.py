@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from kcore.codegen.dialect import compute_dtype
 from kcore.codegen.epilogue import Epilogue
 from kcore.codegen.layout import Layout, aligned, collapse, contiguous
-from kcore.graph.core import Node, Value
+from kcore.graph.core import Graph, Node, Value
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,12 @@ class Product:
     @property
     def plain(self) -> bool:
         """Whether sums are stored as they are: no epilogue, no narrower dtype."""
-        return self.epilogue.plain and self.a.dtype == self.dtype
+        return self.epilogue.plain and self.epilogue.product.outputs[0].dtype == self.dtype
+
+    def turned(self, rows: int, row: int) -> Product:
+        """The same with `a` laid by rows, in the dtype that is computed in: there is room for (rows, row) elements."""
+        a = Graph().placeholder((rows, row), self.dtype)
+        return replace(self, transposed_a=False, a=a)
 
 
 def product_of(node: Node) -> Product:

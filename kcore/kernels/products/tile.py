@@ -165,7 +165,7 @@ class TileFunctions:
     def _operands(self) -> list[str]:
         tiling, v, index = self.tiling, self.vectors, self.sig.index
         if tiling.left:
-            left = [f"const {'__global' if tiling.kept else '__local'} {v.type} *a"]
+            left = [f"const __local {v.type} *a"]
         else:
             left = [f"{OPENCL.pointer(self.product.a.dtype, const=True)}a", f"const {index} a_row"]
         if tiling.packed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -18,8 +19,10 @@ MEASURED = 24
 FETCH = 10
 #: Most cycles that the last work-item is taken to be held up by what else a core has to do; a tenth of it otherwise.
 HELD = 300_000
-#: Most bytes of packed rows of `a` in local memory, and in scratch memory, from where they go to a core's second cache.
-LEFT, KEPT = 160 << 10, 1 << 20
+#: Most bytes of packed rows of `a` in local memory.
+LEFT = 160 << 10
+#: Cycles of a core to turn a cache line of `a`, and to launch that.
+TURN, LAUNCH = 12, 12_000
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Tiling:
         depth: most terms added up before the next block is packed; a multiple of `lanes`.
         packed: whether a work-item copies its columns of `b` into a panel; if not they are read where they lie.
         left: tiles of rows of `a` that are copied at once; 0 if they are read where they lie.
-        kept: whether the copy lies in scratch memory, where there is room for more of them than in local memory.
         row_parts, column_parts: work-items along rows and columns.
+        turned: whether a launch of its own, before, lays a transposed `a` by rows into scratch memory, once for all.
     """
 
     rows: int
@@ -45,7 +48,7 @@ class Tiling:
     left: int = 0
     row_parts: int = 1
     column_parts: int = 1
-    kept: bool = False
+    turned: bool = False
 
     @property
     def width(self) -> int:
@@ -85,10 +88,15 @@ def lanes_of(dtype: str, traits: Traits) -> int:
 
 def cpu_candidates(product: Product, traits: Traits) -> list[Tiling]:
     """Tilings worth measuring, the default first."""
+    return sorted(dict.fromkeys(_tilings(product, traits)), key=lambda t: _cost(product, t, traits))[:MEASURED]
+
+
+def _tilings(product: Product, traits: Traits) -> Iterator[Tiling]:
     lanes = lanes_of(product.dtype, traits)
     registers = 32 if traits.vector >= 16 else 16
-    found: dict[Tiling, None] = {}
-    lefts = (0, LEFT, *([KEPT] if product.products == 1 else [])) if product.transposed_a else (0,)
+    ways = [(0, False)]
+    if product.transposed_a:
+        ways += [(LEFT, False), *([(0, True)] if product.products == 1 else [])]
     depths = {ceil(_even(product.inner, most) / lanes) * lanes for most in DEPTHS}
     for vectors in (2, 1, 3, 4):
         if vectors > 1 and (vectors - 1) * lanes >= product.columns:
@@ -96,9 +104,9 @@ def cpu_candidates(product: Product, traits: Traits) -> list[Tiling]:
         most = (registers - vectors - 1) // vectors
         places = (True, False) if readable(product, vectors * lanes) else (True,)
         heights = {_even(product.rows, min(most, n)) for n in (14, 13, 8)}
-        for rows, packed, left, depth in itertools.product(heights, places, lefts, depths):
-            found.setdefault(_divide(product, traits, Tiling(rows, vectors, lanes, depth, packed), left))
-    return sorted(found, key=lambda t: _cost(product, t, traits))[:MEASURED]
+        for rows, packed, (left, turned), depth in itertools.product(heights, places, ways, depths):
+            tiling = Tiling(rows, vectors, lanes, depth, packed, turned=turned)
+            yield _divide(product, traits, tiling, left)
 
 
 def readable(product: Product, width: int) -> bool:
@@ -117,12 +125,9 @@ def _divide(product: Product, traits: Traits, tiling: Tiling, left: int) -> Tili
     ]
     if left:
         size = itemsize(product.dtype)
-        if left == LEFT:
-            left = min(left, traits.local - tiling.depth * tiling.width * size - 1024)
+        left = min(left, traits.local - tiling.depth * tiling.width * size - 1024)
         most = max(1, left // ((tiling.depth + tiling.lanes) * tiling.tile_row * size))
-        if left > LEFT:  # each core should have a copy of its own, not one for each of many turns
-            options = [t for t in options if t.row_parts * t.column_parts <= traits.units] or options[:1]
-        options = [replace(t, left=_even(ceil(tiles / t.row_parts), most), kept=left > LEFT) for t in options]
+        options = [replace(t, left=_even(ceil(tiles / t.row_parts), most)) for t in options]
     return min(options, key=lambda t: _cost(product, t, traits))
 
 
@@ -149,19 +154,22 @@ def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
     if tiling.depth * tiling.width * size > 40 << 10:
         term *= 1.03  # the panel comes from the second cache
     if tiling.left:
-        left = 8 if tiling.kept else 6
+        left = 6
         if tiling.depth * tiling.tile_row * size > 24 << 10:
             term *= 1.06  # so do the rows
     else:
         left = 4
-        if product.transposed_a:  # cache lines that collide, pages that are looked up
+        if product.transposed_a and not tiling.turned:  # cache lines that collide, pages that are looked up
             term *= 1.05 + min(product.rows * size / 4096, 1) * 0.3
+            if min(product.rows * size, 4096) * tiling.depth > 80 * 4096:
+                term *= 1.15
         elif rows > 13:
             term *= 1.15  # so many pointers are no longer held in registers
     pack = 0.0
     if tiling.packed:
         far = 5 if inner * product.columns * size > 2**20 else 0  # what lies no more in the second cache
-        pack = inner * vectors * (far + (max(tiling.lanes / 2.5, 4) if product.transposed_b else 4))
+        near = 6 if tiling.left else 4  # beside packed rows in the same cache
+        pack = inner * vectors * (far + (max(tiling.lanes / 2.5, near) if product.transposed_b else near))
     elif product.rows > rows:  # read again for every tile, from rows far apart
         term *= 1.02 if inner * product.columns * size < 2**20 else 3
     blocks = ceil(inner / tiling.depth) or 1
@@ -171,14 +179,19 @@ def _cost(product: Product, tiling: Tiling, traits: Traits) -> float:
     item = panels * (turns * pack + tiles * tile) + tiles * rows * inner / tiling.lanes * left + 500
     items = product.products * tiling.row_parts * tiling.column_parts
     held = min(0.1 * item, HELD)
-    return ceil(items / traits.units) * item + held + _fetched(product, tiling, traits)
+    before = 0.0
+    if tiling.turned:
+        before = LAUNCH + TURN * product.rows * inner * size / 64 / traits.units
+    return before + ceil(items / traits.units) * item + held + _fetched(product, tiling, traits)
 
 
 def _fetched(product: Product, tiling: Tiling, traits: Traits) -> float:
     """Estimated cycles until a core has what it reads of both operands, which other cores have just written."""
     a, b = product.rows * product.inner, product.inner * product.columns
-    if product.products == 1 and tiling.row_parts > 1:
+    if product.products > 1:
+        a, b = a * product.products // traits.units, b * product.products // traits.units
+    elif tiling.row_parts > 1:
         a //= traits.units
-    elif product.products == 1 and tiling.column_parts > 1:
+    elif tiling.column_parts > 1:
         b //= traits.units
     return FETCH * (a + b) * itemsize(product.dtype) / 64
