@@ -18,7 +18,7 @@ from kcore.backend.base import Backend, Device
 from kcore.backend.batch import Rows
 from kcore.backend.kernel import Kernel, Site, Thunk
 from kcore.dtypes import numpy_dtype
-from kcore_numpy import schedule, threads
+from kcore_numpy import blas, schedule, threads
 
 
 class NumpyBackend(Backend):
@@ -40,7 +40,8 @@ class NumpyBackend(Backend):
     def __init__(self) -> None:
         for module in pkgutil.iter_modules(kcore_numpy.kernels.__path__, "kcore_numpy.kernels."):
             importlib.import_module(module.name)
-        self._device = Device("numpy", 0, _cpu_name(), "cpu", _memory(), {"cores": _cores(), "numpy": np.__version__})
+        details = {"cores": _cores(), "numpy": np.__version__, "products": blas.description()}
+        self._device = Device("numpy", 0, _cpu_name(), "cpu", _memory(), details)
 
     def devices(self) -> list[Device]:
         """The host, always."""
@@ -104,7 +105,8 @@ class NumpyBackend(Backend):
     def session(self) -> Iterator[None]:
         """NaN and infinity are results, not warnings, and BLAS keeps to the calling thread.
 
-        The kernels split their products themselves, over one pool.
+        The kernels split their products themselves, over one pool; where threads of BLAS serve a step better,
+        `schedule.arrange` allows them for that step.
 
         OpenBLAS's own threads wait for each other by spinning. Where something else runs on the machine, too, a
         product of 0.3 ms then takes 5 to 20 ms; one split over the pool takes 0.6.

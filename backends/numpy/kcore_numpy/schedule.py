@@ -12,13 +12,15 @@ from _thread import allocate_lock
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from kcore.backend.kernel import Site, Thunk
-from kcore_numpy import threads
+from kcore_numpy import blas, threads
 
 #: Microseconds until a waiting thread has noticed that it may go on.
 LATENCY = 40.0
@@ -27,6 +29,13 @@ SIGNAL = 4.0
 #: Microseconds a layout must save, by estimate, to be worth its trouble: threads must wake, and wait for each other's
 #: interpreter lock.
 WORTH = 250.0
+#: Microseconds up to which a step leaves the second thread to a BLAS that has threads of its own: they meet no
+#: interpreter lock, but compute nothing but products and functions of large arrays.
+LONG = 10000.0
+#: Seconds a step with threads of BLAS may take beyond twice its best time; more means that they wait for processors.
+STALL = 1e-3
+#: Steps without them after the first such step, see `_Within`.
+PAUSE = 8
 #: A launch that offers no jobs and touches more bytes than this may use the pool itself: everybody waits for it.
 SMALL = 1 << 21
 
@@ -35,12 +44,13 @@ Span = tuple[int, int]
 
 @dataclass
 class Job:
-    """A piece of a launch, the memory it touches, and about how many microseconds it takes."""
+    """A piece of a launch, the memory it touches, about how many microseconds it takes, and whether they go to BLAS."""
 
     thunk: Thunk
     reads: Sequence[np.ndarray]
     writes: Sequence[np.ndarray]
     cost: float
+    product: bool = False
 
 
 class Jobs:
@@ -247,6 +257,37 @@ class _Together:
             self.in_order()
 
 
+class _Within:
+    """A step on one thread, with the threads of BLAS, as long as nothing else keeps the processors busy.
+
+    Those threads wait for each other by spinning. Where another process has the processor of one, the others wait until
+    it gets that back, which is milliseconds for each product. So after a step that took much longer than it should, the
+    next ones do without them, the more of them the oftener that happens; results are the same to the bit.
+    """
+
+    def __init__(self, work: Thunk):
+        self.work = work
+        self.best = inf
+        self.rest, self.pause = 0, PAUSE
+
+    def __call__(self) -> None:
+        if self.rest:
+            self.rest -= 1
+            self.work()
+            return
+        start = perf_counter()
+        blas.with_threads(self.work)
+        self.learn(perf_counter() - start)
+
+    def learn(self, seconds: float) -> None:
+        """Decide from the time of a step with all threads how the next ones are run."""
+        self.best = min(self.best, seconds)
+        if seconds > 2 * self.best + STALL:
+            self.rest, self.pause = self.pause, min(2 * self.pause, 64 * PAUSE)
+        else:
+            self.pause = max(PAUSE, self.pause // 2)
+
+
 def sequence(thunks: Sequence[Thunk]) -> Thunk:
     """One thunk that runs these in a row."""
     if len(thunks) == 1:
@@ -281,6 +322,13 @@ def arrange(launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[in
     count = threads.count()
     if count == 1:
         return [(thunk, [i]) for i, (_, thunk) in enumerate(launches)]
+    if _within(launches):
+        serial = [
+            (i, one)
+            for i, (_, thunk) in enumerate(launches)
+            for one in (thunk.serial if isinstance(thunk, Jobs) else [thunk])
+        ]
+        return [(_Within(_numbered(serial)), list(range(len(launches))))]
     result: list[tuple[Thunk, list[int]]] = []
     layout = _Layout(count)
 
@@ -301,13 +349,28 @@ def arrange(launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[in
     return result
 
 
+def _within(launches: Sequence[tuple[Site, Thunk]]) -> bool:
+    """Whether a step had better go on one thread with BLAS's own: short, with products that are worth a second one."""
+    if not blas.has_threads() or any(threads.is_team(thunk) for _, thunk in launches):
+        return False
+    jobs = [thunk.jobs for _, thunk in launches if isinstance(thunk, Jobs)]
+    cost = sum(job.cost for one in jobs for job in one)
+    cost += sum(_touched(site) / 1e4 for site, thunk in launches if not isinstance(thunk, Jobs))
+    products = sum(job.cost for one in jobs for job in one if job.product)
+    return cost < LONG and products > WORTH
+
+
+def _touched(site: Site) -> int:
+    return sum(a.nbytes for a in (*site.inputs, *site.outputs) if a is not None)
+
+
 def _jobs(site: Site, thunk: Callable[[], Any]) -> Sequence[Job] | None:
     """The jobs of a launch; a small one is one job, a large one that offers none must run alone."""
     if isinstance(thunk, Jobs):
         return thunk.jobs
     if threads.is_team(thunk):
         return None
-    touched = sum(a.nbytes for a in (*site.inputs, *site.outputs) if a is not None)
+    touched = _touched(site)
     if touched > SMALL:
         return None
     writes = [a for a in (*site.outputs, site.scratch) if a is not None]

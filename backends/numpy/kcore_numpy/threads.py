@@ -8,6 +8,7 @@ import sys
 import threading
 from _thread import allocate_lock
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -45,13 +46,21 @@ class _Blas:
     def __init__(self) -> None:
         self._setters: list[Callable[[int], Any]] = []
         self.openblas: list[Any] = []
+        self.version = ""
         self._lock = allocate_lock()
         self._depth = 0
         for library in ThreadpoolController().select(user_api="blas").lib_controllers:
             self._setters.append(_raw_setter(library))
             if library.internal_api == "openblas":
                 self.openblas.append(library.dynlib)
+                self.version = str(library.version)
             _shorten_spin(library)
+
+    def add(self, setter: Callable[[int], Any]) -> None:
+        """Hold a library that was loaded later, too."""
+        with self._lock:
+            self._setters.append(setter)
+            setter(1 if self._depth else _count)
 
     def set_threads(self, number: int) -> None:
         for setter in self._setters:
@@ -192,6 +201,11 @@ def openblas() -> list[Any]:
     return _blas.openblas
 
 
+def openblas_version() -> str:
+    """The version of the last of them; empty with another BLAS."""
+    return _blas.version
+
+
 def single_blas() -> _Blas:
     """Context in which every BLAS product runs on the thread that asks for it; for code that does its own splitting."""
     return _blas
@@ -258,6 +272,17 @@ def together(thunks: Sequence[Thunk]) -> bool:
     if error is not None:
         raise error
     return True
+
+
+@contextmanager
+def alone() -> Iterator[bool]:
+    """Hold the pool, for work with other threads than its own; False where somebody else holds it already."""
+    free = _pool.acquire(False)
+    try:
+        yield free
+    finally:
+        if free:
+            _pool.release()
 
 
 def _drain_into(thunks: Iterator[Thunk]) -> Thunk:

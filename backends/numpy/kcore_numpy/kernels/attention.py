@@ -6,6 +6,7 @@ several times as fast as within rows, and no product of scores has a transposed 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore.ops.attention import masked_score
-from kcore_numpy import threads
+from kcore_numpy import blas, threads, vectors
+from kcore_numpy.schedule import sequence
 
 #: Bytes of scores in a block: about the second-level cache, and NumPy calls long enough to be worth a thread.
 BLOCK = 1 << 20
@@ -129,11 +131,10 @@ class _Plan:
     def low(self) -> float:
         return masked_score(self.dtype.name)
 
-    def thunk(self, works: list[list[Any]], run: Any, mask: np.ndarray | None, caps: list[np.ndarray]) -> Thunk:
+    def thunk(self, works: list[list[list[Thunk]]], mask: np.ndarray | None, caps: list[np.ndarray]) -> Thunk:
         shares = [works[a:b] for a, b in threads.split(len(works))]
-        compute = threads.team([partial(run, [w for unit in share for w in unit]) for share in shares], blas=True)
-        if len(shares) == 1:
-            compute = partial(run, [w for unit in works for w in unit])
+        in_order = [sequence([step for unit in share for steps in unit for step in steps]) for share in shares]
+        compute = threads.team(in_order, blas=True)
         return compute if mask is None else partial(_masked, caps[-1], mask, self.low, compute)
 
 
@@ -175,16 +176,15 @@ class _Scores(NamedTuple):
     scaled: np.ndarray
     scores: np.ndarray
 
-    def compute(self) -> np.ndarray:
-        """The scores, (batch, heads, keys, queries)."""
+    def steps(self) -> list[Thunk]:
+        """What computes the scores, (batch, heads, keys, queries)."""
         scores = self.scores
-        np.multiply(_turned(self.query), self.scale, out=self.scaled)
-        np.matmul(self.key, self.scaled, out=scores)
-        if self.bias is not None:
-            np.add(scores, self.bias, out=scores)
-        for cap in self.caps:
-            np.minimum(scores, cap, out=scores)
-        return scores
+        return [
+            partial(np.multiply, _turned(self.query), self.scale, self.scaled),
+            blas.matmul(self.key, self.scaled, scores),
+            *([] if self.bias is None else [partial(np.add, scores, self.bias, scores)]),
+            *(partial(np.minimum, scores, cap, out=scores) for cap in self.caps),
+        ]
 
 
 def _scores_of(site: Site, first: int, plan: _Plan, block: Block, room: dict, caps: list[np.ndarray]) -> _Scores:
@@ -201,9 +201,9 @@ def _scores_of(site: Site, first: int, plan: _Plan, block: Block, room: dict, ca
     )
 
 
-def _works(plan: _Plan, rooms: list[dict], make: Any) -> list[list[Any]]:
+def _works(plan: _Plan, rooms: list[dict], make: Callable[[Block, dict, bool], list[Thunk]]) -> list[list[list[Thunk]]]:
     """``make(block, room, first of its keys)`` for every block, with the room of the thread that will do it."""
-    works: list[list[Any]] = []
+    works: list[list[list[Thunk]]] = []
     for room, (start, stop) in zip(rooms, threads.split(len(plan.units)), strict=False):
         works += [[make(b, room, n == 0) for n, b in enumerate(unit)] for unit in plan.units[start:stop]]
     return works
@@ -219,30 +219,28 @@ def attention(site: Site) -> Thunk:
     out, normalizer = site.outputs
     caps = plan.caps(site, mask)
 
-    def make(block: Block, room: dict, _: bool) -> tuple:
-        scores = _scores_of(site, 0, plan, block, room, caps)
-        shape = scores.query.shape[:3]
-        target = None if out is None else block.rows(out)
-        kept = None if normalizer is None else normalizer[block.batch, block.heads, block.queries]
-        columns = _shaped(room["largest"], *shape), _shaped(room["total"], *shape)
-        return scores, block.keys(value), target, kept, *columns
-
-    return plan.thunk(_works(plan, plan.rooms(site.scratch), make), _run_forward, mask, caps)
-
-
-def _run_forward(works: list[tuple]) -> None:
-    for make_scores, value, out, normalizer, largest, total in works:
-        scores = make_scores.compute()
-        np.maximum.reduce(scores, axis=-2, out=largest)
-        np.subtract(scores, largest[:, :, None], out=scores)
-        np.exp(scores, out=scores)
-        np.add.reduce(scores, axis=-2, out=total)
+    def make(block: Block, room: dict, _: bool) -> list[Thunk]:
+        made = _scores_of(site, 0, plan, block, room, caps)
+        scores, shape = made.scores, made.query.shape[:3]
+        largest, total = _shaped(room["largest"], *shape), _shaped(room["total"], *shape)
+        steps: list[Thunk] = [
+            *made.steps(),
+            partial(np.maximum.reduce, scores, axis=-2, out=largest),
+            partial(np.subtract, scores, largest[:, :, None], scores),
+            vectors.apply(np.exp, scores, out=scores),
+            partial(np.add.reduce, scores, axis=-2, out=total),
+        ]
         if out is not None:
-            np.matmul(_turned(scores), value, out=out)
-            np.divide(out, total[..., None], out=out)
+            target = block.rows(out)
+            steps.append(blas.matmul(_turned(scores), block.keys(value), target))
+            steps.append(partial(np.divide, target, total[..., None], target))
         if normalizer is not None:
-            np.log(total, out=total)
-            np.add(total, largest, out=normalizer)
+            steps.append(vectors.apply(np.log, total, out=total))
+            kept = normalizer[block.batch, block.heads, block.queries]
+            steps.append(partial(np.add, total, largest, kept))
+        return steps
+
+    return plan.thunk(_works(plan, plan.rooms(site.scratch), make), mask, caps)
 
 
 # -- backward --------------------------------------------------------------------------------------------------------
@@ -255,69 +253,67 @@ def attention_grad(site: Site) -> Thunk:
     caps = plan.caps(site, mask)
     blind = None if mask is None else plan.dtype.type(plan.low / 2)
 
-    def make(block: Block, room: dict, first: bool) -> tuple:
-        scores = _scores_of(site, 1, plan, block, room, caps)
-        grads, results = block.rows(g), block.rows(out)
-        keys = (*scores.key.shape[:3],)
-        targets = [
-            None if site.outputs[0] is None else block.rows(site.outputs[0]),
-            *(None if x is None else block.keys(x) for x in site.outputs[1:]),
+    def make(block: Block, room: dict, first: bool) -> list[Thunk]:
+        made = _scores_of(site, 1, plan, block, room, caps)
+        weights, level = made.scores, normalizer[block.batch, block.heads, block.queries]
+        to_query = None if site.outputs[0] is None else block.rows(site.outputs[0])
+        to_key, to_value = (None if x is None else block.keys(x) for x in site.outputs[1:])
+        # rows with every key masked attend to all alike, and pass nothing on to the scores
+        steps: list[Thunk] = [
+            *made.steps(),
+            partial(np.subtract, weights, level[:, :, None], weights),
+            vectors.apply(np.exp, weights, out=weights),
         ]
-        more = [None, None] if first else [_shaped(room["keys"], *keys, size) for size in (plan.size, plan.out)]
-        return (
-            scores,
-            grads,
-            results,
-            block.keys(value),
-            normalizer[block.batch, block.heads, block.queries],
-            _shaped(room["slopes"], *scores.scores.shape),
-            _shaped(room["grads"], *_turned(grads).shape),
-            _shaped(room["rows"], *grads.shape),
-            _shaped(room["total"], *grads.shape[:3]),
-            blind,
-            targets,
-            more,
-        )
-
-    return plan.thunk(_works(plan, plan.rooms(site.scratch), make), _run_backward, mask, caps)
-
-
-def _run_backward(works: list[tuple]) -> None:
-    for make_scores, g, out, value, normalizer, slopes, turned, products, along, blind, targets, more in works:
-        weights = make_scores.compute()
-        np.subtract(weights, normalizer[:, :, None], out=weights)
-        np.exp(weights, out=weights)
-        unseeing = None
-        if blind is not None:  # rows with every key masked attend to all alike, and pass nothing on to the scores
-            unseeing = np.less(normalizer, blind)
-            unseeing = unseeing if unseeing.any() else None
-        if unseeing is not None:
-            _turned(weights)[unseeing] = 1.0 / weights.shape[-2]
-        to_query, to_key, to_value = targets
+        if blind is not None:
+            steps.append(partial(_attend_to_all, level, blind, weights))
+        arriving = block.rows(g)
         if to_value is not None:
-            _product(weights, g, None, to_value, more[1])
+            more = None if first else _shaped(room["keys"], *to_value.shape)
+            steps += _product(weights, arriving, None, to_value, more)
         if to_query is None and to_key is None:
-            continue
-        np.copyto(turned, _turned(g))
-        np.matmul(value, turned, out=slopes)
-        np.multiply(g, out, out=products)
-        np.add.reduce(products, axis=-1, out=along)
-        np.subtract(slopes, along[:, :, None], out=slopes)
-        np.multiply(slopes, weights, out=slopes)
-        if unseeing is not None:
-            _turned(slopes)[unseeing] = 0
+            return steps
+        slopes = _shaped(room["slopes"], *weights.shape)
+        turned = _shaped(room["grads"], *_turned(arriving).shape)
+        products, along = _shaped(room["rows"], *arriving.shape), _shaped(room["total"], *arriving.shape[:3])
+        steps += [
+            partial(np.copyto, turned, _turned(arriving)),
+            blas.matmul(block.keys(value), turned, slopes),
+            partial(np.multiply, arriving, block.rows(out), products),
+            partial(np.add.reduce, products, axis=-1, out=along),
+            partial(np.subtract, slopes, along[:, :, None], slopes),
+            partial(np.multiply, slopes, weights, slopes),
+        ]
+        if blind is not None:
+            steps.append(partial(_pass_nothing_on, level, blind, slopes))
         if to_key is not None:
-            _product(slopes, make_scores.query, make_scores.scale, to_key, more[0])
+            more = None if first else _shaped(room["keys"], *to_key.shape)
+            steps += _product(slopes, made.query, made.scale, to_key, more)
         if to_query is not None:
-            np.matmul(_turned(slopes), make_scores.key, out=to_query)
-            np.multiply(to_query, make_scores.scale, out=to_query)
+            steps.append(blas.matmul(_turned(slopes), made.key, to_query))
+            steps.append(partial(np.multiply, to_query, made.scale, to_query))
+        return steps
+
+    return plan.thunk(_works(plan, plan.rooms(site.scratch), make), mask, caps)
 
 
-def _product(a: np.ndarray, b: np.ndarray, scale: Any, target: np.ndarray, room: np.ndarray | None) -> None:
+def _attend_to_all(level: np.ndarray, blind: Any, weights: np.ndarray) -> None:
+    unseeing = np.less(level, blind)
+    if unseeing.any():
+        _turned(weights)[unseeing] = 1.0 / weights.shape[-2]
+
+
+def _pass_nothing_on(level: np.ndarray, blind: Any, slopes: np.ndarray) -> None:
+    unseeing = np.less(level, blind)
+    if unseeing.any():
+        _turned(slopes)[unseeing] = 0
+
+
+def _product(a: np.ndarray, b: np.ndarray, scale: Any, target: np.ndarray, room: np.ndarray | None) -> list[Thunk]:
     """The scaled product into the target, or added to it where earlier queries have written it already."""
     out = target if room is None else room
-    np.matmul(a, b, out=out)
+    steps = [blas.matmul(a, b, out)]
     if scale is not None:
-        np.multiply(out, scale, out=out)
+        steps.append(partial(np.multiply, out, scale, out))
     if room is not None:
-        np.add(target, room, out=target)
+        steps.append(partial(np.add, target, room, target))
+    return steps

@@ -13,7 +13,7 @@ import numpy as np
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore.graph.match import Pattern, term
 from kcore.graph.op import sample
-from kcore_numpy import threads
+from kcore_numpy import blas, threads
 from kcore_numpy.patches import Axis, Patches, Reader, Step, aligned, as_matrix, in_order, plain
 
 if TYPE_CHECKING:
@@ -143,10 +143,10 @@ def _apply(
             target = out[block.at]
             steps += more
             if product is None:
-                steps.append(partial(np.matmul, left, matrix, as_matrix(target)))
+                steps.append(blas.matmul(left, matrix, as_matrix(target)))
             else:
                 held = product[: target.size * out.itemsize].view(out.dtype)
-                steps.append(partial(np.matmul, left, matrix, held.reshape(-1, patches.filters)))
+                steps.append(blas.matmul(left, matrix, held.reshape(-1, patches.filters)))
                 steps.append(partial(np.copyto, target, held.reshape(target.shape)))
             steps += finish(target)
         thunks.append(in_order(steps))
@@ -187,9 +187,9 @@ def _correlate(patches: Patches, x: np.ndarray, g: np.ndarray, out: np.ndarray, 
             steps += more
             right = as_matrix(g[block.at])
             if number == 0:
-                steps.append(partial(np.matmul, left.T, right, total))
+                steps.append(blas.matmul(left.T, right, total))
             else:
-                steps.append(partial(np.matmul, left.T, right, part))
+                steps.append(blas.matmul(left.T, right, part))
                 steps.append(partial(np.add, total, part, total))
         thunks.append(in_order(steps))
         sums.append(total.reshape(out.shape))

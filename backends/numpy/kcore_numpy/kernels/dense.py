@@ -11,7 +11,7 @@ from kcore.backend.kernel import Site, Thunk, kernel
 from kcore.graph.core import Node, Value
 from kcore.graph.match import Pattern, term
 from kcore.graph.op import sample
-from kcore_numpy import threads
+from kcore_numpy import blas, threads
 from kcore_numpy.products import product_cost
 from kcore_numpy.schedule import Job, Jobs, sequence
 
@@ -62,7 +62,7 @@ def _bind(site: Site) -> Thunk:
         thunks: list[Thunk] = []
         for at in range(start, stop, size):
             block = out[at : min(at + size, stop)]
-            thunks.append(partial(np.matmul, x[at : min(at + size, stop)], weights, block))
+            thunks.append(blas.matmul(x[at : min(at + size, stop)], weights, block))
             thunks.append(partial(np.add, block, bias, out=block))
             thunks += _activate(activation, block) if activation else []
         return sequence(thunks)
@@ -70,7 +70,7 @@ def _bind(site: Site) -> Thunk:
     jobs = []
     for start, stop in parts:
         cost = product_cost(work // len(parts)) + out.size // len(parts) / 2000
-        jobs.append(Job(rows(start, stop), (x[start:stop], weights, bias), (out[start:stop],), cost))
+        jobs.append(Job(rows(start, stop), (x[start:stop], weights, bias), (out[start:stop],), cost, product=True))
     return Jobs(jobs, rows(0, out.shape[0]) if len(parts) > 1 else None)
 
 

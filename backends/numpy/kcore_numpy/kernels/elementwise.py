@@ -10,6 +10,7 @@ import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore.graph.core import Node
+from kcore_numpy import vectors
 
 UFUNCS: dict[str, Callable[..., Any]] = {
     "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.true_divide, "power": np.power,
@@ -33,9 +34,7 @@ def _register(name: str, ufunc: Callable[..., Any]) -> None:
     # np.square of bools is an int8: those go by the decomposition
     @kernel(name, backend="numpy", supports=lambda node: name != "square" or node.inputs[0].dtype != "bool")
     def bind(site: Site) -> Thunk:
-        if ufunc in (np.maximum, np.minimum):  # of these NumPy wants the output by name
-            return partial(ufunc, *site.inputs, out=site.outputs[0])
-        return partial(ufunc, *site.inputs, site.outputs[0])
+        return vectors.apply(ufunc, *site.inputs, out=site.outputs[0])
 
 
 for _name, _ufunc in UFUNCS.items():

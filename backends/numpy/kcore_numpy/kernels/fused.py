@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise, product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from kcore.backend.kernel import Kernel, Site, Thunk, kernel, kernels_of
+from kcore.dtypes import numpy_dtype
 from kcore.graph.core import Graph, Node, Value
 from kcore_numpy import threads
-from kcore_numpy.blas import combination, combines
+from kcore_numpy.chains import Joined, instructions
 from kcore_numpy.schedule import Job, Jobs, sequence
 
 #: Elements per chunk: a handful of float32 operands of this length fit a core's own cache.
@@ -91,150 +91,12 @@ def _cut(array: np.ndarray, index: tuple[slice, ...]) -> np.ndarray:
     return array[tuple(slice(None) if d == 1 else s for d, s in zip(array.shape, index, strict=False))]
 
 
-class _Sum(NamedTuple):
-    """``a * x + b * y``, which BLAS computes in one pass; `a` is a number or the value that holds it."""
-
-    output: Value
-    a: float | Value
-    sign: float
-    x: Value
-    b: float
-    y: Value
-
-    @property
-    def sources(self) -> list[Value]:
-        return [self.x, self.y, *([self.a] if isinstance(self.a, Value) else [])]
-
-    def factor(self, arrays: dict[Value, np.ndarray]) -> float | Callable[[], float]:
-        """What x is multiplied with: a number, or a function that reads it."""
-        if not isinstance(self.a, Value):
-            return self.sign * self.a
-        item, sign = arrays[self.a].item, self.sign
-        return lambda: sign * item()
-
-
-def _instructions(body: Graph, flat: bool) -> list[Node | _Sum]:
-    """The chain's nodes; where all operands are flat, those that make a scaled sum joined to one.
-
-    Moving averages, ``a + (b - a) * c`` or ``a * d + b * c``, and steps, ``a - b * c`` and ``a - (b * c) / d``, are
-    what optimizers consist of.
-    """
-    if (
-        not flat
-        or body.nodes[-1].outputs[0].size == 1
-        or not all(combines(_np(v)) for node in body.nodes for v in node.outputs)
-    ):
-        return list(body.nodes)
-    sums = _Sums(body)
-    for node in body.nodes:
-        if node.op.name in ("add", "subtract"):
-            sums.join(node)
-    return [sums.joined.get(node, node) for node in body.nodes if node not in sums.gone]
-
-
-class _Term(NamedTuple):
-    """An operand of a sum as a scaled array, the nodes that vanish with it, and a quotient in another's place."""
-
-    x: Value
-    scale: float | Value = 1.0
-    gone: tuple[Node, ...] = ()
-    quotient: tuple[Node, Node] | None = None
-
-
-class _Sums:
-    """Finds the scaled sums of a chain.
-
-    Attributes:
-        joined: node -> what takes its place.
-        gone: nodes that are part of another's sum.
-    """
-
-    def __init__(self, body: Graph):
-        self.shape = body.nodes[-1].outputs[0].shape
-        self.uses = Counter(v for node in body.nodes for v in node.sources)
-        self.uses.update(body.outputs)
-        self.joined: dict[Node, Node | _Sum] = {}
-        self.gone: set[Node] = set()
-
-    def join(self, node: Node) -> None:
-        """Replace a sum or difference by a scaled sum where that saves a pass."""
-        sign = 1.0 if node.op.name == "add" else -1.0
-        left, right = node.inputs
-        found = self._average(node) if sign > 0 else None
-        if found is None:
-            one, two = self._term(left), self._term(right)
-            if one is None or two is None or not (one.gone or two.gone):
-                return
-            if isinstance(one.scale, float) and one.quotient is None:
-                found = _Sum(node.outputs[0], two.scale, sign, two.x, one.scale, one.x)
-            elif isinstance(two.scale, float) and two.quotient is None:
-                found = _Sum(node.outputs[0], one.scale, 1.0, one.x, sign * two.scale, two.x)
-            else:
-                return
-            self.gone.update(one.gone, two.gone)
-            self.joined.update(t.quotient for t in (one, two) if t.quotient is not None)
-        self.joined[node] = found
-
-    def _average(self, node: Node) -> _Sum | None:
-        """``a + (b - a) * c``."""
-        for a, scaled in (node.inputs, node.inputs[::-1]):
-            product = self._only(scaled, "multiply")
-            for value, scale in (product.inputs, product.inputs[::-1]) if product else ():
-                change, c = self._only(value, "subtract"), _number(scale)
-                if change is None or c is None or not 0 < c < 1 or change.inputs[1] is not a:
-                    continue
-                b = change.inputs[0]
-                if a is not None and b is not None and self._whole(a) and self._whole(b):
-                    self.gone |= {product, change}  # type: ignore[arg-type]
-                    return _Sum(node.outputs[0], c, 1.0, b, 1.0 - c, a)
-        return None
-
-    def _term(self, value: Value | None) -> _Term | None:
-        """A whole array as a scaled one; ``(x c) / d`` as c times ``x / d``."""
-        if value is None or not self._whole(value):
-            return None
-        quotient = self._only(value, "divide")
-        product = self._only(quotient.inputs[0] if quotient else value, "multiply")
-        for x, scale in (product.inputs, product.inputs[::-1]) if product else ():
-            if x is None or scale is None or not self._whole(x) or scale.size != 1:
-                continue
-            number = _number(scale)
-            factor: float | Value = scale if number is None else number
-            if quotient is None:
-                return _Term(x, factor, (product,))  # type: ignore[arg-type]
-            ratio = Node(quotient.op, (x, quotient.inputs[1]), quotient.attrs, [v.spec for v in quotient.outputs])
-            return _Term(ratio.outputs[0], factor, (product,), (quotient, ratio))  # type: ignore[arg-type]
-        return _Term(value)
-
-    def _only(self, value: Value | None, op: str) -> Node | None:
-        """The node of this op that makes a value which one other node reads, and that stands for itself still."""
-        node = None if value is None else value.node
-        if (
-            value is None
-            or node is None
-            or node.op.name != op
-            or self.uses[value] != 1
-            or node in self.joined
-            or node in self.gone
-        ):
-            return None
-        return node
-
-    def _whole(self, value: Value) -> bool:
-        return value.shape == self.shape and value.constant is None
-
-
-def _number(value: Value | None) -> float | None:
-    constant = None if value is None else value.constant
-    return float(constant.reshape(())) if constant is not None and constant.size == 1 else None
-
-
 class _Body:
     """The chain as instructions over registers: each value's last reader frees its register for the next."""
 
     def __init__(self, body: Graph, flat: bool = False):
         self.body = body
-        self.instructions = _instructions(body, flat)
+        self.instructions = instructions(body, flat)
         last: dict[Value, int] = {}
         for i, step in enumerate(self.instructions):
             for value in step.sources:
@@ -253,8 +115,8 @@ class _Body:
                 if last.get(value) == i and value in self.register and value not in self.outputs:
                     free.append(self.register[value])
         self.last = last
-        self.width = max(np.dtype(_np(v)).itemsize for n in body.nodes for v in (*n.outputs, *n.sources))
-        self.kernels = [None if isinstance(step, _Sum) else self._kernel(step) for step in self.instructions]
+        self.width = max(np.dtype(numpy_dtype(v.dtype)).itemsize for n in body.nodes for v in (*n.outputs, *n.sources))
+        self.kernels = [None if isinstance(step, Joined) else self._kernel(step) for step in self.instructions]
         self.work = max(
             (_scratch(k, _resized(n, (CHUNK,))) for k, n in zip(self.kernels, self.instructions, strict=True) if k),  # type: ignore[arg-type]
             default=0,
@@ -292,12 +154,12 @@ class _Body:
                 array = out
             else:
                 slot = self.register[value] * step
-                array = np.ndarray(whole, _np(value), memory, slot)
+                array = np.ndarray(whole, numpy_dtype(value.dtype), memory, slot)
                 if out is not None:
                     copies.append(partial(np.copyto, out, array))
             assert array is not None
-            if isinstance(step_, _Sum):
-                result.append(combination(step_.factor(arrays), arrays[step_.x], step_.b, arrays[step_.y], array))
+            if isinstance(step_, Joined):
+                result.append(step_.bind(arrays, array))
                 arrays[value] = array
                 continue
             node, k = step_, self.kernels[i]
@@ -314,8 +176,8 @@ class _Body:
         return any(self.last.get(v, -1) > at and np.may_share_memory(arrays[v], out) for v in self.body.inputs)
 
 
-def _result(step: Node | _Sum) -> Value:
-    return step.output if isinstance(step, _Sum) else step.outputs[0]
+def _result(step: Node | Joined) -> Value:
+    return step.output if isinstance(step, Joined) else step.outputs[0]
 
 
 def _array(value: Value, arrays: dict[Value, np.ndarray]) -> np.ndarray:
@@ -325,12 +187,6 @@ def _array(value: Value, arrays: dict[Value, np.ndarray]) -> np.ndarray:
         assert constant is not None
         known = arrays[value] = np.ascontiguousarray(constant).reshape(())
     return known
-
-
-def _np(value: Value) -> np.dtype:
-    from kcore.dtypes import numpy_dtype
-
-    return numpy_dtype(value.dtype)
 
 
 def _resized(node: Node, shape: tuple[int, ...]) -> Node:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
-from kcore_numpy import threads
+from kcore_numpy import blas, threads
 from kcore_numpy.products import product
 
 #: Bytes to which every piece of working memory is rounded up.
@@ -77,7 +77,7 @@ class _Forward:
 
     def rows(self, part: slice) -> tuple:
         """What the steps of some rows of the batch need."""
-        return self.recurrent, self.through[part], self.room[part], self.half[part], self.shift[part]
+        return self.through[part], self.room[part], self.half[part], self.shift[part]
 
 
 def _forward_scratch(node: Any) -> int:
@@ -115,7 +115,8 @@ def lstm(site: Site) -> Thunk:
             gates = buffers.gates[t][rows]
             new = buffers.hidden[t][rows], buffers.cells[t][rows]
             held = None if mask is None else mask[t][rows, None]
-            work.append((gates, *np.split(gates, 4, axis=1), h[rows], c[rows], *new, held))
+            through = blas.matmul(h[rows], buffers.recurrent, buffers.through[rows])
+            work.append((through, gates, *np.split(gates, 4, axis=1), h[rows], c[rows], *new, held))
         own = None if bias is None or at_once else buffers.bias[rows]
         parts.append(partial(_run_forward, buffers.rows(rows), own, work))
     loop = threads.team(parts, blas=True)
@@ -137,10 +138,10 @@ def _each(thunks: list[Thunk]) -> None:
 
 def _run_forward(buffers: tuple, bias: np.ndarray | None, work: list) -> None:
     """All steps for some rows of the batch."""
-    recurrent, through, room, half, shift = buffers
-    matmul, add, multiply, tanh = np.matmul, np.add, np.multiply, np.tanh
-    for z, i, f, g, o, h_old, c_old, h, c, held in work:
-        matmul(h_old, recurrent, through)
+    through, room, half, shift = buffers
+    add, multiply, tanh = np.add, np.multiply, np.tanh
+    for product_with_state, z, i, f, g, o, h_old, c_old, h, c, held in work:
+        product_with_state()
         add(z, through, z)
         if bias is not None:
             add(z, bias, z)
@@ -180,7 +181,7 @@ class _Backward:
     def rows(self, part: slice) -> tuple:
         """What the steps of some rows of the batch need."""
         columns = (self.dh, self.dc, self.room, self.kept_h, self.kept_c)
-        return self.transposed, *(column[part] for column in columns)
+        return tuple(column[part] for column in columns)
 
 
 @kernel(
@@ -213,7 +214,8 @@ def lstm_grad(site: Site) -> Thunk:
             forget = gates[t][rows, units : 2 * units]
             arriving = None if g_sequence is None else g_sequence[t][rows]
             valid = None if mask is None else buffers.valid[t][rows]
-            work.append((arriving, buffers.outer[t][rows], slope[:, :3], slope[:, 3], flat, forget, valid))
+            back = blas.matmul(flat, buffers.transposed, buffers.dh[rows])
+            work.append((arriving, buffers.outer[t][rows], slope[:, :3], slope[:, 3], forget, valid, back))
         parts.append(partial(_run_backward, buffers.rows(rows), work))
     loop = threads.team(parts, blas=True)
     dx, dh0, dc0, d_weights, d_recurrent, d_bias = site.outputs
@@ -276,10 +278,10 @@ def _begin(buffers: _Backward, recurrent: np.ndarray, mask: Any, g_h: Any, g_c: 
 
 def _run_backward(buffers: tuple, work: list) -> None:
     """All steps, last first, for some rows of the batch."""
-    transposed, dh, dc, room, kept_h, kept_c = buffers
-    matmul, add, multiply = np.matmul, np.add, np.multiply
+    dh, dc, room, kept_h, kept_c = buffers
+    add, multiply = np.add, np.multiply
     wide = dc[:, None, :]
-    for arriving, outer, three, fourth, slopes, forget, valid in work:
+    for arriving, outer, three, fourth, forget, valid, back in work:
         if arriving is not None:
             add(dh, arriving, dh)
         if valid is not None:
@@ -294,7 +296,7 @@ def _run_backward(buffers: tuple, work: list) -> None:
         multiply(three, wide, three)
         multiply(fourth, dh, fourth)
         multiply(dc, forget, dc)
-        matmul(slopes, transposed, dh)
+        back()
         if valid is not None:
             add(dh, kept_h, dh)
             add(dc, kept_c, dc)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
-from kcore_numpy import threads
+from kcore_numpy import blas, threads
 from kcore_numpy.kernels.recurrent import _each, _floating, _grain, _Memory, _order, _rows
 from kcore_numpy.products import product
 
@@ -60,8 +60,8 @@ def simple_rnn(site: Site) -> Thunk:
     def step(t: int, rows: slice) -> tuple[np.ndarray, ...]:
         return (buffers.inputs[t][rows],)
 
-    run = partial(_run_simple, recurrent, buffers.through, None if bias is None else buffers.bias)
-    return _forward(site, buffers, prepare, weights, step, run)
+    run = partial(_run_simple, buffers.through, None if bias is None else buffers.bias)
+    return _forward(site, buffers, prepare, weights, (recurrent, buffers.through), step, run)
 
 
 @kernel("gru", backend="numpy", supports=_floating, scratch=_forward_scratch, strided=False)
@@ -93,8 +93,8 @@ def _reset_after(site: Site, buffers: _Forward, half: np.ndarray) -> Thunk:
         return (inputs[:, : 2 * units], inputs[:, 2 * units :], gates[:, units : 3 * units], *parts)
 
     biases = (None, None) if bias is None else (buffers.bias, buffers.state_bias)
-    run = partial(_run_gru, buffers.recurrent, buffers.through, *biases)
-    return _forward(site, buffers, prepare, buffers.kernel, step, run)
+    run = partial(_run_gru, buffers.through, *biases)
+    return _forward(site, buffers, prepare, buffers.kernel, (buffers.recurrent, buffers.through), step, run)
 
 
 def _reset_before(site: Site, buffers: _Forward, half: np.ndarray) -> Thunk:
@@ -117,9 +117,8 @@ def _reset_before(site: Site, buffers: _Forward, half: np.ndarray) -> Thunk:
 
     through = _side_by_side(buffers.through, 2 * units)
     working = (*through, buffers.kept, None if bias is None else buffers.bias)
-    return _forward(
-        site, buffers, prepare, buffers.kernel, step, partial(_run_reset_before, by_state, by_kept, working)
-    )
+    run = partial(_run_reset_before, by_kept, working)
+    return _forward(site, buffers, prepare, buffers.kernel, (by_state, through[0]), step, run)
 
 
 def _side_by_side(memory: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -134,10 +133,14 @@ def _forward(
     buffers: _Forward,
     prepare: Thunk,
     weights: np.ndarray,
+    by_state: tuple[np.ndarray, np.ndarray],
     step: Callable[[int, slice], tuple[np.ndarray, ...]],
     run: Callable[[slice, list], None],
 ) -> Thunk:
-    """One product for all inputs, then `run` for shares of the batch with what `step` needs of each step."""
+    """One product for all inputs, then `run` for shares of the batch with what `step` needs of each step.
+
+    `by_state` is what the state is multiplied by at each step, and where the product goes.
+    """
     x, h0, _, recurrent, _, mask = site.inputs
     steps, batch, features = x.shape
     units, columns = recurrent.shape
@@ -149,7 +152,8 @@ def _forward(
         for t, before in _order(steps, site.attrs["reverse"]):
             h_old = h0 if before is None else buffers.hidden[before]
             held = None if mask is None else mask[t][rows, None]
-            work.append((*step(t, rows), h_old[rows], buffers.hidden[t][rows], held))
+            through = blas.matmul(h_old[rows], by_state[0], by_state[1][rows])
+            work.append((through, *step(t, rows), h_old[rows], buffers.hidden[t][rows], held))
         parts.append(partial(run, rows, work))
     thunks = [prepare, through_all, threads.team(parts, blas=True)]
     if site.outputs[1] is not None:
@@ -157,12 +161,12 @@ def _forward(
     return partial(_each, thunks)
 
 
-def _run_simple(recurrent: np.ndarray, through: np.ndarray, bias: Any, rows: slice, work: list) -> None:
+def _run_simple(through: np.ndarray, bias: Any, rows: slice, work: list) -> None:
     """All steps of a simple recurrent network for some rows of the batch."""
     through, bias = through[rows], None if bias is None else bias[rows]
-    matmul, add, tanh = np.matmul, np.add, np.tanh
-    for inputs, h_old, h, held in work:
-        matmul(h_old, recurrent, through)
+    add, tanh = np.add, np.tanh
+    for state_product, inputs, h_old, h, held in work:
+        state_product()
         add(through, inputs, through)
         if bias is not None:
             add(through, bias, through)
@@ -171,16 +175,16 @@ def _run_simple(recurrent: np.ndarray, through: np.ndarray, bias: Any, rows: sli
             np.copyto(h, h_old, where=~held)
 
 
-def _run_gru(recurrent: np.ndarray, through: np.ndarray, bias: Any, state_bias: Any, rows: slice, work: list) -> None:
+def _run_gru(through: np.ndarray, bias: Any, state_bias: Any, rows: slice, work: list) -> None:
     """All steps of a GRU for some rows of the batch."""
     through = through[rows]
-    units = recurrent.shape[0]
+    units = through.shape[1] // 3
     through_zr, through_a = through[:, : 2 * units], through[:, 2 * units :]
     if bias is not None:
         bias_zr, bias_g, bias_a = bias[rows, : 2 * units], bias[rows, 2 * units :], state_bias[rows]
-    matmul, add, multiply, subtract, tanh = np.matmul, np.add, np.multiply, np.subtract, np.tanh
-    for x_zr, x_g, zr, g, z, r, a, h_old, h, held in work:
-        matmul(h_old, recurrent, through)
+    add, multiply, subtract, tanh = np.add, np.multiply, np.subtract, np.tanh
+    for state_product, x_zr, x_g, zr, g, z, r, a, h_old, h, held in work:
+        state_product()
         add(x_zr, through_zr, zr)
         if bias is None:
             np.copyto(a, through_a)
@@ -202,16 +206,17 @@ def _run_gru(recurrent: np.ndarray, through: np.ndarray, bias: Any, state_bias: 
             np.copyto(h, h_old, where=~held)
 
 
-def _run_reset_before(by_state: np.ndarray, by_kept: np.ndarray, working: tuple, rows: slice, work: list) -> None:
+def _run_reset_before(by_kept: np.ndarray, working: tuple, rows: slice, work: list) -> None:
     """All steps of a GRU whose reset gate acts before the product, for some rows of the batch."""
     through_zr, through_g, kept = (a[rows] for a in working[:3])
     bias = None if working[3] is None else working[3][rows]
     units = by_kept.shape[0]
+    kept_product = blas.matmul(kept, by_kept, through_g)
     if bias is not None:
         bias_zr, bias_g = bias[:, : 2 * units], bias[:, 2 * units :]
-    matmul, add, multiply, subtract, tanh = np.matmul, np.add, np.multiply, np.subtract, np.tanh
-    for inputs, zr, z, r, g, h_old, h, held in work:
-        matmul(h_old, by_state, through_zr)
+    add, multiply, subtract, tanh = np.add, np.multiply, np.subtract, np.tanh
+    for state_product, inputs, zr, z, r, g, h_old, h, held in work:
+        state_product()
         add(inputs[:, : 2 * units], through_zr, zr)
         if bias is not None:
             add(zr, bias_zr, zr)
@@ -219,7 +224,7 @@ def _run_reset_before(by_state: np.ndarray, by_kept: np.ndarray, working: tuple,
         multiply(zr, 0.5, zr)
         add(zr, 0.5, zr)
         multiply(r, h_old, kept)
-        matmul(kept, by_kept, through_g)
+        kept_product()
         add(inputs[:, 2 * units :], through_g, g)
         if bias is not None:
             add(g, bias_g, g)
@@ -279,7 +284,8 @@ def simple_rnn_grad(site: Site) -> Thunk:
         after.append(partial(np.add.reduce, slopes, axis=0, out=d_bias))
 
     def step(t: int, rows: slice) -> tuple[Any, ...]:
-        return buffers.slopes[t][rows][:, None, :], buffers.slopes[t][rows], None
+        slopes = buffers.slopes[t][rows]
+        return slopes[:, None, :], _back(buffers, slopes, rows), None
 
     return _backward(site, buffers, factors, step, _run_backward, after)
 
@@ -337,7 +343,7 @@ def _after_grad(site: Site) -> Thunk:
 
     def step(t: int, rows: slice) -> tuple[Any, ...]:
         flat = buffers.slopes[t][rows]
-        return flat.reshape(-1, 4, units), flat[:, units:], gates[t][rows][:, units : 2 * units]
+        return flat.reshape(-1, 4, units), _back(buffers, flat[:, units:], rows), gates[t][rows][:, units : 2 * units]
 
     return _backward(site, buffers, factors, step, _run_backward, [turn, *after])
 
@@ -381,9 +387,17 @@ def _before_grad(site: Site) -> Thunk:
         flat, gate = buffers.slopes[t][rows], gates[t][rows]
         z, r, _ = (gate[:, k * units : (k + 1) * units] for k in range(3))
         to_z, to_r, to_g = (flat[:, k * units : (k + 1) * units] for k in range(3))
-        return to_z, to_r, to_g, flat[:, : 2 * units], z, r, buffers.to_kept[rows]
+        to_kept = buffers.to_kept[rows]
+        candidate = blas.matmul(to_g, buffers.transposed[2 * units :], to_kept)
+        state = blas.matmul(flat[:, : 2 * units], buffers.transposed[: 2 * units], buffers.dh[rows])
+        return to_z, to_r, to_g, state, z, r, to_kept, candidate
 
     return _backward(site, buffers, factors, step, _run_before_backward, after)
+
+
+def _back(buffers: _Backward, slopes: np.ndarray, rows: slice) -> Thunk:
+    """The gradient of the state before a step."""
+    return blas.matmul(slopes, buffers.transposed, buffers.dh[rows])
 
 
 def _backward(
@@ -433,18 +447,18 @@ def _backward(
             valid = None if mask is None else buffers.valid[t][rows]
             work.append((arriving, valid, *step(t, rows)))
         state = buffers.dh[rows], buffers.room[rows], buffers.kept[rows]
-        parts.append(partial(run, buffers.transposed, *state, work))
+        parts.append(partial(run, *state, work))
     thunks = [ahead, begin, threads.team(parts, blas=True), *after]
     if site.outputs[1] is not None:
         thunks.append(partial(np.copyto, site.outputs[1], buffers.dh))
     return partial(_each, thunks)
 
 
-def _run_backward(transposed: np.ndarray, dh: np.ndarray, room: np.ndarray, kept: np.ndarray, work: list) -> None:
+def _run_backward(dh: np.ndarray, room: np.ndarray, kept: np.ndarray, work: list) -> None:
     """All steps, last first, for some rows of the batch."""
-    matmul, add, multiply = np.matmul, np.add, np.multiply
+    add, multiply = np.add, np.multiply
     wide = dh[:, None, :]
-    for arriving, valid, slopes, by_state, handed in work:
+    for arriving, valid, slopes, back, handed in work:
         if arriving is not None:
             add(dh, arriving, dh)
         if valid is not None:
@@ -454,21 +468,17 @@ def _run_backward(transposed: np.ndarray, dh: np.ndarray, room: np.ndarray, kept
         multiply(slopes, wide, slopes)
         if handed is not None:
             multiply(dh, handed, room)
-        matmul(by_state, transposed, dh)
+        back()
         if handed is not None:
             add(dh, room, dh)
         if valid is not None:
             add(dh, kept, dh)
 
 
-def _run_before_backward(
-    transposed: np.ndarray, dh: np.ndarray, room: np.ndarray, kept: np.ndarray, work: list
-) -> None:
+def _run_before_backward(dh: np.ndarray, room: np.ndarray, kept: np.ndarray, work: list) -> None:
     """All steps of a GRU whose reset gate acts before the product, last first, for some rows of the batch."""
-    matmul, add, multiply = np.matmul, np.add, np.multiply
-    units = dh.shape[1]
-    of_gates, of_candidate = transposed[: 2 * units], transposed[2 * units :]
-    for arriving, valid, to_z, to_r, to_g, by_state, z, r, to_kept in work:
+    add, multiply = np.add, np.multiply
+    for arriving, valid, to_z, to_r, to_g, state_product, z, r, to_kept, candidate in work:
         if arriving is not None:
             add(dh, arriving, dh)
         if valid is not None:
@@ -477,12 +487,12 @@ def _run_before_backward(
             np.copyto(dh, room)
         multiply(to_z, dh, to_z)
         multiply(to_g, dh, to_g)
-        matmul(to_g, of_candidate, to_kept)
+        candidate()
         multiply(to_r, to_kept, to_r)
         multiply(to_kept, r, to_kept)
         multiply(dh, z, room)
         add(room, to_kept, room)
-        matmul(by_state, of_gates, dh)
+        state_product()
         add(dh, room, dh)
         if valid is not None:
             add(dh, kept, dh)
