@@ -102,6 +102,7 @@ from kcore.layers.pooling.global_max_pooling import (
     GlobalMaxPooling3D,
 )
 from kcore.layers.pooling.max_pooling import MaxPool1D, MaxPool2D, MaxPool3D, MaxPooling1D, MaxPooling2D, MaxPooling3D
+from kcore.layers.preprocessing.audio import MelSpectrogram, STFTSpectrogram
 from kcore.layers.preprocessing.category_encoding import CategoryEncoding, Discretization
 from kcore.layers.preprocessing.hashing import HashedCrossing, Hashing
 from kcore.layers.preprocessing.image_colors import (

@@ -68,6 +68,8 @@ CASES = {
             "MaxNumBoundingBoxes": (2,),
         }.items()
     },
+    "MelSpectrogram": ((512,), (128, 64, None, "hann", 16000, 20, 20.0, None, False)),
+    "STFTSpectrogram": ((64, 2), ("log", 16)),
     "Flatten": (IMAGE, ()),
     "Softmax": (FLAT, ()),
 }
