@@ -8,6 +8,7 @@ from kcore.ops.adaptive_pooling import *  # noqa: F403
 from kcore.ops.arranging import *  # noqa: F403
 from kcore.ops.attention import *  # noqa: F403
 from kcore.ops.bitwise import *  # noqa: F403
+from kcore.ops.blocks import *  # noqa: F403
 from kcore.ops.contraction import *  # noqa: F403
 from kcore.ops.control import *  # noqa: F403
 from kcore.ops.convolution import *  # noqa: F403
@@ -31,6 +32,7 @@ from kcore.ops.ranges import *  # noqa: F403
 from kcore.ops.recurrent import *  # noqa: F403
 from kcore.ops.reduction import *  # noqa: F403
 from kcore.ops.running import *  # noqa: F403
+from kcore.ops.segments import *  # noqa: F403
 from kcore.ops.sets import *  # noqa: F403
 from kcore.ops.shape import *  # noqa: F403
 from kcore.ops.signal import *  # noqa: F403
