@@ -29,8 +29,10 @@ from kcore.utils.labels import normalize, to_categorical
 from kcore.utils.sequences import pad_sequences, timeseries_dataset_from_array
 from kcore.utils.splitting import split_dataset
 
-#: Names that Keras has here, of rooms that are loaded when one is asked for: ``"module:name there"``.
+#: Names that Keras has here, of rooms that are loaded when one is asked for: ``"module"`` or ``"module:name there"``.
 _ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(("array_to_img", "img_to_array", "load_img", "save_img"), "kcore.utils.images"),
+    "Config": "kcore.utils.settings",
     "Progbar": "kcore.training.progbar:Progbar",
     "PyDataset": "kcore.training.sources.py_dataset:PyDataset",
     "Sequence": "kcore.training.sources.py_dataset:PyDataset",
@@ -74,7 +76,7 @@ def __getattr__(name: str) -> Any:
     if name not in _ELSEWHERE:
         raise AttributeError(f"module 'kcore.utils' has no attribute {name!r}")
     module, _, there = _ELSEWHERE[name].partition(":")
-    return getattr(importlib.import_module(module), there)
+    return getattr(importlib.import_module(module), there or name)
 
 
 def __dir__() -> list[str]:
