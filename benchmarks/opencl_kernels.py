@@ -1,18 +1,21 @@
 """How close generated OpenCL kernels come to what the device can do: bare multiply-adds, and a bare copy of 256 MB.
 
-    python benchmarks/opencl_kernels.py [--device opencl:intel] [--only matmul] [--seconds 0.2]
+    python benchmarks/opencl_kernels.py [--device opencl:intel] [--only matmul] [--seconds 0.2] [--mkl PYTHON]
 
-Each line is the best of several runs, taken in turn with those of the bare kernels. A family of kernels is a function
-that is given a `Bench` and yields `Case`s; `@family` registers it.
+Each line is the best of several runs, taken in turn with those of the bare kernels, and with those of Intel's MKL on as
+many cores where `--mkl` names a Python that has it (`pip install mkl numpy`). A family of kernels is a function that is
+given a `Bench` and yields `Case`s; `@family` registers it.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,19 +68,49 @@ class Case:
         run: enqueues it once.
         flops: multiplications and additions of one run; compared with the bare multiply-adds.
         nbytes: bytes it must read and write; compared with the bare copy.
+        peer: seconds of the same by another library, given how often to repeat it; None if it does not do it.
     """
 
     name: str
     run: Thunk
     flops: int = 0
     nbytes: int = 0
+    peer: Callable[[int], float] | None = None
+
+
+class Mkl:
+    """Matrix products by MKL, in a process of its own (`mkl_products.py`).
+
+    Args:
+        python: of an environment with the packages ``mkl`` and ``numpy``.
+    """
+
+    def __init__(self, python: str):
+        script = Path(__file__).with_name("mkl_products.py")
+        self._process = subprocess.Popen([python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._products = 0
+
+    def product(self, sizes: tuple[int, int, int], transposed: tuple[bool, bool]) -> Callable[[int], float]:
+        """What multiplies operands of those rows, columns and terms so often, and returns the seconds of once."""
+        self._ask("product " + " ".join(str(int(n)) for n in (*sizes, *transposed)))
+        number, self._products = self._products, self._products + 1
+        return lambda often: float(self._ask(f"run {number} {often}"))
+
+    def _ask(self, order: str) -> str:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(order, file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"MKL's process ended at {order!r}, exit code {self._process.wait()}")
+        return answer
 
 
 class Bench:
-    """A device, and what it can do at most."""
+    """A device, and what it can do at most; `mkl` measures the same products, if it is there."""
 
-    def __init__(self, place: Place):
+    def __init__(self, place: Place, mkl: Mkl | None = None):
         self.place = place
+        self.mkl = mkl
         self._kept: list[Any] = []
 
     def node(self, name: str, *specs: tuple[Sequence[int], str], **attrs: Any) -> Node:
@@ -133,26 +166,34 @@ class Bench:
 
     def seconds(self, cases: Iterable[Case], total: float) -> list[float]:
         """The best time of each, measured in turn for about `total` seconds each."""
-        cases = list(cases)
-        best = [float("inf")] * len(cases)
-        often = [1] * len(cases)
+        return [own for own, _ in self.both(cases, total)]
+
+    def both(self, cases: Iterable[Case], total: float) -> list[tuple[float, float]]:
+        """The best time of each and of its peer, infinite if there is none, as `seconds` measures it."""
+        runs = [(case, peer) for case in cases for peer in (False, True) if not peer or case.peer]
+        best = dict.fromkeys(runs, float("inf"))
+        often = dict.fromkeys(runs, 1)
         for turn in range(2):
-            for i, case in enumerate(cases):
-                often[i] = max(1, int(0.01 / self._time(case.run, 1))) if turn else 1
+            for run in runs:
+                often[run] = max(1, int(0.01 / self._time(*run, 1))) if turn else 1
         start = time.perf_counter()
         turns = 0
-        while turns < 3 or time.perf_counter() - start < total * len(cases):
+        while turns < 3 or time.perf_counter() - start < total * len(runs):
             turns += 1
-            for i, case in enumerate(cases):
-                best[i] = min(best[i], self._time(case.run, often[i]))
-        return best
+            for run in runs:
+                best[run] = min(best[run], self._time(*run, often[run]))
+        return [(best[case, False], best.get((case, True), float("inf"))) for case, peer in runs if not peer]
 
-    def _time(self, run: Thunk, often: int) -> float:
+    def _time(self, case: Case, peer: bool, often: int) -> float:
+        if peer and case.peer:
+            return case.peer(often)
         queue = self.place.queue
+        if self.mkl:
+            case.run()  # as MKL does, after the other's turn
         queue.finish()
         start = time.perf_counter()
         for _ in range(often):
-            run()
+            case.run()
         queue.finish()
         return (time.perf_counter() - start) / often
 
@@ -222,8 +263,9 @@ def matmul(bench: Bench) -> Iterator[Case]:
     for name, (a, b, transpose_a, transpose_b) in _PRODUCTS.items():
         node = bench.node("matmul", (a, "float32"), (b, "float32"), transpose_a=transpose_a, transpose_b=transpose_b)
         code = products.emit(node, bench.place.traits)
-        inner = a[-2] if transpose_a else a[-1]
-        yield Case(name, bench.launch(node, code), flops=2 * node.outputs[0].size * inner)
+        (rows, columns), inner = node.outputs[0].shape, a[-2] if transpose_a else a[-1]
+        peer = bench.mkl.product((rows, columns, inner), (transpose_a, transpose_b)) if bench.mkl else None
+        yield Case(name, bench.launch(node, code), flops=2 * rows * columns * inner, peer=peer)
 
 
 #: name: (input, kernel, stride, whether the result is as large as the input)
@@ -285,23 +327,25 @@ def main() -> None:
     parser.add_argument("--device", default="opencl")
     parser.add_argument("--only", type=_families, default=list(FAMILIES), help=f"with commas: {', '.join(FAMILIES)}")
     parser.add_argument("--seconds", type=float, default=0.2, help="for each case")
+    parser.add_argument("--mkl", metavar="PYTHON", help="measure MKL too, which this Python has")
     arguments = parser.parse_args()
     selection.use_backend(arguments.device)
     backend_of("opencl")
-    bench = Bench(place_of(selection.current().device))
+    bench = Bench(place_of(selection.current().device), Mkl(arguments.mkl) if arguments.mkl else None)
     print(bench.place.device.name.strip(), "through", bench.place.device.platform.name)
     for name in arguments.only:
         bare = [bench.multiply_add(), bench.copy()]
         cases = list(FAMILIES[name](bench))
-        peak, copy, *times = bench.seconds([*bare, *cases], arguments.seconds)
+        (peak, _), (copy, _), *times = bench.both([*bare, *cases], arguments.seconds)
         rate, speed = bare[0].flops / peak, bare[1].nbytes / copy
         print(f"\n{name}: bare multiply-adds {rate / 1e9:.0f} GFLOP/s, bare copy {speed / 1e9:.1f} GB/s")
-        for case, seconds in zip(cases, times, strict=True):
+        for case, (seconds, peer) in zip(cases, times, strict=True):
             if case.flops:
                 got, share = f"{case.flops / seconds / 1e9:7.0f} GFLOP/s", case.flops / seconds / rate
             else:
                 got, share = f"{case.nbytes / seconds / 1e9:7.1f} GB/s", case.nbytes / seconds / speed
-            print(f"{case.name:40s} {seconds * 1e6:10.1f} us {got} {share:6.0%}")
+            beside = f", MKL {case.flops / peer / 1e9:4.0f} GFLOP/s, {peer / seconds:.2f} of it" if case.peer else ""
+            print(f"{case.name:40s} {seconds * 1e6:10.1f} us {got} {share:6.0%}{beside}")
 
 
 if __name__ == "__main__":
