@@ -21,6 +21,7 @@ from kcore.ops.gru import *  # noqa: F403
 from kcore.ops.indexing import *  # noqa: F403
 from kcore.ops.joining import *  # noqa: F403
 from kcore.ops.losses import *  # noqa: F403
+from kcore.ops.mapping import *  # noqa: F403
 from kcore.ops.moments import *  # noqa: F403
 from kcore.ops.nans import *  # noqa: F403
 from kcore.ops.normalization import *  # noqa: F403
