@@ -195,7 +195,7 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Any]:
         places[:2] = 1, 0
     shape = [0] * ndim
     for v, place in zip(vectors, places, strict=True):
-        shape[place] = v.shape[0]
+        shape[place] = index(v.shape[0])
     wide = [expand_dims(v, [i for i in range(ndim) if i != place]) for v, place in zip(vectors, places, strict=True)]
     return [broadcast_to(v, shape) for v in wide]
 
@@ -258,14 +258,15 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         raise ValueError(f"diagonal: axis1={axis1} and axis2={axis2} are the same axis of shape {tuple(x.shape)}")
     x = moveaxis(x, [first, second], [-2, -1])
     *lead, n, m = x.shape
+    zeros, ones = (0,) * len(lead), (1,) * len(lead)
+    if n is None or m is None:  # a shape only: how long the diagonal is depends on the shorter side
+        flat = reshape(x, (*lead, -1))
+        return _slice(flat, start=(*zeros, 0), stop=(*lead, None), step=(*ones, 1))
     start = offset if offset >= 0 else -offset * m
     count = max(min(n, m - offset) if offset >= 0 else min(n + offset, m), 0)
+    first, end = (start, start + (count - 1) * (m + 1) + 1) if count else (0, 0)
     flat = reshape(x, (*lead, n * m))
-    stop = start + (count - 1) * (m + 1) + 1 if count else start
-    if not count:
-        start = stop = 0
-    whole_axes = len(lead)
-    return _slice(flat, start=(*[0] * whole_axes, start), stop=(*lead, stop), step=(*[1] * whole_axes, m + 1))
+    return _slice(flat, start=(*zeros, first), stop=(*lead, end), step=(*ones, m + 1))
 
 
 def diag(x: Any, k: int = 0) -> Any:

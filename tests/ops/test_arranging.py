@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kcore import ops
-from kcore.runtime import function
+from kcore.runtime import KerasTensor, function
 
 A = np.arange(24, dtype="float32").reshape(2, 3, 4)
 M = np.arange(12, dtype="int32").reshape(3, 4)
@@ -133,6 +133,14 @@ def test_gradients(differentiates):
     differentiates(lambda x: ops.diag(x, -1), V)
     differentiates(lambda x, y: ops.meshgrid(x, y), V, V[:2])
     differentiates(lambda x, y: ops.dstack([x, y * y]), M, M)
+
+
+def test_sizes_may_be_unknown():
+    x = KerasTensor((None, 4))
+    assert ops.diagonal(x).shape == (None,) and ops.diag(x, 1).shape == (None,)
+    assert ops.diagonal(KerasTensor((None, 3, 4)), axis1=1, axis2=2).shape == (None, 3)
+    assert [g.shape for g in ops.meshgrid(x[:, 0], x[0])] == [(4, None)] * 2
+    assert ops.roll(x, 1, axis=0).shape == ops.fliplr(x).shape == (None, 4)
 
 
 # -- evenly spaced -----------------------------------------------------------------------------------------------------
