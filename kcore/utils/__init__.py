@@ -32,6 +32,7 @@ from kcore.utils.splitting import split_dataset
 #: Names that Keras has here, of rooms that are loaded when one is asked for: ``"module"`` or ``"module:name there"``.
 _ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("array_to_img", "img_to_array", "load_img", "save_img"), "kcore.utils.images"),
+    **dict.fromkeys((f"{kind}_dataset_from_directory" for kind in ("audio", "image", "text")), "kcore.utils.folders"),
     "Config": "kcore.utils.settings",
     "Progbar": "kcore.training.progbar:Progbar",
     "PyDataset": "kcore.training.sources.py_dataset:PyDataset",
