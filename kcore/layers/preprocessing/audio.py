@@ -83,8 +83,9 @@ class MelSpectrogram(DataLayer):
 
     def call(self, inputs: Any) -> Any:
         inputs = ops.cast(inputs, self.compute_dtype if self.compute_dtype in ("float32", "float64") else "float32")
+        length = self.sequence_length or self.fft_length
         real, imaginary = ops.stft(
-            inputs, self.sequence_length, self.sequence_stride, self.fft_length, window=self.window, center=True
+            inputs, length, self.sequence_stride, self.fft_length, window=self.window, center=True
         )
         energy = ops.square(real) + ops.square(imaginary)
         spectrum = energy if self.mag_exp == 2 else ops.power(ops.sqrt(energy), self.mag_exp)
