@@ -14,6 +14,7 @@ from kcore.ops.control import *  # noqa: F403
 from kcore.ops.convolution import *  # noqa: F403
 from kcore.ops.creation import *  # noqa: F403
 from kcore.ops.ctc import *  # noqa: F403
+from kcore.ops.ctc_decoding import *  # noqa: F403
 from kcore.ops.elementwise import *  # noqa: F403
 from kcore.ops.fft import *  # noqa: F403
 from kcore.ops.getitem import *  # noqa: F403
