@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kcore.ops import image
+from kcore.ops import image, linalg
 from kcore.ops.activation import *  # noqa: F403
 from kcore.ops.adaptive_pooling import *  # noqa: F403
 from kcore.ops.arranging import *  # noqa: F403
@@ -15,12 +15,14 @@ from kcore.ops.convolution import *  # noqa: F403
 from kcore.ops.creation import *  # noqa: F403
 from kcore.ops.ctc import *  # noqa: F403
 from kcore.ops.ctc_decoding import *  # noqa: F403
+from kcore.ops.derivatives import *  # noqa: F403
 from kcore.ops.elementwise import *  # noqa: F403
 from kcore.ops.fft import *  # noqa: F403
 from kcore.ops.getitem import *  # noqa: F403
 from kcore.ops.gru import *  # noqa: F403
 from kcore.ops.indexing import *  # noqa: F403
 from kcore.ops.joining import *  # noqa: F403
+from kcore.ops.linalg import *  # noqa: F403
 from kcore.ops.losses import *  # noqa: F403
 from kcore.ops.mapping import *  # noqa: F403
 from kcore.ops.moments import *  # noqa: F403

@@ -43,11 +43,21 @@ def _at_least(x: Any, ndim: int) -> Any:
     return expand_dims(x, 2) if len(x.shape) == 2 and ndim == 3 else x
 
 
+def _stacked(function: str, xs: Sequence[Any], ndim: int) -> list[Any]:
+    tensors = [_at_least(x, ndim) for x in xs]
+    if not tensors:
+        raise ValueError(f"{function}: expected one tensor or more; received none")
+    return tensors
+
+
 def hstack(xs: Sequence[Any]) -> Any:
     """Tensors side by side: joined along the second axis, vectors along their only one.
 
     Args:
-        xs: tensors of one shape but for that axis.
+        xs: tensors of one shape but for that axis; one or more.
+
+    Raises:
+        ValueError: there are none, or their shapes differ.
 
     Example:
         >>> hstack([[[1], [2]], [[3], [4]]]).numpy().tolist()
@@ -55,7 +65,7 @@ def hstack(xs: Sequence[Any]) -> Any:
 
     Source: `keras.ops.hstack`.
     """
-    tensors = [_at_least(x, 1) for x in xs]
+    tensors = _stacked("hstack", xs, 1)
     return concatenate(tensors, axis=min(len(tensors[0].shape), 2) - 1)
 
 
@@ -63,7 +73,10 @@ def vstack(xs: Sequence[Any]) -> Any:
     """Tensors one below the other: joined along the first axis, vectors as rows.
 
     Args:
-        xs: tensors of one shape but for that axis.
+        xs: tensors of one shape but for that axis; one or more.
+
+    Raises:
+        ValueError: there are none, or their shapes differ.
 
     Example:
         >>> vstack([[1, 2], [3, 4]]).numpy().tolist()
@@ -71,14 +84,17 @@ def vstack(xs: Sequence[Any]) -> Any:
 
     Source: `keras.ops.vstack`.
     """
-    return concatenate([_at_least(x, 2) for x in xs], axis=0)
+    return concatenate(_stacked("vstack", xs, 2), axis=0)
 
 
 def dstack(xs: Sequence[Any]) -> Any:
     """Tensors one behind the other: joined along the third axis, vectors and matrices as layers of size 1.
 
     Args:
-        xs: tensors of one shape but for that axis.
+        xs: tensors of one shape but for that axis; one or more.
+
+    Raises:
+        ValueError: there are none, or their shapes differ.
 
     Example:
         >>> dstack([[1, 2], [3, 4]]).numpy().tolist()
@@ -86,7 +102,7 @@ def dstack(xs: Sequence[Any]) -> Any:
 
     Source: `keras.ops.dstack`.
     """
-    return concatenate([_at_least(x, 3) for x in xs], axis=2)
+    return concatenate(_stacked("dstack", xs, 3), axis=2)
 
 
 def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:

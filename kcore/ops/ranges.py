@@ -125,6 +125,8 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 
 def _steps(num: int, endpoint: bool, what: str) -> int:
     """How many steps lie between the first number and the end."""
+    if not hasattr(num, "__index__"):
+        raise TypeError(f"{what}: expected num to be an integer; received {num!r}")
     if num < 0:
         raise ValueError(f"{what}: expected num to be 0 or more; received {num}")
     return max(num - 1 if endpoint else num, 1)
@@ -173,6 +175,7 @@ def linspace(
         The broadcast shape with an axis of size `num`; with `retstep` the distance as well.
 
     Raises:
+        TypeError: `num` is no integer.
         ValueError: `num` is negative.
 
     Example:
@@ -208,6 +211,7 @@ def logspace(
         The broadcast shape with an axis of size `num`.
 
     Raises:
+        TypeError: `num` is no integer.
         ValueError: `num` is negative.
 
     Example:
@@ -216,6 +220,7 @@ def logspace(
 
     Source: `keras.ops.logspace`.
     """
+    _steps(num, endpoint, "logspace")
     work, target = _result(start, stop, dtype)
     y = power(convert_to_tensor(base, work), linspace(start, stop, num, endpoint, dtype=work, axis=axis))
     return cast(floor(y), target) if is_int(target) else y
@@ -236,6 +241,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
         The broadcast shape with an axis of size `num`.
 
     Raises:
+        TypeError: `num` is no integer.
         ValueError: `num` is negative.
 
     Example:

@@ -18,7 +18,9 @@ def test_stacking(name, agrees):
     agrees(name, [V, V + 1])
     agrees(name, [M, M.astype("float32")])
     agrees(name, [A, A])
-    agrees(name, [np.float32(1) * np.ones((), "float32"), np.zeros((), "float32")])
+    agrees(name, [np.ones((), "float32"), np.zeros((), "float32")])
+    with pytest.raises(ValueError, match=f"^{name}: expected one tensor or more; received none"):
+        getattr(ops, name)([])
 
 
 @pytest.mark.parametrize("axis", [None, 0, -1])
@@ -169,6 +171,8 @@ def test_spaces_of_other_kinds(agrees):
     assert function(lambda: ops.linspace(0, 1, 3))().numpy().tolist() == [0.0, 0.5, 1.0]
     with pytest.raises(ValueError, match="geomspace: expected num to be 0 or more; received -1"):
         ops.geomspace(1, 2, -1)
+    with pytest.raises(TypeError, match="logspace: expected num to be an integer; received 2.5"):
+        ops.logspace(1, 2, 2.5)
 
 
 def test_a_gradient_reaches_both_ends(differentiates):
