@@ -157,6 +157,9 @@ class Backend(ABC):
     def synchronize(self, device: Device) -> None:  # noqa: B027 (a device that computes at once has nothing to wait for)
         """Wait until everything submitted to the device has finished."""
 
+    def release(self) -> None:  # noqa: B027 (a backend that keeps nothing has nothing to free)
+        """Free what is kept for calls to come, such as compiled kernels that no executable runs."""
+
     # -- memory --------------------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -104,6 +104,11 @@ class Programs(ABC):
                 self.build([source])
             return self._built[source.key]
 
+    def release(self) -> None:
+        """Let go of the kernels held for whoever asks next; what an executable runs stays with it."""
+        with self._lock:
+            self._built.clear()
+
     def _load(self, missing: dict[str, Source]) -> None:
         disk = self._disk
         if disk is None:

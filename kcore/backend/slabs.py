@@ -98,6 +98,8 @@ class Pool(ABC):
 
     def __init__(self, place: Any):
         self._place = place
+        #: What finalizers know of it: a place that nobody uses goes, with the blocks that it keeps for itself.
+        self._reference = weakref.ref(self)
         self._slabs: list[_Slab] = []
         self._lock = threading.Lock()
         self._given: deque[tuple[_Slab | None, int, int]] = deque()
@@ -144,14 +146,14 @@ class Pool(ABC):
                 self._nbytes += SLAB
             slab.used += 1
             block = Block(self._place, slab.buffer, slab.arena.take(nbytes), nbytes)
-        weakref.finalize(block, self._give, slab, block.offset, nbytes).atexit = False
+        weakref.finalize(block, _given_back, self._reference, slab, block.offset, nbytes).atexit = False
         return block
 
     def _own(self, nbytes: int) -> Block:
         block = Block(self._place, self._buffer(nbytes), 0, nbytes)
         with self._lock:
             self._nbytes += nbytes
-        weakref.finalize(block, self._give, None, 0, nbytes).atexit = False
+        weakref.finalize(block, _given_back, self._reference, None, 0, nbytes).atexit = False
         return block
 
     def _give(self, slab: _Slab | None, offset: int, nbytes: int) -> None:
@@ -175,3 +177,9 @@ class Pool(ABC):
             if not slab.used and len(self._slabs) > 1:
                 self._slabs.remove(slab)
                 self._nbytes -= SLAB
+
+
+def _given_back(pool: weakref.ref[Pool], slab: _Slab | None, offset: int, nbytes: int) -> None:
+    there = pool()
+    if there is not None:
+        there._give(slab, offset, nbytes)

@@ -19,7 +19,8 @@ def clear_session(free_memory: bool = True) -> None:
     """Start automatic names and the global random state again; models that exist go on working.
 
     Args:
-        free_memory: also collect what nobody uses any more, whose memory then goes back to the device.
+        free_memory: also collect what nobody uses any more, whose memory then goes back to the device, and let
+            go of compiled kernels that no model runs.
 
     Example:
         >>> import kcore
@@ -33,6 +34,8 @@ def clear_session(free_memory: bool = True) -> None:
     seeds.forget_global_generator()
     if free_memory:
         gc.collect()
+        for backend in started():
+            backend.release()
 
 
 def use_session_with_seed(

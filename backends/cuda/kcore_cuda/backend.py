@@ -20,7 +20,7 @@ from kcore_cuda.graphs import Loop, Run, is_recordable, sources_of
 from kcore_cuda.kernels import normalization
 from kcore_cuda.launch import Submission, launch
 from kcore_cuda.memory import ALIGNMENT, Array
-from kcore_cuda.place import Place, place_of
+from kcore_cuda.place import Place, place_of, places
 
 
 class CUDABackend(PlacedBackend):
@@ -54,6 +54,11 @@ class CUDABackend(PlacedBackend):
         return place_of(device)
 
     # -- memory --------------------------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Let go of compiled kernels that no executable runs."""
+        for place in places():
+            place.programs.release()
 
     def view(self, storage: Block, offset: int, shape: tuple[int, ...], dtype: str) -> Array:
         """An array over part of a block."""

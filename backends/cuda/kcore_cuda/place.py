@@ -290,6 +290,11 @@ def register(device: Device, gpu: Gpu) -> None:
     _gpus[str(device)] = gpu
 
 
+def places() -> list[Place]:
+    """The states of all devices that were used."""
+    return list(_places.values())
+
+
 def place_of(device: Device) -> Place:
     """The state of a device, made when it is first used."""
     place = _places.get(str(device))

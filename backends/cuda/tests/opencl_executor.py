@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import re
 import warnings
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -46,13 +47,16 @@ _WORDS = [
 ]  # fmt: skip
 _FLOAT = (
     "exp exp2 expm1 log log1p log2 log10 sqrt rsqrt pow tanh sinh cosh sin cos tan asin acos atan atan2 asinh acosh "
-    "atanh erf erfc floor ceil rint trunc round fabs fmod copysign fma fmax fmin hypot ldexp lgamma tgamma cbrt"
+    "atanh erf erfc floor ceil rint trunc round fabs fmod copysign fma fmax fmin hypot ldexp lgamma "
+    "tgamma cbrt nextafter"
 ).split()
 #: Arguments that are no pointers.
 _SCALARS = {
     "signed char": np.int8, "short": np.int16, "int": np.int32, "long long": np.int64, "unsigned char": np.uint8,
     "unsigned short": np.uint16, "unsigned int": np.uint32, "unsigned long long": np.uint64,
 }  # fmt: skip
+#: Kernels kept, those that ran last: each holds some 3 MB of the driver's memory.
+KEPT = 64
 _HALF = """static inline float round_float16(const float value) {
     ushort bits;
     vstore_half_rte(value, 0, (half *)&bits);
@@ -88,7 +92,7 @@ class Executor:
     def __init__(self, device: Any):
         self.context = cl.Context([device])
         self.queue = cl.CommandQueue(self.context, device)
-        self._kernels: dict[str, Any] = {}
+        self._kernels: OrderedDict[str, Any] = OrderedDict()
 
     def __call__(self, launched: Any) -> None:
         function = launched.function
@@ -100,6 +104,9 @@ class Executor:
                 warnings.simplefilter("ignore", cl.CompilerWarning)
                 program.build(options=["-cl-std=CL3.0", "-w"], cache_dir=False)
             kernel = self._kernels[text] = cl.Kernel(program, function.name)
+            if len(self._kernels) > KEPT:
+                self._kernels.popitem(last=False)
+        self._kernels.move_to_end(text)
         for i, (ctype, name) in enumerate(function.parameters):
             value = launched.arguments[name]
             if ctype.endswith("*"):

@@ -20,7 +20,7 @@ from kcore_opencl.device_list import MAKERS, DeviceList  # noqa: E402
 from kcore_opencl.errors import explained  # noqa: E402
 from kcore_opencl.launch import Launch, launch  # noqa: E402
 from kcore_opencl.memory import Array, Block, Pages  # noqa: E402
-from kcore_opencl.place import ALIGNMENT, Place, feeders, place_of  # noqa: E402
+from kcore_opencl.place import ALIGNMENT, Place, feeders, place_of, places  # noqa: E402
 
 
 class OpenCLBackend(PlacedBackend):
@@ -61,6 +61,11 @@ class OpenCLBackend(PlacedBackend):
         return place_of(device)
 
     # -- memory --------------------------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Let go of compiled kernels that no executable runs."""
+        for place in places():
+            place.programs.release()
 
     def largest(self, device: Device) -> int:
         """Bytes of the largest single buffer."""

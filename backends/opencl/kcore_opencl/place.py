@@ -228,6 +228,11 @@ def register(device: Device, opencl_device: Any) -> None:
     _devices[str(device)] = opencl_device
 
 
+def places() -> list[Place]:
+    """The states of all devices that were used."""
+    return list(_places.values())
+
+
 def place_of(device: Device) -> Place:
     """The state of a device, made and tested when it is first used.
 

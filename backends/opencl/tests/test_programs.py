@@ -8,6 +8,7 @@ import numpy as np
 import pyopencl as cl
 import pytest
 
+import kcore
 from kcore.backend import dump as dumping
 from kcore.backend import programs as building
 from kcore.codegen import Argument, Source
@@ -55,6 +56,35 @@ def test_sources_share_a_program_and_keep_their_own_results(device, programs):
 def test_sources_that_differ_in_names_are_built_once(programs):
     programs.build([source("first", "1.0f"), source("second", "1.0f")])
     assert programs.compiled == 1
+
+
+def test_kernels_that_are_let_go_are_found_again_and_who_runs_one_keeps_it(device, programs):
+    one = source("first", "1.0f")
+    kernel = programs.kernel(one)
+    programs.release()
+    assert not programs._built
+    kernel.set_args(buffer := cl.Buffer(device.place.context, cl.mem_flags.READ_WRITE, 4))
+    cl.enqueue_nd_range_kernel(device.place.queue, kernel, (1,), (1,))
+    out = np.zeros(1, np.float32)
+    cl.enqueue_copy(device.place.queue, out, buffer)
+    assert out == result(programs, device.place, one) == 2
+    assert (programs.compiled, programs.loaded) == (1, 1)
+
+
+def test_a_cleared_session_lets_compiled_kernels_go_and_models_go_on(intel):
+    kcore.use_backend(str(intel.device))
+    try:
+        model = kcore.Sequential([kcore.Input((3,)), kcore.layers.Dense(2)])
+        x = np.ones((2, 3), "float32")
+        before = model.predict(x, verbose=0)
+        kcore.utils.clear_session(free_memory=False)
+        assert intel.place.programs._built
+        kcore.utils.clear_session()
+        assert not intel.place.programs._built
+        np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+        np.testing.assert_array_equal(model(x), before)
+    finally:
+        kcore.use_backend("numpy")
 
 
 def test_what_nobody_asks_for_goes_while_those_who_run_it_keep_it(device, programs, monkeypatch):
