@@ -34,6 +34,7 @@ _ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("array_to_img", "img_to_array", "load_img", "save_img"), "kcore.utils.images"),
     **dict.fromkeys((f"{kind}_dataset_from_directory" for kind in ("audio", "image", "text")), "kcore.utils.folders"),
     "Config": "kcore.utils.settings",
+    "FeatureSpace": "kcore.layers.preprocessing.feature_space",
     "Progbar": "kcore.training.progbar:Progbar",
     "PyDataset": "kcore.training.sources.py_dataset:PyDataset",
     "Sequence": "kcore.training.sources.py_dataset:PyDataset",

@@ -58,7 +58,8 @@ def batches_of(layer: Any, data: Any, chunked: bool = True) -> Iterator[np.ndarr
     if hasattr(data, "element_spec") and len(getattr(_features(data.element_spec), "shape", (0, 0))) < 2:
         data = data.batch(128)  # of TensorFlow, one sample at a time
     count = 0
-    for item in data:
+    known = getattr(data, "num_batches", None)  # a `PyDataset` may go on for ever where it is not asked by number
+    for item in data if known is None else (data[i] for i in range(known)):
         batch = plain_array(_features(item))
         if not hasattr(batch, "shape"):
             raise TypeError(
