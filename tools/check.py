@@ -238,7 +238,7 @@ def numpy_primitives(step: Step) -> None:
 
 
 def nvrtc(step: Step) -> None:
-    """Every CUDA kernel compiled for the architectures that the unit tests compile some for."""
+    """Every CUDA kernel compiled for each architecture; the unit tests compile some."""
     step.pytest(BIN / "python", "-m", "pytest", "-q", "-m", "nvrtc", "backends/cuda/tests/test_nvrtc.py")
 
 
