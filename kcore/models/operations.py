@@ -25,7 +25,7 @@ _MODULES: dict[str, str] = {
     "log_softmax sparsemax max_pool adaptive_max_pool average_pool adaptive_average_pool conv depthwise_conv "
     "separable_conv conv_transpose one_hot binary_crossentropy categorical_crossentropy "
     "sparse_categorical_crossentropy multi_hot moments normalize psnr dot_product_attention polar unfold fold "
-    "depth_to_space space_to_depth",
+    "depth_to_space space_to_depth ctc_decode",
     "linalg": "cholesky cholesky_inverse det eig eigh inv lu_factor norm qr solve solve_triangular svd lstsq "
     "matrix_rank pinv",
     "image": "affine_transform crop_images elastic_transform extract_patches extract_patches_3d gaussian_blur "
@@ -35,10 +35,11 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 #: Parameters that Keras's operations are given in their call; the others are kept in their configuration.
 _CALLED = frozenset(
-    "a angle array atol b bias bins choicelist condition condlist constant_values coordinates default depthwise_kernel "
-    "elements end_points fill_value image1 image2 images index indices inputs kernel key mask operands output "
-    "output_length pointwise_kernel predictions q query rtol segment_ids start start_indices start_points step stop "
-    "target target_length targets transform updates value values variable volumes weights x x1 x2 xs y".split()
+    "a angle array atol b bias bins choicelist condition condlist constant_values coordinates data default "
+    "depthwise_kernel elements end_points fill_value image1 image2 images index indices inputs kernel key mask "
+    "operands output output_length pointwise_kernel predictions q query rtol segment_ids sequence_lengths start "
+    "start_indices start_points step stop target target_length targets transform updates value values variable "
+    "volumes weights x x1 x2 xs y".split()
 )
 #: Those of them that operations of a module, or one operation, have in their configuration all the same.
 _KEPT = {"image": {"fill_value"}, "unique": {"fill_value"}, "histogram": {"bins"}, "trapezoid": {"x"}}
@@ -50,6 +51,7 @@ _CLASSES = {
     "fft2": "FFT2",
     "ifft2": "IFFT2",
     "psnr": "PSNR",
+    "ctc_decode": "CTCDecode",
     "allclose": "AllClose",
     "cdist": "CDist",
     "isin": "IsIn",
@@ -93,7 +95,8 @@ def _is_keras_s(name: str) -> bool:
 
 #: Functions of `kcore.ops` that Keras does not have, or has as a function that makes several operations.
 OPS_OF_KCORE = frozenset(
-    "getitem divide_no_nan batch_normalization layer_normalization rms_normalization scale_and_translate".split()
+    "getitem divide_no_nan batch_normalization layer_normalization rms_normalization rearrange "
+    "scale_and_translate".split()
 )
 
 

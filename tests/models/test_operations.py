@@ -54,6 +54,43 @@ STEPS = {
     "unique": lambda o, x: o.unique(x, size=50, axis=None),
 }
 
+#: The same for factorizations, transforms and segments.
+MATRICES = {
+    "cholesky": lambda o, x: o.cholesky(o.matmul(o.transpose(x, (0, 2, 1)), x) + o.eye(6), upper=True),
+    "svd": lambda o, x: o.svd(x, full_matrices=False)[1] + o.svd(x, compute_uv=False),
+    "solve": lambda o, x: o.solve(o.matmul(x, o.transpose(x, (0, 2, 1))) + o.eye(4), x),
+    "logdet": lambda o, x: o.logdet(o.matmul(x, o.transpose(x, (0, 2, 1))) + o.eye(4)),
+    "rfft": lambda o, x: o.irfft(o.rfft(x, 8), 8),
+    "stft": lambda o, x: o.istft(o.stft(x, 4, 2, 4), 4, 2, 4),
+    "extract_sequences": lambda o, x: o.extract_sequences(x, 3, 2),
+    "segments": lambda o, x: o.segment_sum(x, np.array([0, 1], "int32"), num_segments=2),
+    "update": lambda o, x: o.slice_update(x, (0, 1, 2), np.ones((1, 2, 2), "float32")),
+    "trace": lambda o, x: o.trace(x, offset=1, axis1=1, axis2=2),
+    "psnr": lambda o, x: o.psnr(x, x * x, 1.0),
+    "decode": lambda o, x: o.ctc_decode(x, np.array([4, 3], "int32"))[0],
+}
+
+
+@pytest.mark.parametrize("step", MATRICES.values(), ids=MATRICES.keys())
+@pytest.mark.parametrize(("maker", "reader"), [(kcore, keras), (keras, kcore)], ids=["to Keras", "from Keras"])
+def test_configurations_with_matrices_and_signals_are_exchanged(step, maker, reader):
+    x = maker.Input((4, 6), batch_size=2, name="x")
+    made = maker.Model(x, step(maker.ops, x))
+    read = reader.Model.from_config(json.loads(json.dumps(made.get_config())))
+    value = np.random.default_rng(0).normal(size=(2, 4, 6)).astype("float32")
+    expected = np.asarray(step(keras.ops, value))
+    np.testing.assert_allclose(np.asarray(made(value)), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(read(value)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_rearranged_axes_are_saved_by_kcore_s_own_name():
+    x = kcore.Input((4, 6))
+    made = kcore.Model(x, kcore.ops.rearrange(x, "b (h k) c -> b h (k c)", k=2))
+    read = kcore.Model.from_config(json.loads(json.dumps(made.get_config())))
+    value = np.random.default_rng(0).normal(size=(2, 4, 6)).astype("float32")
+    np.testing.assert_array_equal(np.asarray(read(value)), value.reshape(2, 2, 12))
+
+
 #: The same for images of shape (6, 8, 3).
 IMAGES = {
     "resize": lambda o, x: o.image.resize(x, (3, 5), antialias=True),
