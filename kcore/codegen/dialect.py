@@ -18,6 +18,12 @@ def compute_dtype(dtype: str) -> str:
     return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
+def own(helpers: Mapping[str, Mapping[str, str]], name: str, dtype: str) -> str | None:
+    """C text of a function that is not the language's own for a dtype that is computed in: a quotient, or a helper."""
+    quotient = rational(name) if dtype == "float32" else None
+    return quotient or helpers.get(name, {}).get(kind_of(dtype))
+
+
 def kind_of(dtype: str) -> str:
     """``"float"``, ``"int"`` or ``"unsigned"`` (bool is unsigned)."""
     if is_float(dtype):
@@ -122,9 +128,7 @@ class Dialect:
     def call(self, name: str, dtype: str) -> tuple[str, str | None]:
         """What a function named in an op's expression is called here, and the helper that defines it, if any."""
         dtype = compute_dtype(dtype)
-        text = HELPERS.get(name, {}).get(kind_of(dtype))
-        if dtype == "float32":
-            text = rational(name) or text
+        text = own(HELPERS, name, dtype)
         if text is not None:
             ctype = self.types[dtype]
             helper = f"{name}_{ctype.replace(' ', '_')}"

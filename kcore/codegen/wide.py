@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kcore.codegen.dialect import Dialect, compute_dtype, kind_of
+from kcore.codegen.dialect import Dialect, compute_dtype, kind_of, own
 from kcore.codegen.group import Statements
-from kcore.codegen.rational import rational
 from kcore.dtypes import itemsize
 from kcore.graph.core import Node, Value
 
@@ -153,9 +152,7 @@ class WideStatements(Statements):
         return super().filled(template, operands, source, target, attrs)
 
     def called(self, name: str, dtype: str) -> tuple[str, str | None]:
-        text = _HELPERS.get(name, {}).get(kind_of(compute_dtype(dtype)))
-        if compute_dtype(dtype) == "float32":
-            text = rational(name) or text
+        text = own(_HELPERS, name, compute_dtype(dtype))
         if text is None:
             return name, None
         helper = f"{name}_{self.type(dtype)}"

@@ -17,8 +17,7 @@ class Operands:
         scratch: array the sources share, or None.
     """
 
-    def take(self, code: Code, inputs: Sequence[Any], outputs: Sequence[Any], scratch: Any) -> None:
-        """Set them."""
+    def __init__(self, code: Code, inputs: Sequence[Any], outputs: Sequence[Any], scratch: Any):
         self.code = code
         self.inputs = inputs
         self.outputs = outputs

@@ -113,8 +113,8 @@ class Launch(Operands, Submission):
         scratch: Array | None,
         node: Node | None = None,
     ):
-        super().__init__(place, node)
-        self.take(code, inputs, outputs, scratch)
+        Submission.__init__(self, place, node)
+        Operands.__init__(self, code, inputs, outputs, scratch)
         self._kept: list[Any] = []
         self._calls: list[tuple[int, ...]] | None = None
 

@@ -51,7 +51,7 @@ class Launch(Operands):
     ):
         self.place = place
         self.node = node
-        self.take(code, inputs, outputs, scratch)
+        super().__init__(code, inputs, outputs, scratch)
         self._kept: list[Any] = []  # OpenCL does not keep a kernel's buffers alive
         self._ready: list[tuple[Any, tuple[int], tuple[int]]] | None = None
 
