@@ -52,7 +52,7 @@ _KERAS: dict[str, Place] = {
     "optimizers.experimental": Place(("kcore.optimizers",)),
     "optimizers.legacy": Place(("kcore.optimizers",)),
     "callbacks.callbacks": Place(("kcore.callbacks",)),
-    "preprocessing.image": Place(("kcore.utils",)),
+    "preprocessing.image": Place(("kcore.compat.image", "kcore.utils")),
     "preprocessing.text": Place(("kcore.compat.text",)),
     "metrics.metrics": Place(("kcore.metrics",)),
     **{

@@ -98,7 +98,7 @@ class Epochs:
             ValueError: there was none for the first epoch.
         """
         if self.source.once and not self.ended:
-            self._begin()
+            self._begin(self._start)
             self.ended = not self.source.more()
         if self.ended and not self._total:
             raise ValueError(f"{self._words.data} gives no data: the {self.source.kind} yields nothing")
@@ -110,10 +110,10 @@ class Epochs:
         """One epoch: (first step, last step, their batches)."""
         source = self.source
         source.on_epoch_begin()
-        wanted, size = self._begin(), self._together
+        wanted, size = self._begin(self._start), self._together
         step, self._start = self._start, 0
         while wanted is None or step < wanted:
-            batches = self._take(size if wanted is None else min(size, wanted - step))
+            batches = self._take(size if wanted is None else min(size, wanted - step), step)
             if not batches:
                 break
             self._step = step + len(batches)
@@ -131,14 +131,18 @@ class Epochs:
             self._warn(step)
         source.on_epoch_end()
 
-    def _begin(self) -> int | None:
-        """Start a pass where one is due; returns how many batches this epoch has, None if all there are."""
+    def _begin(self, done: int) -> int | None:
+        """Start a pass where one is due; returns how many batches this epoch has, None if all there are.
+
+        Args:
+            done: how many of them it had already.
+        """
         if self._pass is None:
             if self._resumable:  # the order of the pass follows from it
                 self._random = random_state()
             self._pass, self._dealt = self.source.batches(), 0
         wanted = self._wanted or self.source.num_batches
-        self.source.allow(None if wanted is None else wanted - self._start)
+        self.source.allow(None if wanted is None else wanted - done)
         return wanted
 
     # -- where it stands ---------------------------------------------------------------------------------------------
@@ -171,7 +175,7 @@ class Epochs:
         if count:
             if position["random"] is not None:
                 set_random_state(position["random"])
-            self._begin()
+            self._begin(0)
             self.source.allow(count)
             assert self._pass is not None
             for _ in islice(self._pass, count):
@@ -179,11 +183,24 @@ class Epochs:
         self._start = self._step = int(position["step"])
         self._total = int(position["total"]) - self._start
 
-    def _take(self, count: int) -> list[Any]:
-        assert self._pass is not None
-        batches = list(islice(self._pass, count))
-        self._dealt += len(batches)
-        return batches
+    def _take(self, count: int, done: int) -> list[Any]:
+        """The next batches, fewer where the data ends; a source that repeats begins again then.
+
+        Args:
+            count: how many.
+            done: how many this epoch had already.
+        """
+        batches: list[Any] = []
+        while True:
+            assert self._pass is not None
+            taken = list(islice(self._pass, count - len(batches)))
+            batches += taken
+            self._dealt += len(taken)
+            if len(batches) == count or not self.source.repeats or not self._dealt:
+                return batches
+            self.source.on_epoch_end()
+            self._pass = None
+            self._begin(done + len(batches))
 
     def _warn(self, step: int) -> None:
         """Say, once, that there is less data than was asked for."""

@@ -41,6 +41,11 @@ def test_a_script_for_tf_keras():
     assert "trained with 3.15.1+kcore" in run("tf_keras.py")
 
 
+def test_a_script_that_augments_images(tmp_path):
+    pytest.importorskip("PIL")
+    assert float(run("augmented.py", str(tmp_path)).split("right")[1]) > 0.8
+
+
 def test_a_script_for_plaidml():
     skip_if_no_backend("opencl")
     assert "device opencl" in run("from_plaidml.py")
@@ -77,6 +82,8 @@ def test_a_script_that_fails_fails_as_it_would_alone(tmp_path):
         ("tensorflow.keras.layers.experimental.preprocessing", "Rescaling", "kcore.layers:Rescaling"),
         ("tensorflow", "GradientTape", "kcore:GradientTape"),
         ("keras.backend", "epsilon", "kcore.config:epsilon"),
+        ("keras.preprocessing.image", "ImageDataGenerator", "kcore.compat.image:ImageDataGenerator"),
+        ("tensorflow.keras.preprocessing.image", "load_img", "kcore.utils:load_img"),
     ],
 )
 def test_names_are_those_of_kcore(forgotten, place, name, expected):

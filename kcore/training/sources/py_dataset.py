@@ -144,6 +144,7 @@ class PyDatasetBatches(Source):
     def __init__(self, dataset: Any, shuffle: bool | str = False, class_weight: Mapping[int, float] | None = None):
         self._dataset = dataset
         self.kind = type(dataset).__name__
+        self.repeats = getattr(dataset, "repeats", False)
         self._shuffle = bool(shuffle)
         self._class_weight = check_class_weight(class_weight)
         self._buffers = Buffers()

@@ -16,6 +16,7 @@ class Source(ABC):
         samples: samples in one pass, None if that is not known.
         once: whether there is only one pass, which every epoch goes on with.
         endless: whether a pass is known to have no end.
+        repeats: whether an epoch that wants more than a pass goes on with the next one.
     """
 
     kind: str = "data set"
@@ -23,6 +24,7 @@ class Source(ABC):
     samples: int | None = None
     once: bool = False
     endless: bool = False
+    repeats: bool = False
 
     @abstractmethod
     def first(self) -> Any:
