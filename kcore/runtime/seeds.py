@@ -242,8 +242,8 @@ def host_lanes(count: int, width: int, seed: HostSeed = None, below: int | None 
     lanes = words.astype("<u8", copy=False).view(f"<u{width // 8}")[:count]
     if below is None:
         return lanes
-    if width == 64:
-        return lanes >> np.uint64(64 - (below.bit_length() - 1))
+    if width == 64 or below & (below - 1) == 0:  # a power of two, as for floats
+        return lanes >> lanes.dtype.type(width - below.bit_length() + 1)
     scaled = (lanes.astype(np.uint64) * np.uint64(below)) >> np.uint64(width)
     return scaled.astype(lanes.dtype)
 
