@@ -58,4 +58,6 @@ def convert_to_numpy(x):
 
 _record_functions(globals())
 
+from kcore.ops import nn, numpy  # noqa: E402 - they hold functions from above
+
 __all__ = [name for name in dir() if not name.startswith("_") and name != "annotations"]

@@ -108,7 +108,9 @@ def test_image_ops_are_keras_s_eager_and_traced(name, arguments, config):
         return call(*values, **config)
 
     compiled = function(traced)(*(arguments[i] for i in arrays))
-    np.testing.assert_allclose(compiled.numpy().astype("float64"), got.numpy().astype("float64"), atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(
+        compiled.numpy().astype("float64"), got.numpy().astype("float64"), rtol=tolerance, atol=tolerance
+    )
 
 
 def test_bytes_to_grey_are_cut_off_as_keras_does():
