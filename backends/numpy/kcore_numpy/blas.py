@@ -21,6 +21,9 @@ from kcore_numpy import mkl, threads
 SETTING = "KCORE_BLAS"
 _CHOICES = ("numpy", "mkl")
 
+#: Rows or columns, and multiply-adds, below which NumPy's product takes less time than MKL's.
+THIN, FEW = 16, 1 << 20
+
 _ROW_MAJOR, _PLAIN, _TURNED = 101, 111, 112
 _LETTERS = {np.dtype(np.float32): ("s", ctypes.c_float), np.dtype(np.float64): ("d", ctypes.c_double)}
 #: Elements of an array, and a step in it, that fit its C functions.
@@ -111,6 +114,21 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Thunk:
     return partial(np.matmul, a, b, out) if call is None else call
 
 
+def add_matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray, room: np.ndarray) -> Thunk:
+    """Thunk for ``out += a @ b``; `room` is working memory like `out`."""
+    found = library()
+    call = None if found is None else _product(found, a, b, out, 1.0)
+    if call is not None:
+        return call
+    matmul, add = np.matmul, np.add
+
+    def run() -> None:
+        matmul(a, b, room)
+        add(out, room, out)
+
+    return run
+
+
 class _Address(ctypes.c_void_p):
     """The address of an array, which it keeps alive."""
 
@@ -139,8 +157,8 @@ def _stored(x: np.ndarray) -> tuple[bool, int] | None:
     return None
 
 
-def _product(found: mkl.Mkl, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Thunk | None:
-    """MKL's call, all arguments prepared; None for what it does not take."""
+def _product(found: mkl.Mkl, a: np.ndarray, b: np.ndarray, out: np.ndarray, keep: float = 0.0) -> Thunk | None:
+    """MKL's call for ``out = a @ b + keep * out``, all arguments prepared; None for what it does not take."""
     if not (a.dtype == b.dtype == out.dtype and out.dtype in _LETTERS) or out.ndim < 2 or min(a.ndim, b.ndim) < 2:
         return None
     if not (a.size and b.size and out.size) or max(a.size, b.size, out.size) > LARGEST:
@@ -152,23 +170,25 @@ def _product(found: mkl.Mkl, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> T
         a, b, out = (x.swapaxes(-1, -2) for x in (b, a, out))
         left, right, result = ((not turned, step) for turned, step in (right, left, result))
     (m, n), k = out.shape[-2:], a.shape[-1]
+    if min(m, n) == 1 or (min(m, n) < THIN and m * n * k <= FEW):
+        return None
     letter, real = _LETTERS[out.dtype]
     flags = [_TURNED if turned else _PLAIN for turned, _ in (left, right)]
     lead = out.shape[:-2]
     if prod(lead) == 1:
         a, b, out = (x[(0,) * (x.ndim - 2)] for x in (a, b, out))
         gemm = found.function(f"cblas_{letter}gemm")
-        places = address(a), left[1], address(b), right[1], real(0.0), address(out), result[1]
+        places = address(a), left[1], address(b), right[1], real(keep), address(out), result[1]
         return partial(gemm, _ROW_MAJOR, *flags, m, n, k, real(1.0), *places)
     if prod(lead) > _STACK:
         return None
     at_a, at_b, at_out = (_addresses(x, lead) for x in (a, b, out))
     numbers = [(ctypes.c_int * 1)(v) for v in (*flags, m, n, k, left[1], right[1], result[1], prod(lead))]
     ta, tb, rows, columns, depth, lda, ldb, ldc, count = numbers
-    once, fresh = (real * 1)(1.0), (real * 1)(0.0)
+    once, kept = (real * 1)(1.0), (real * 1)(keep)
     batch = found.function(f"cblas_{letter}gemm_batch")
     sizes = ta, tb, rows, columns, depth
-    return partial(batch, _ROW_MAJOR, *sizes, once, at_a, lda, at_b, ldb, fresh, at_out, ldc, 1, count)
+    return partial(batch, _ROW_MAJOR, *sizes, once, at_a, lda, at_b, ldb, kept, at_out, ldc, 1, count)
 
 
 def _addresses(x: np.ndarray, lead: tuple[int, ...]) -> Any:

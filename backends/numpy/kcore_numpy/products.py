@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -16,7 +15,7 @@ from kcore_numpy.schedule import Job, Jobs
 SPLIT = 8000000
 
 
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Callable[[], Any]:
+def product(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Jobs:
     """Thunk for ``out = a @ b``; matrices, or stacks of them of one shape."""
     whole = blas.matmul(a, b, out)
     cost = product_cost(out.size * a.shape[-1])

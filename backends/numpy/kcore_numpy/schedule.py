@@ -317,6 +317,20 @@ def _numbered(thunks: Sequence[tuple[int, Thunk]]) -> Thunk:
     return run
 
 
+def pipeline(jobs: Sequence[Job]) -> Thunk:
+    """One thunk for jobs of one launch in program order, over the threads as far as the memory they share allows."""
+    layout = _Layout(threads.count())
+    for job in jobs:
+        layout.take(0, [job])
+    work = layout.launch()
+
+    def run() -> None:
+        with threads.single_blas():
+            work()
+
+    return run
+
+
 def arrange(launches: Sequence[tuple[Site, Thunk]]) -> list[tuple[Thunk, list[int]]]:
     """The launches of a step laid out: thunks in order, each with the numbers of the launches it runs."""
     count = threads.count()

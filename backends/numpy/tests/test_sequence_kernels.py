@@ -14,6 +14,8 @@ from kcore.ops import random as random_ops
 from kcore.ops.indexing import gather, scatter_add
 from kcore.ops.recurrent import lstm
 from kcore.runtime import GradientTape, function
+from kcore_numpy import schedule
+from kcore_numpy.kernels import recurrent
 
 rng = np.random.default_rng(4)
 
@@ -133,3 +135,34 @@ def test_a_replay_allocates_only_a_few_arrays_below_128_kb(name):
             assert peak <= 4 * 128 * 1024, f"{planned.node.op.name} allocates {peak} bytes"
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_an_lstm_whose_steps_are_cut_into_pieces_gives_what_one_piece_gives(reverse, masked, monkeypatch):
+    draw = np.random.default_rng(0)
+    steps, batch, features, units = 23, 9, 40, 48
+    shapes = [(batch, steps, features), (batch, units), (features, 4 * units), (units, 4 * units), (4 * units,)]
+    arrays = [draw.standard_normal(shape).astype("float32") / 7 for shape in shapes]
+    mask = draw.integers(0, 2, (batch, steps)).astype(bool) if masked else None
+
+    def step(x, h0, kernel, recurrent, bias):
+        given = (x, h0, kernel, recurrent, bias)
+        with GradientTape() as tape:
+            for tensor in given:
+                tape.watch(tensor)
+            y, h, c = lstm(x, h0, h0, kernel, recurrent, bias, mask=mask, reverse=reverse)
+            loss = ops.sum(y * y) + ops.sum(h) + ops.sum(c)
+        return [y, h, c, *tape.gradient(loss, given)]
+
+    def results():
+        return [part.numpy() for part in function(step)(*arrays)]
+
+    whole = results()
+    monkeypatch.setattr(recurrent, "PIECE", 1000)
+    monkeypatch.setattr(recurrent, "FEW", 0)
+    built = []
+    monkeypatch.setattr(recurrent, "pipeline", lambda jobs: built.append(len(jobs)) or schedule.pipeline(jobs))
+    for one, other in zip(whole, results(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
+    assert [number > recurrent.PIECES for number in built] == [True, True]

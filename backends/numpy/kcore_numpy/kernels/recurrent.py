@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from kcore.backend.kernel import Site, Thunk, kernel
 from kcore_numpy import blas, threads
-from kcore_numpy.products import product
+from kcore_numpy.products import product, product_cost
+from kcore_numpy.schedule import Job, pipeline, sequence
 
 #: Bytes to which every piece of working memory is rounded up.
 ALIGN = 64
+#: Elements of the state from which the rows of the batch are shared by the threads. With fewer the steps go on one
+#: thread, since two that make short NumPy calls wait for the interpreter lock, and another one works ahead and behind.
+SHARED = 1 << 15
+#: Pieces into which the steps are cut for that, and multiply-adds of a product that is worth a piece.
+PIECES, PIECE = 10, 4_000_000
 #: Elements of all gates of a sequence up to which the bias is added to all steps at once; else step by step in cache.
 FEW = 1 << 17
 
@@ -77,7 +84,7 @@ class _Forward:
 
     def rows(self, part: slice) -> tuple:
         """What the steps of some rows of the batch need."""
-        return self.through[part], self.room[part], self.half[part], self.shift[part]
+        return self.room[part], self.half[part], self.shift[part]
 
 
 def _forward_scratch(node: Any) -> int:
@@ -103,11 +110,11 @@ def lstm(site: Site) -> Thunk:
         if bias is not None:
             np.multiply(bias, half, out=buffers.bias)
 
-    through_all = product(x.reshape(-1, features), buffers.kernel, buffers.gates.reshape(-1, 4 * units))
     at_once = bias is not None and buffers.gates.size <= FEW
     before_all = [partial(np.add, buffers.gates, buffers.bias, out=buffers.gates)] if at_once else []
+    shares = threads.split(batch, _rows(units)) if batch * units >= SHARED else [(0, batch)]
     parts = []
-    for start, stop in threads.split(batch, _rows(units)):
+    for start, stop in shares:
         rows = slice(start, stop)
         work = []
         for t, before in _order(steps, site.attrs["reverse"]):
@@ -115,11 +122,29 @@ def lstm(site: Site) -> Thunk:
             gates = buffers.gates[t][rows]
             new = buffers.hidden[t][rows], buffers.cells[t][rows]
             held = None if mask is None else mask[t][rows, None]
-            through = blas.matmul(h[rows], buffers.recurrent, buffers.through[rows])
+            through = blas.add_matmul(h[rows], buffers.recurrent, gates, buffers.through[rows])
             work.append((through, gates, *np.split(gates, 4, axis=1), h[rows], c[rows], *new, held))
         own = None if bias is None or at_once else buffers.bias[rows]
         parts.append(partial(_run_forward, buffers.rows(rows), own, work))
-    loop = threads.team(parts, blas=True)
+    pieces = _pieces(steps, site.attrs["reverse"], batch * features * 4 * units)
+    through_all: Thunk
+    if len(parts) == 1 and len(pieces) > 1 and not at_once:
+        jobs = []
+        for piece in pieces:
+            gates = buffers.gates[piece]
+            ahead = [blas.matmul(x[piece].reshape(-1, features), buffers.kernel, gates.reshape(-1, 4 * units))]
+            if bias is not None:
+                ahead.append(partial(np.add, gates, buffers.bias, gates))
+            cost = product_cost(gates.size * features) + gates.size / 2000
+            jobs.append(Job(sequence(ahead), (), (gates,), cost))
+            some = partial(_run_forward, buffers.rows(slice(None)), None, work[: len(gates)])
+            del work[: len(gates)]
+            writes = gates, buffers.hidden[piece], buffers.cells[piece], buffers.through, buffers.room
+            jobs.append(Job(some, (buffers.hidden, buffers.cells), writes, len(gates) * _step_cost(batch, units)))
+        through_all, loop = pipeline(jobs), _nothing
+    else:
+        through_all = product(x.reshape(-1, features), buffers.kernel, buffers.gates.reshape(-1, 4 * units))
+        loop = threads.team(parts, blas=True)
     last = steps - 1 if not site.attrs["reverse"] else 0
     ends = [(site.outputs[1], buffers.hidden[last]), (site.outputs[2], buffers.cells[last])]
     copies = [partial(np.copyto, out, value) for out, value in ends if out is not None]
@@ -131,6 +156,22 @@ def _rows(units: int) -> int:
     return max(1, 1024 // max(1, units))
 
 
+def _pieces(steps: int, reverse: bool, work: int) -> list[slice]:
+    """The steps in pieces, in the order of the computation, by the multiply-adds of what is done ahead for a step."""
+    count = max(1, min(PIECES, steps * work // PIECE))
+    edges = [steps * i // count for i in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)][:: -1 if reverse else 1]
+
+
+def _step_cost(batch: int, units: int) -> float:
+    """About how many microseconds a step takes on one thread."""
+    return 10.0 + product_cost(4 * batch * units * units) + batch * units / 500
+
+
+def _nothing() -> None:
+    """What is left of a loop that was done before."""
+
+
 def _each(thunks: list[Thunk]) -> None:
     for thunk in thunks:
         thunk()
@@ -138,11 +179,10 @@ def _each(thunks: list[Thunk]) -> None:
 
 def _run_forward(buffers: tuple, bias: np.ndarray | None, work: list) -> None:
     """All steps for some rows of the batch."""
-    through, room, half, shift = buffers
+    room, half, shift = buffers
     add, multiply, tanh = np.add, np.multiply, np.tanh
-    for product_with_state, z, i, f, g, o, h_old, c_old, h, c, held in work:
-        product_with_state()
-        add(z, through, z)
+    for add_product_with_state, z, i, f, g, o, h_old, c_old, h, c, held in work:
+        add_product_with_state()
         if bias is not None:
             add(z, bias, z)
         tanh(z, z)
@@ -178,6 +218,12 @@ class _Backward:
         self.valid = memory.array(steps, batch, 1)
         self.bytes = memory.used
 
+    @property
+    def states(self) -> tuple[np.ndarray, ...]:
+        """What every step writes, and what is written before all steps."""
+        rooms = (self.dh, self.dc, self.room, self.kept_h, self.kept_c)
+        return (*rooms, self.transposed, self.valid)
+
     def rows(self, part: slice) -> tuple:
         """What the steps of some rows of the batch need."""
         columns = (self.dh, self.dc, self.room, self.kept_h, self.kept_c)
@@ -198,14 +244,9 @@ def lstm_grad(site: Site) -> Thunk:
     buffers = _Backward(site.node, site.scratch)
     order = list(_order(steps, site.attrs["reverse"]))
     befores = [(t, h0 if p is None else hidden[p], c0 if p is None else cells[p]) for t, p in order]
-    prepare = threads.team(
-        [
-            partial(_slopes, befores[a:b], gates, cells, units, buffers)
-            for a, b in threads.split(steps, _grain(batch * units))
-        ]
-    )
+    shares = threads.split(batch, _rows(units)) if batch * units >= SHARED else [(0, batch)]
     parts = []
-    for begin, end in threads.split(batch, _rows(units)):
+    for begin, end in shares:
         rows = slice(begin, end)
         work = []
         for t, _ in reversed(order):
@@ -217,23 +258,52 @@ def lstm_grad(site: Site) -> Thunk:
             back = blas.matmul(flat, buffers.transposed, buffers.dh[rows])
             work.append((arriving, buffers.outer[t][rows], slope[:, :3], slope[:, 3], forget, valid, back))
         parts.append(partial(_run_backward, buffers.rows(rows), work))
-    loop = threads.team(parts, blas=True)
     dx, dh0, dc0, d_weights, d_recurrent, d_bias = site.outputs
     slopes = buffers.slopes.reshape(-1, 4 * units)
+    start = partial(_begin, buffers, recurrent, mask, g_h, g_c)
+    pieces = _pieces(steps, not site.attrs["reverse"], batch * features * 4 * units)
+    sums = [
+        (d_weights, x.reshape(-1, features)),
+        (d_recurrent, buffers.before.reshape(-1, units)),
+    ]
     after: list[Thunk] = []
-    if dx is not None:
-        after.append(product(slopes, weights.T, dx.reshape(-1, features)))
-    if d_weights is not None:
-        after.append(product(x.reshape(-1, features).T, slopes, d_weights))
-    if d_recurrent is not None:
-        after.append(product(buffers.before.reshape(-1, units).T, slopes, d_recurrent))
+    if len(parts) == 1 and len(pieces) > 1:
+        jobs, behind = [Job(start, (), buffers.states, 20.0)], None
+        for piece in pieces:
+            some = sorted(befores, key=lambda step: step[0])[piece]
+            made = buffers.slopes[piece], buffers.outer[piece], buffers.before[piece]
+            cost = sum(a.size for a in made) / 400
+            jobs.append(Job(partial(_slopes, some, gates, cells, units, buffers), (), made, cost))
+            back = partial(_run_backward, buffers.rows(slice(None)), work[: len(some)])
+            del work[: len(some)]
+            cost = len(some) * _step_cost(batch, units)
+            jobs.append(Job(back, (buffers.outer[piece],), (buffers.slopes[piece], *buffers.states), cost))
+            if behind is not None:
+                jobs.append(behind)
+            if dx is not None:
+                flat = buffers.slopes[piece].reshape(-1, 4 * units)
+                through = blas.matmul(flat, weights.T, dx[piece].reshape(-1, features))
+                behind = Job(through, (flat,), (dx[piece],), product_cost(flat.size * features))
+        if behind is not None:
+            jobs.append(behind)
+        for target, left in sums:
+            if target is not None:
+                jobs += product(left.T, slopes, target).jobs
+        after.append(pipeline(jobs))
+    else:
+        grain = _grain(batch * units)
+        ahead = [partial(_slopes, befores[a:b], gates, cells, units, buffers) for a, b in threads.split(steps, grain)]
+        after += [threads.team(ahead), start, threads.team(parts, blas=True)]
+        if dx is not None:
+            after.append(product(slopes, weights.T, dx.reshape(-1, features)))
+        after += [product(left.T, slopes, target) for target, left in sums if target is not None]
     if d_bias is not None:
         after.append(partial(np.add.reduce, slopes, axis=0, out=d_bias))
     if dh0 is not None:
         after.append(partial(np.copyto, dh0, buffers.dh))
     if dc0 is not None:
         after.append(partial(np.copyto, dc0, buffers.dc))
-    return partial(_each, [prepare, partial(_begin, buffers, recurrent, mask, g_h, g_c), loop, *after])
+    return partial(_each, after)
 
 
 def _grain(elements: int) -> int:

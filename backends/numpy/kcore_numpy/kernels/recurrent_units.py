@@ -155,7 +155,7 @@ def _forward(
             through = blas.matmul(h_old[rows], by_state[0], by_state[1][rows])
             work.append((through, *step(t, rows), h_old[rows], buffers.hidden[t][rows], held))
         parts.append(partial(run, rows, work))
-    thunks = [prepare, through_all, threads.team(parts, blas=True)]
+    thunks: list[Thunk] = [prepare, through_all, threads.team(parts, blas=True)]
     if site.outputs[1] is not None:
         thunks.append(partial(np.copyto, site.outputs[1], buffers.hidden[0 if site.attrs["reverse"] else steps - 1]))
     return partial(_each, thunks)
