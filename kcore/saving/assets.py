@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kcore.saving.legacy.archives import todays_places
 from kcore.saving.walk import saveables
 
 #: The folder of the archive they lie in.
@@ -36,26 +37,32 @@ def read_assets(model: Any, archive: zipfile.ZipFile, path: Path) -> None:
     Raises:
         ValueError: one of them is damaged or too large, or its layer refuses it.
     """
-    names = [name for name in archive.namelist() if name.startswith(f"{ASSETS}/") and not name.endswith("/")]
-    if not names:
+    folders: dict[str, list[str]] = {}
+    for name in archive.namelist():
+        if not name.startswith(f"{ASSETS}/") or name.endswith("/"):
+            continue
+        if {"", ".", ".."} & set(name.split("/")) or "\\" in name or ":" in name:
+            raise ValueError(f"{path}: {name} would lie outside of the folder of its layer")
+        folders.setdefault(name[len(ASSETS) + 1 :].rpartition("/")[0], []).append(name)
+    if not folders:
         return
-    for place, part in saveables(model):
-        folder = f"{PurePosixPath(ASSETS, place)}/"
-        mine = [name for name in names if name.startswith(folder)]
+    parts = list(saveables(model))
+    folders = todays_places(folders, {place for place, _ in parts})
+    for place, part in parts:
+        within = f"{place}/" if place else ""
+        mine = {folder: names for folder, names in folders.items() if f"{folder}/".startswith(within)}
         if not mine or not callable(getattr(part, "load_assets", None)):
             continue
         with tempfile.TemporaryDirectory() as target:
-            for name in mine:
-                inside = PurePosixPath(name[len(folder) :])
-                if inside.is_absolute() or {"..", "."} & set(inside.parts) or "\\" in name or ":" in name:
-                    raise ValueError(f"{path}: {name} would lie outside of the folder of its layer")
-                file = Path(target, *inside.parts)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(_content(archive, name, path))
+            for folder, names in mine.items():
+                inside = Path(target, *folder[len(place) :].split("/"))
+                inside.mkdir(parents=True, exist_ok=True)
+                for name in names:
+                    (inside / name.rpartition("/")[2]).write_bytes(_content(archive, name, path))
             try:
                 part.load_assets(target)
             except (ValueError, OSError) as error:
-                raise ValueError(f"{path}: {folder} cannot be loaded: {error}") from error
+                raise ValueError(f"{path}: {ASSETS}/{place} cannot be loaded: {error}") from error
 
 
 def _content(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:

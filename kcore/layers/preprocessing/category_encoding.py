@@ -163,7 +163,9 @@ class Discretization(DataLayer):
         return layer
 
     def load_own_variables(self, store: Any) -> None:
-        """Files of Keras 2 hold what was learned from; the boundaries are in the configuration."""
+        """Make the boundaries of the summary that archives of Keras 2 hold; others have them in the configuration."""
+        if self.bin_boundaries is None and self.num_bins is not None and "0" in store:
+            self.bin_boundaries = _compressed(np.asarray(store["0"]), 1.0 / self.num_bins)[0, :-1].tolist()
 
 
 # -- quantiles: a summary is a row of values in order and a row of how many numbers each stands for ------------------

@@ -681,6 +681,18 @@ def adapted():
     return model
 
 
+@fixture([WORDS[:, :1].copy(), FLAT[:3, :1].copy()], None, (2, 13) <= VERSION < (3,))
+def looked_up():
+    words, numbers = L.Input((1,), dtype="int64"), L.Input((1,))
+    lookup, bins = L.IntegerLookup(output_mode="multi_hot"), L.Discretization(num_bins=3)
+    lookup.adapt(WORDS)
+    bins.adapt(FLAT)
+    encoded = L.CategoryEncoding(3, "one_hot")(bins(numbers))
+    model = Model([words, numbers], L.Dense(2)(L.Concatenate()([lookup(words), encoded])))
+    model.set_weights = lambda weights: None  # what was learned counts
+    return model
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         make.main(sys.argv[1], sys.argv[2:])
