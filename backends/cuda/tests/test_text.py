@@ -21,7 +21,6 @@ from kcore.testing.trainings import MODELS, train
 GPU = Traits("gpu", "nvidia", 40, 1, 48 << 10, 1024, 256, 1 << 34, 1 << 34, fp16=True, subgroup=32)
 #: OpenCL C without the vectors that CUDA C does not have: where one is wanted the generator goes element by element.
 _OPENCL = dataclasses.replace(OPENCL, vectors={key: OPENCL.vectors[key] for key in CUDA.vectors})
-DTYPES = ("float32", "float64", "int32", "bool", "float16", "bfloat16")
 
 #: Words of the table that stand for each other as they are, longest first.
 _PHRASES = sorted(
@@ -147,8 +146,15 @@ FAMILIES = sorted({op.family for op in all_ops()})
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_texts_of_ops_differ_by_the_table_only(machine, family):
-    ops = [op for op in all_ops() if op.family == family]
-    count = sum(compare(node_of(case)) for op in ops for case in cases(op, DTYPES))
+    from collecting import DTYPES, is_computed_somewhere
+
+    count = 0
+    for case in (case for op in all_ops() if op.family == family for case in cases(op, DTYPES)):
+        try:
+            count += compare(node_of(case))
+        except ValueError:
+            if is_computed_somewhere(case):
+                raise
     assert count or family not in ("elementwise", "reduction", "shape", "contraction", "convolution", "pooling")
 
 
