@@ -54,6 +54,7 @@ _KERAS: dict[str, Place] = {
     "callbacks.callbacks": Place(("kcore.callbacks",)),
     "preprocessing.image": Place(("kcore.compat.image", "kcore.utils")),
     "preprocessing.text": Place(("kcore.compat.text",)),
+    "wrappers.scikit_learn": Place(("kcore.compat.scikit_learn",)),
     "metrics.metrics": Place(("kcore.metrics",)),
     **{
         f"engine.{name}": _ENGINE
