@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class Iterator(PyDataset):
         batch_index: number of the next batch of `next`.
         total_batches_seen: batches made so far.
         index_array: the order of the samples.
+        lock: held while `next` finds out which samples are next.
 
     Source: `keras.preprocessing.image.Iterator` (Keras 2).
     """
@@ -47,16 +48,16 @@ class Iterator(PyDataset):
         self.n, self.batch_size, self.shuffle, self.seed = n, batch_size, shuffle, seed
         self.batch_index = self.total_batches_seen = 0
         self.index_array: np.ndarray | None = None
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         if self.index_array is None:  # copies in several processes must have one order
             self._set_index_array()
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
+        return {name: value for name, value in vars(self).items() if name != "lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def _set_index_array(self) -> None:
         self.index_array = np.random.permutation(self.n) if self.shuffle else np.arange(self.n)
@@ -78,7 +79,7 @@ class Iterator(PyDataset):
         """
         if not 0 <= idx < len(self):
             raise IndexError(f"{type(self).__name__} has batches 0 to {len(self) - 1}, not {idx}")
-        with self._lock:
+        with self.lock:
             self._seeded()
             if self.index_array is None:
                 self._set_index_array()
@@ -90,19 +91,25 @@ class Iterator(PyDataset):
         return self
 
     def __next__(self) -> Any:
-        with self._lock:
+        return self.next()
+
+    def next(self) -> Any:
+        """The next batch, without end."""
+        with self.lock:
+            chosen = next(self.index_generator)
+        return self._get_batches_of_transformed_samples(chosen)
+
+    @property
+    def index_generator(self) -> Generator[np.ndarray]:
+        """The samples of the next batches; to be asked while `lock` is held."""
+        while True:
             self._seeded()
             if self.batch_index == 0 or self.index_array is None:
                 self._set_index_array()
             assert self.index_array is not None
             start = self.batch_index * self.batch_size
-            chosen = self.index_array[start : start + self.batch_size]
             self.batch_index = 0 if start + self.batch_size >= self.n else self.batch_index + 1
-        return self._get_batches_of_transformed_samples(chosen)
-
-    def next(self) -> Any:
-        """The next batch, as ``next(self)`` gives it."""
-        return self.__next__()
+            yield self.index_array[start : start + self.batch_size]
 
     def reset(self) -> None:
         """Let `next` begin a new pass."""

@@ -229,6 +229,27 @@ def test_methods_of_a_subclass_are_used():
     np.testing.assert_array_equal(batch, 2 * (IMAGES[:3, ::-1] + 1))
 
 
+class Squares(ours.Iterator):
+    """An iterator as old scripts write their own."""
+
+    def next(self):
+        with self.lock:
+            index_array = next(self.index_generator)
+        return self._get_batches_of_transformed_samples(index_array)
+
+    def _get_batches_of_transformed_samples(self, index_array):
+        return index_array[:, None] * 1.0, index_array**2
+
+
+def test_iterators_of_ones_own():
+    flow = Squares(5, batch_size=2, shuffle=False, seed=None)
+    assert [y.tolist() for _, (_, y) in zip(range(4), flow, strict=False)] == [[0, 1], [4, 9], [16], [0, 1]]
+    line = kcore.Sequential([kcore.layers.Dense(1)])
+    line.compile(kcore.optimizers.SGD(0.01), "mse", steps_per_execution=3)
+    history = line.fit(flow, steps_per_epoch=8, epochs=2, verbose=0).history["loss"]
+    assert history[1] < history[0] and int(line.optimizer.iterations) == 16
+
+
 # -- arrays ----------------------------------------------------------------------------------------------------------
 
 
@@ -287,6 +308,22 @@ def test_methods_of_old_scripts(workers):
         if seen == 7:
             break
     assert flow.next()[0].shape == (4, 6, 7, 3)
+
+
+def test_the_same_seed_gives_the_same_training():
+    losses = []
+    for _ in range(2):
+        kcore.set_random_seed(3)
+        generator = ours.ImageDataGenerator(rotation_range=40, horizontal_flip=True, zoom_range=0.3)
+        history = model().fit(
+            generator.flow(IMAGES, TARGETS, 4),
+            steps_per_epoch=4,
+            epochs=2,
+            validation_data=generator.flow(IMAGES, TARGETS),
+            verbose=0,
+        )
+        losses.append([history.history["loss"], history.history["val_loss"]])
+    assert losses[0] == losses[1]
 
 
 def test_in_processes():
