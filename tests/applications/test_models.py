@@ -18,6 +18,9 @@ from kcore import applications
 from kcore.applications import assembly
 from kcore.runtime.loading import loading
 
+#: Keras's arrays do not know NumPy 2's argument `copy`.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 HERE = Path(__file__).parent
 spec = importlib.util.spec_from_file_location("describing", HERE / "describing.py")
 assert spec is not None and spec.loader is not None
@@ -57,7 +60,6 @@ def test_layers_weights_and_settings_are_keras_s(name, monkeypatch):
     monkeypatch.setattr(kcore.Model, "load_weights", lambda self, path: None)
     expected = {k: v for k, v in RECORDED[name]["top"].items() if k != "file"}
     assert describing.describe(getattr(applications, name)()) == expected
-    assert describing.describe(unfilled(getattr(applications, name), weights=None))["output"] == expected["output"]
 
 
 @pytest.mark.parametrize("name", SMALL)
