@@ -16,6 +16,7 @@ class _Coloured(ImageLayer):
     """Base of the layers that know the range of their pixels."""
 
     value_range: list[float]
+    boxes_stay = True
 
     def clipped(self, images: Any) -> Any:
         """Values outside of the range at its ends."""
@@ -145,6 +146,8 @@ class RandomGrayscale(ImageLayer):
     factor: float = argument(0.5, within(0.0, 1.0))
     data_format: Any = argument(None, _data_format)
     seed: int | None = argument(None, config=False)
+
+    boxes_stay = True
 
     def draw(self, images: Any, seed: Any) -> Any:
         return ops.less(uniform(images, (0.0, 1.0), seed), self.factor)

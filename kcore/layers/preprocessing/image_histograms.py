@@ -33,6 +33,7 @@ class AutoContrast(ImageLayer):
     value_range: list[float] = argument((0, 255), value_range)
 
     always = True
+    boxes_stay = True
 
     def change(self, images: Any, drawn: Any, nearest: bool = False) -> Any:
         values = rescaled(images, self.value_range, (0, 255))
@@ -66,6 +67,8 @@ class Equalization(ImageLayer):
     value_range: list[float] = argument((0, 255), value_range)
     bins: int = argument(256, positive_int)
     data_format: Any = argument(None, _data_format)
+
+    boxes_stay = True
 
     def change(self, images: Any, drawn: Any, nearest: bool = False) -> Any:
         return ops.concatenate([self._equalized(images[..., i : i + 1]) for i in range(images.shape[-1])], -1)
@@ -113,6 +116,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(ImageLayer):
     data_format: Any = argument(None, _data_format)
 
     always = True
+    boxes_stay = True
 
     def change(self, images: Any, drawn: Any, nearest: bool = False) -> Any:
         values = ops.cast(rescaled(images, self.value_range, (0, 255)), "float32")

@@ -26,7 +26,8 @@ class ImageLayer(DataLayer):
 
     Args:
         data_format: ``"channels_last"`` or ``"channels_first"``; `kcore.config.image_data_format()` if None.
-        bounding_box_format: kept for configurations of Keras; boxes themselves are refused.
+        bounding_box_format: what boxes in the input are, such as ``"xyxy"``. Layers that move nothing give them back as
+            they are; the others refuse them.
     """
 
     data_format: Any = argument(None, config.standardize_data_format, keyword=True)
@@ -36,6 +37,8 @@ class ImageLayer(DataLayer):
     always: bool = False
     #: Where masks are moved like images, but read at the nearest pixel.
     moves: bool = False
+    #: Whether bounding boxes are right as they are, since nothing moves.
+    boxes_stay: bool = False
     generator: Any = None
 
     def __post_init__(self) -> None:
@@ -106,6 +109,8 @@ class ImageLayer(DataLayer):
             changed["segmentation_masks"] = restored_mask(
                 self.change_masks(masks, drawn) if active else self.resting(masks, nearest=True)
             )
+        if "bounding_boxes" in parts:
+            changed["bounding_boxes"] = parts["bounding_boxes"]
         return {key: changed[key] for key in parts} if isinstance(data, dict) else changed["images"]
 
     #: Whether integers stay integers.
@@ -123,7 +128,9 @@ class ImageLayer(DataLayer):
                 f"{', '.join(map(repr, PARTS[1:]))}, "
                 f"got {list(parts)}"
             )
-        if "bounding_boxes" in parts:
+        if "bounding_boxes" in parts and self.boxes_stay and not self.bounding_box_format:
+            raise ValueError(f"{describe_layer(self)}: bounding boxes need a bounding_box_format, such as 'xyxy'")
+        if "bounding_boxes" in parts and not self.boxes_stay:
             raise NotImplementedError(
                 f"{describe_layer(self)}: bounding boxes are not supported: change images, labels and masks, and the "
                 "boxes yourself"
@@ -134,7 +141,7 @@ class ImageLayer(DataLayer):
         self._check_parts(parts)
 
         def spec(key: str, x: Any) -> Any:
-            if key == "labels":
+            if key in ("labels", "bounding_boxes"):
                 return x
             shape = list(x.shape)
             if len(shape) not in (3, 4):

@@ -63,6 +63,8 @@ class RandomGaussianBlur(ImageLayer):
     data_format: Any = argument(None, _data_format)
     seed: int | None = argument(None)
 
+    boxes_stay = True
+
     def draw(self, images: Any, seed: Any) -> Any:
         return chosen(images, self.factor, seed), ops.cast(random.uniform((2,), *self.sigma, seed=seed), images.dtype)
 
@@ -118,6 +120,8 @@ class RandomErasing(ImageLayer):
     value_range: Any = argument((0, 255), value_range)
     seed: int | None = argument(None)
     data_format: Any = argument(None, _data_format)
+
+    boxes_stay = True
 
     def draw(self, images: Any, seed: Any) -> Any:
         parts = [ops.sqrt(uniform(images, self.scale, seed)) for _ in range(2)]

@@ -375,6 +375,32 @@ def test_messages(made, message):
         made()
 
 
-def test_boxes_are_refused():
-    with pytest.raises(NotImplementedError, match="bounding boxes are not supported"):
-        layers.RandomFlip(bounding_box_format="xyxy")({"images": IMAGES, "bounding_boxes": {}})
+def test_boxes_are_refused_where_something_moves():
+    for layer in (layers.RandomFlip(bounding_box_format="xyxy"), layers.MixUp(bounding_box_format="xyxy")):
+        with pytest.raises(NotImplementedError, match="bounding boxes are not supported"):
+            layer({"images": IMAGES, "bounding_boxes": {"boxes": np.ones((3, 1, 4)), "labels": np.ones((3, 1))}})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("RandomBrightness", "RandomGrayscale", "RandomHue", "RandomErasing", "RandomGaussianBlur", "Solarization"),
+        *("AutoContrast", "Equalization", "ContrastLimitedAdaptiveHistogramEqualization", "RandomColorJitter"),
+    ],
+)
+def test_boxes_stay_where_nothing_moves(name):
+    arguments = EVERY.get(name, {})
+    boxes = {"boxes": RNG.uniform(0, 5, (3, 2, 4)).astype("float32"), "labels": np.ones((3, 2), "float32")}
+    layer = getattr(layers, name)(**arguments, bounding_box_format="xyxy")
+    out = layer({"images": IMAGES, "bounding_boxes": boxes}, training=True)
+    for key, value in boxes.items():
+        np.testing.assert_array_equal(out["bounding_boxes"][key].numpy(), value)
+    symbolic = layer(
+        {
+            "images": kcore.Input((6, 7, 3)),
+            "bounding_boxes": {"boxes": kcore.Input((2, 4)), "labels": kcore.Input((2,))},
+        }
+    )
+    assert symbolic["images"].shape == (None, 6, 7, 3) and symbolic["bounding_boxes"]["boxes"].shape == (None, 2, 4)
+    with pytest.raises(ValueError, match="need a bounding_box_format, such as 'xyxy'"):
+        getattr(layers, name)(**arguments)({"images": IMAGES, "bounding_boxes": boxes})
