@@ -492,6 +492,9 @@ class _Pointer:
     def __del__(self) -> None:
         # freed in the order of the stream: what is queued may still use it
         fake, ptr, queue = self._fake, self.ptr, self._fake._streams[self._stream]
+        if queue.done == queue.submitted:
+            fake.release(ptr)
+            return
         queue.queue.append(lambda: fake.release(ptr))
         queue.submitted += 1
 
