@@ -72,6 +72,12 @@ class InputLayer(Layer):
         else:
             batch_shape = (batch_size, *_shape(shape))
         self._batch_shape = _shape(batch_shape)
+        if dtype == "string":
+            raise ValueError(
+                f"input {self.name!r}: strings are no tensors of kcore, so no model takes them: make numbers of them "
+                "before "
+                "it, with layers.TextVectorization or layers.StringLookup"
+            )
         self._input_dtype = standardize_dtype(dtype or config.floatx())
         self._dtype_policy = dtype_policies.get(self._input_dtype)
         self.optional = optional

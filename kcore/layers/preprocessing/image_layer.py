@@ -96,7 +96,10 @@ class ImageLayer(DataLayer):
         if not self._keeps_dtype:
             images = ops.cast(images, self.compute_dtype)
         drawn = self.draw(images, self.generator) if active else None
-        changed: dict[str, Any] = {"images": restored(self.change(images, drawn) if active else self.resting(images))}
+        images = self.change(images, drawn) if active else self.resting(images)
+        if not self._keeps_dtype:
+            images = ops.cast(images, self.compute_dtype)
+        changed: dict[str, Any] = {"images": restored(images)}
         if "labels" in parts:
             labels = parts["labels"]
             single = len(parts["images"].shape) == 3

@@ -150,6 +150,7 @@ def test_bytes_and_functions_of_ones_own():
 @pytest.mark.parametrize(
     ("made", "message"),
     [
+        (lambda: kcore.Input((1,), dtype="string"), "make numbers of them before it, with layers.TextVectorization"),
         (lambda: layers.Hashing(0), "num_bins=0: expected a positive integer"),
         (lambda: layers.Hashing(3, dtype="float32"), "dtype is int32 or int64"),
         (lambda: layers.Hashing(3, salt="x"), "expected an integer or two integers"),

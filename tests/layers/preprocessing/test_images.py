@@ -316,6 +316,14 @@ def test_a_model_trains_behind_random_layers_and_is_saved_with_their_draws(tmp_p
     assert kept[0] == kept[1]
 
 
+@pytest.mark.parametrize("name", ["RandomFlip", "RandomRotation", "RandomHue", "RandAugment", "CutMix"])
+def test_half_precision(name):
+    layer = getattr(layers, name)(**EVERY[name], dtype="mixed_float16")
+    out = layer(IMAGES, training=True)
+    assert out.dtype == layer(kcore.Input((6, 7, 3))).dtype == "float16"
+    assert np.isfinite(out.numpy().astype("float32")).all()
+
+
 def test_pipeline():
     steps = [layers.RandomFlip(seed=1), layers.Resizing(4, 4), layers.Rescaling(1 / 255)]
     mine = layers.Pipeline(steps)
