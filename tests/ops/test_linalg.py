@@ -156,6 +156,42 @@ def test_gradients_of_repeated_singular_values_are_finite_in_pinv_and_lstsq():
         assert abs(gradient[at] - (sides[0] - sides[1]) / (2 * step)) < 1e-6
 
 
+DERIVATIVES = {
+    "svd of tall": (lambda x: ops.svd(x, full_matrices=False), TALL),
+    "svd of wide": (lambda x: ops.svd(x, full_matrices=False), WIDE),
+    "pinv of tall": (lambda x: ops.pinv(x), TALL),
+    "pinv of wide": (lambda x: ops.pinv(x), WIDE),
+    "lstsq": (lambda x: ops.lstsq(x, x[:, :2] * x[:, 1:]), TALL[0]),
+    "cholesky_inverse": (lambda x: ops.cholesky_inverse(x, upper=True), SQUARE[0]),
+}
+
+
+@pytest.mark.parametrize("call, x", DERIVATIVES.values(), ids=DERIVATIVES.keys())
+def test_gradients_and_their_gradients_are_finite_differences(call, x):
+    x = x.astype("float64")
+    weights = [rng.uniform(0.5, 1.5, y.shape) for y in flat(call(x))]
+    direction, other = rng.uniform(-1, 1, x.shape), rng.uniform(-1, 1, x.shape)
+
+    def first(x):
+        with GradientTape() as tape:
+            tape.watch(x)
+            y = sum(ops.sum(part * w) for part, w in zip(flat(call(x)), weights, strict=True))
+        return y, tape.gradient(y, x)
+
+    def second(x):
+        with GradientTape() as tape:
+            tape.watch(x)
+            slope = ops.sum(first(x)[1] * other)
+        return slope, tape.gradient(slope, x)
+
+    step = 1e-5
+    for derivative in (first, second):
+        run = function(derivative)
+        ends = [float(run(x + sign * step * direction)[0]) for sign in (1, -1)]
+        slope = np.vdot(run(x)[1].numpy(), direction)
+        np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), rtol=1e-5, atol=1e-5)
+
+
 def gradient_of(call, x):
     with GradientTape() as tape:
         x = convert_to_tensor(x)

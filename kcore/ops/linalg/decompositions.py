@@ -11,7 +11,7 @@ from kcore.graph.op import Spec, composite, sample
 from kcore.ops.contraction import matmul
 from kcore.ops.creation import eye
 from kcore.ops.elementwise import cast, greater, where
-from kcore.ops.linalg.factorizations import _LARGER, _TALL, _cholesky, _eig, _eigh, _given, _lu, _qr, _svd
+from kcore.ops.linalg.factorizations import _LARGER, _TALL, _WELL, _cholesky, _eig, _eigh, _given, _lu, _qr, _svd
 from kcore.ops.linalg.matrices import TOLERANCE, check_matrices, checked, matrices, turned
 from kcore.ops.linalg.solving import _solve_triangular
 from kcore.ops.reduction import amax
@@ -248,8 +248,9 @@ def _pinv_infer(x: Spec, *, rcond: float) -> Spec:
     promote="float",
     tolerance=TOLERANCE,
     samples=[
+        sample(_given(_WELL), rcond=1e-6),
         sample(_given(_TALL), rcond=1e-6, grad=False),
-        sample(_given(np.swapaxes(_LARGER, -1, -2)[:, :3]), rcond=1e-6),
+        sample(_given(np.swapaxes(_LARGER, -1, -2)[:, :3]), rcond=1e-6, grad=False),
     ],
 )
 def _pinv(x, *, rcond):
