@@ -8,14 +8,11 @@ import pytest
 import kcore
 import kcore.saving.legacy.meanings  # noqa: F401  (layers of old files, which are registered)
 
-#: What stays out: an editor of weight files in a notebook.
-LEFT_OUT = {"KerasFileEditor"}
-
 
 @pytest.mark.parametrize("room", ["saving", "models"])
 def test_every_name_of_keras_is_there(room):
     theirs = {name for name in dir(getattr(keras, room)) if not name.startswith("_")}
-    assert theirs - set(dir(getattr(kcore, room))) == (LEFT_OUT if room == "saving" else set())
+    assert theirs - set(dir(getattr(kcore, room))) == set()
 
 
 def test_a_name_is_one_thing_wherever_it_stands():
