@@ -26,7 +26,7 @@ _GONE = {
     "foldl": "use ops.scan",
     "foldr": "use ops.scan over ops.flip",
     "ctc_batch_cost": "use losses.CTC or ops.ctc_loss",
-    "ctc_decode": "use ops.ctc_decode",
+    "ctc_decode": "use ops.ctc_decode, which takes sequence_lengths",
     "ctc_label_dense_to_sparse": "kcore has no sparse tensors",
     "to_dense": "kcore has no sparse tensors; every tensor is dense already",
     "name_scope": "use kcore.name_scope",

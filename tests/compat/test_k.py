@@ -65,6 +65,8 @@ CASES = {
     "categorical_crossentropy": (lambda: K.categorical_crossentropy(TARGET, P), -np.log([0.8, 0.5])),
     "sparse": (lambda: K.sparse_categorical_crossentropy(np.array([1, 0]), P), -np.log([0.8, 0.5])),
     "binary_crossentropy": (lambda: K.binary_crossentropy(TARGET, P), -np.log([[0.8, 0.8], [0.5, 0.5]])),
+    "map_fn": (lambda: K.map_fn(lambda row: K.sum(row), A), A.sum(1)),
+    "cumprod": (lambda: K.cumprod(A, axis=1), A.cumprod(1)),
     "cumsum": (lambda: K.cumsum(A, axis=1), A.cumsum(1)),
 }
 
