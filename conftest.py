@@ -21,19 +21,22 @@ os.environ.setdefault("KCORE_CACHE_DIR", str(Path(__file__).parent / ".pytest_ca
 import kcore.layers  # noqa: E402, F401
 from kcore.backend.installed import started  # noqa: E402
 
-#: Bytes of a process that may stay from one file of tests to the next.
-ENOUGH = 5 << 28
+#: Bytes that a process of tests may have, and may grow by before it is tidied again.
+ENOUGH, MORE = 1 << 30, 1 << 28
+_tidied = 0
 
 
-@pytest.fixture(autouse=True, scope="module")
-def free_what_a_file_of_tests_leaves():
+@pytest.fixture(autouse=True)
+def free_what_tests_leave():
     """OpenCL drivers keep 2 to 3 MB for each kernel that is held: those of thousands of tests would be gigabytes."""
     yield
-    if sys.platform == "linux" and _resident() > ENOUGH:
+    global _tidied
+    if sys.platform == "linux" and _resident() > max(ENOUGH, _tidied + MORE):
         gc.collect()
         for backend in started():
             backend.release()
         ctypes.CDLL(None).malloc_trim(0)
+        _tidied = _resident()
 
 
 def _resident() -> int:
