@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from kcore_numpy import denormals
+
 Thunk = Callable[[], Any]
 
 #: OpenBLAS threads wait for more work by spinning for 2**26 cycles (some 25 ms) and would take the cores from the
@@ -130,6 +132,7 @@ class _Worker:
         self.go.acquire()
         self.done.acquire()
         self.thunk: Thunk | None = None
+        self.flushing = False
         self.error: BaseException | None = None
         threading.Thread(target=self._loop, name=f"kcore-numpy-{number}", daemon=True).start()
 
@@ -138,6 +141,7 @@ class _Worker:
         np.seterr(all="ignore")  # NaN and infinity are results; what the caller has set does not reach this thread
         while True:
             self.go.acquire()
+            denormals.follow(self.flushing)
             try:
                 self.thunk()  # type: ignore[misc]
             except BaseException as error:  # noqa: BLE001 - handed to the caller of run(), which raises it
@@ -255,8 +259,9 @@ def together(thunks: Sequence[Thunk]) -> bool:
         while len(_workers) < number - 1:
             _workers.append(_Worker(len(_workers) + 1))
         helpers = _workers[: number - 1]
+        flushing = denormals.flushing()
         for worker, thunk in zip(helpers, thunks[1:], strict=True):
-            worker.thunk = thunk
+            worker.thunk, worker.flushing = thunk, flushing
             worker.go.release()
         error: BaseException | None = None
         with prompt():
