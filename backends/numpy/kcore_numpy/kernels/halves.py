@@ -11,10 +11,10 @@ from kcore.backend.kernel import Kernel, Site, Thunk, kernel, kernels_of
 from kcore.graph.core import Node, Value
 from kcore.graph.op import Spec
 
+_LAPACK = ("solve", "solve_triangular", "det", "slogdet", "cholesky", "lu_factor", "qr", "eigh", "eig", "svd")
 #: Op -> the half dtypes it computes through float32.
 THROUGH_FLOAT32: dict[str, frozenset[str]] = {
-    "erf": frozenset({"float16", "bfloat16"}),
-    "scatter_add": frozenset({"float16", "bfloat16"}),
+    **dict.fromkeys((*_LAPACK, "erf", "scatter_add"), frozenset({"float16", "bfloat16"})),
     "argsort": frozenset({"bfloat16"}),
     "searchsorted": frozenset({"bfloat16"}),
 }
@@ -51,8 +51,11 @@ def _register(name: str, dtypes: frozenset[str]) -> None:
         values = [*wide.inputs, *wide.outputs]
         for value, given, room in zip(values, (*site.inputs, *site.outputs), _rooms(site.node), strict=False):
             assert value is not None
-            here = site.scratch[offset : offset + value.nbytes].view(np.float32).reshape(value.shape) if room else given
-            arrays.append(here)
+            if room:
+                given = site.scratch[offset : offset + value.nbytes].view(np.float32).reshape(value.shape)
+            elif given.size == 0:
+                given = given.astype(value.dtype)
+            arrays.append(given)
             offset += room
         inputs, outputs = tuple(arrays[: len(wide.inputs)]), tuple(arrays[len(wide.inputs) :])
         own = 0 if found.scratch is None else int(found.scratch(wide))
