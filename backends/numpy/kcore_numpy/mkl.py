@@ -104,6 +104,14 @@ class Mkl:
         chosen = os.environ.get("MKL_CBWR", "")
         alike = "STRICT" in chosen if chosen else not self.library.MKL_CBWR_Set(_AUTO | _STRICT)
         self.threaded = self.threaded and alike
+        self._forked = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._stay_alone)
+
+    def _stay_alone(self) -> None:
+        """After a fork the child has no such threads, and where KMP_INIT_AT_FORK is off, waits for them for ever."""
+        self._forked = True
+        self.set_threads(1)
 
     def function(self, name: str) -> Any:
         """A C function that returns nothing; its arguments must be C's int, or objects of ctypes."""
@@ -113,11 +121,11 @@ class Mkl:
 
     def set_threads(self, number: int) -> None:
         """Threads of a call, from any thread that has not chosen otherwise."""
-        self.library.MKL_Set_Num_Threads(number)
+        self.library.MKL_Set_Num_Threads(1 if self._forked else number)
 
     def set_own_threads(self, number: int) -> None:
         """Threads of a call from this thread; 0 for what holds for all."""
-        self.library.MKL_Set_Num_Threads_Local(number)
+        self.library.MKL_Set_Num_Threads_Local(1 if self._forked and number else number)
 
 
 def _present() -> Any:

@@ -281,13 +281,14 @@ def test_mkl_is_loaded_by_the_first_kernel_and_not_before():
 
 @needs_threads
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
-def test_a_forked_process_trains_as_its_parent_does():
+@pytest.mark.parametrize("ready", ["TRUE", "FALSE"])  # scikit-learn turns it off, when it is imported
+def test_a_forked_process_trains_as_its_parent_does(ready):
     code = STEP + (
         "import os\ntrain()\nread, write = os.pipe()\n"
         "if os.fork() == 0:\n    os.write(write, train().encode())\n    os._exit(0)\n"
         "os.wait()\nprint(os.read(read, 100).decode() == train())"
     )
-    answer = python(code, KCORE_NUM_THREADS="2")
+    answer = python(code, KCORE_NUM_THREADS="2", KMP_INIT_AT_FORK=ready)
     assert answer.stdout.split() == ["True"], answer.stderr
 
 
